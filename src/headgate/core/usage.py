@@ -1,0 +1,43 @@
+"""Token usage in disjoint billable buckets.
+
+Knows: the buckets and how partial reports merge. Refuses to know: any dialect's field names (each dialect maps
+into this type) and any price. Invariant: buckets are disjoint and never negative; `reasoning` is a part of `output`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class UsageSource(StrEnum):
+    """Where the numbers come from. Estimates are flagged for ever (DESIGN 4)."""
+
+    REPORTED = "reported"  # the provider said so, to the end of the answer
+    PARTIAL = "partial"  # the provider said so, but the answer broke off: output may be more
+    ESTIMATED = "estimated"  # the provider said nothing; computed from bytes
+    NONE = "none"  # nothing was consumed (the call was refused upstream)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenUsage:
+    """What one attempt consumed, in tokens. Buckets are disjoint; their sum is `total`."""
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    output: int = 0
+    reasoning: int = 0
+    """Part of `output`, shown but never priced twice."""
+    images: int = 0
+    """Generated pictures, for providers that price per image."""
+
+    @property
+    def total(self) -> int:
+        return self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h + self.output
+
+    @property
+    def is_empty(self) -> bool:
+        return self.total == 0 and self.images == 0
+
+
+NO_USAGE = TokenUsage()

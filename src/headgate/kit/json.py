@@ -1,0 +1,17 @@
+"""The one JSON decoder and encoder of the control plane and the shell (hot-path peeking uses msgspec structs)."""
+
+from typing import Any
+
+import msgspec
+
+JSONDecodeError = msgspec.DecodeError
+
+
+def loads(data: bytes | str) -> Any:
+    """Decode strictly (RFC 8259: no NaN, valid UTF-8). Raises `JSONDecodeError`."""
+    return msgspec.json.decode(data)
+
+
+def dumps(value: Any) -> bytes:
+    """Encode compactly, UTF-8."""
+    return msgspec.json.encode(value)

@@ -1,0 +1,258 @@
+"""Boot configuration: defaults < YAML file < environment; frozen once loaded.
+
+Environment: `HEADGATE_<SECTION>__<KEY>`, and the short forms HEADGATE_DATA_DIR, _DATABASE_URL, _REDIS_URL, _SECRET_KEY,
+_ADMIN_EMAIL, _ADMIN_PASSWORD. Only this module reads the environment. Every limit and timeout of the system has its
+name, default and reason here (DESIGN 9.4). A bad value stops the start with one line: key, problem, remedy.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from headgate.errors import StartupError
+from headgate.kit.secret import Secret
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class ServerSettings(_Section):
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    workers: int = Field(1, ge=1, le=64)
+    """Processes on the port; more than one needs Redis and PostgreSQL."""
+    public_url: str = ""
+    """Base of links we print or mail. Never taken from the Host header (PAINS S4)."""
+    trusted_proxies: tuple[str, ...] = ()
+    """CIDRs whose X-Forwarded-For is believed; empty = none (spec 9.3)."""
+    header_timeout_s: float = Field(30, gt=0)
+    """From connect (or the end of the previous answer plus first byte) to complete headers: slow-loris guard (spec 9.2)."""
+    header_limit_bytes: int = Field(64 * 1024, ge=1024)
+    """All header lines together; nginx allows 32 KiB, node 16 KiB; Codex metadata headers are large."""
+    header_limit_count: int = Field(200, ge=10)
+    keepalive_s: float = Field(120, gt=0)
+    body_timeout_s: float = Field(60, gt=0)
+    """Longest silence inside an upload."""
+    upload_timeout_s: float = Field(300, gt=0)
+    """Longest whole upload: 256 MiB at 1 MB/s."""
+    shutdown_grace_s: float = Field(20, ge=0)
+    """How long running streams may finish after SIGTERM."""
+    max_connections: int = Field(10_000, ge=1)
+
+
+class DatabaseSettings(_Section):
+    url: Secret | None = None
+    """`sqlite:///PATH` or `postgresql://user:password@host:port/name`; none = `<data-dir>/headgate.db`."""
+    pool_size: int = Field(5, ge=1, le=200)
+    statement_timeout_s: float = Field(10, gt=0)
+    commit_timeout_s: float = Field(5, gt=0)
+    """Longest wait for a group commit before a request is refused or flagged."""
+    sqlite_synchronous: Literal["normal", "full"] = "normal"
+    """`normal` survives kill -9; `full` also survives power loss, at one fsync per group (ADR on settlement)."""
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _wrap(cls, value: Any) -> Any:
+        return Secret(value) if isinstance(value, str) else value
+
+
+class RedisSettings(_Section):
+    url: Secret | None = None
+    """`redis://[:password@]host:port/db`; none = in-process state (one process)."""
+    deadline_s: float = Field(0.5, gt=0)
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _wrap(cls, value: Any) -> Any:
+        return Secret(value) if isinstance(value, str) else value
+
+
+class UrlAllowlistSettings(_Section):
+    """The address guard (DESIGN 1.6, spec 9.3): strict unless told otherwise."""
+
+    allow_private_hosts: bool = False
+    allow_insecure_http: bool = False
+    upstream_hosts: tuple[str, ...] = ()
+    """When not empty, only these hosts (exact or `*.suffix`) may be upstreams."""
+    dns_timeout_s: float = Field(5, gt=0)
+    dns_ttl_s: float = Field(60, gt=0)
+
+
+class SecuritySettings(_Section):
+    url_allowlist: UrlAllowlistSettings = UrlAllowlistSettings()
+    cors_allowed_origins: tuple[str, ...] = ()
+
+
+class GatewaySettings(_Section):
+    max_body_size: int = Field(256 * 1024 * 1024, ge=1024)
+    """Request body on gateway routes (spec 9.2)."""
+    body_memory_budget: int = Field(1024 * 1024 * 1024, ge=1024)
+    """All request bodies held at once; beyond it new uploads are refused with 503."""
+    upstream_response_read_max_bytes: int = Field(32 * 1024 * 1024, ge=1024)
+    """Non-streamed answers are held until they are booked; images in base64 need more than the reference's 8 MiB."""
+    upstream_error_body_max_bytes: int = Field(64 * 1024, ge=1024)
+    max_line_size: int = Field(64 * 1024 * 1024, ge=1024 * 1024)
+    """Longest SSE event that is metered; inline images make long lines."""
+    connect_timeout_s: float = Field(10, gt=0)
+    response_header_timeout_s: float = Field(600, gt=0)
+    """Non-streamed answers of reasoning models take minutes before the first byte (spec 9.2)."""
+    stream_idle_timeout_s: float = Field(180, gt=0)
+    stream_total_timeout_s: float = Field(3600, gt=0)
+    stream_keepalive_interval_s: float = Field(10, ge=0)
+    """Silence after which a ping of the dialect is sent; 0 = never."""
+    stream_read_buffer_bytes: int = Field(2048, ge=16)
+    """pyreqwest's per-stream buffer: 1-2 KB keeps 2,000 open streams at ~100 KB each (DESIGN 2)."""
+    client_write_timeout_s: float = Field(60, gt=0)
+    """A client that does not read for this long is treated as gone."""
+    drain_timeout_s: float = Field(120, ge=0)
+    """After the client left, how long upstream is read on to learn the true usage."""
+    finish_grace_s: float = Field(2, ge=0)
+    """After the terminal event, how long the connection may take to close before the answer is booked and ended."""
+    max_account_switches: int = Field(10, ge=0)
+    max_account_switches_gemini: int = Field(3, ge=0)
+    max_same_account_retries: int = Field(1, ge=0)
+    allow_ungrouped_keys: bool = False
+    user_wait_timeout_s: float = Field(30, gt=0)
+    user_max_waiting: int = Field(20, ge=0)
+    account_wait_timeout_s: float = Field(30, gt=0)
+    account_max_waiting: int = Field(100, ge=0)
+    sticky_wait_timeout_s: float = Field(120, gt=0)
+    sticky_max_waiting: int = Field(3, ge=0)
+    sticky_ttl_s: int = Field(3600, ge=1)
+    rate_limit_default_cooldown_s: int = Field(300, ge=1)
+    """429 without any reset information (spec 3.10)."""
+    overload_cooldown_s: int = Field(600, ge=0)
+    unreachable_cooldown_s: int = Field(10, ge=0)
+    models_cache_ttl_s: int = Field(15, ge=1)
+
+
+class LimitsSettings(_Section):
+    reservation_ttl_s: int = Field(7200, ge=60)
+    first_output_slice_tokens: int = Field(1024, ge=1)
+    """Output tokens reserved at admission (at most the request's own limit)."""
+    slot_lease_s: int = Field(15, ge=3)
+    """Slots of a crashed process come back after this long."""
+
+
+class PricingSettings(_Section):
+    unknown_model: Literal["refuse", "default"] = "default"
+    default_input_usd_per_mtok: float = Field(10.0, ge=0)
+    default_output_usd_per_mtok: float = Field(50.0, ge=0)
+    """Price of models that nobody knows; such records are flagged (never silently zero, DESIGN 5)."""
+    file: Path | None = None
+    """A LiteLLM-format price file that overrides the bundled prices."""
+
+
+class AuthSettings(_Section):
+    access_token_s: int = Field(24 * 3600, ge=60)
+    login_limit_per_minute: int = Field(20, ge=1)
+    login_failures_per_account: int = Field(10, ge=1)
+    """Failed logins of one account within 15 minutes before it is locked for the rest of them."""
+    api_key_prefix: str = "sk-"
+    default_user_concurrency: int = 5
+    default_user_balance_usd: float = Field(0, ge=0)
+    default_rate_multiplier: float = Field(1.0, ge=0)
+
+
+class LogSettings(_Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+class Settings(BaseSettings):
+    """All of it. Build with `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HEADGATE_", env_nested_delimiter="__", frozen=True, extra="forbid", arbitrary_types_allowed=True
+    )
+
+    data_dir: Path = Path("./data")
+    secret_key: Secret | None = None
+    """32 bytes as 64 hex digits; none = generated once into `<data-dir>/secret.key` (0600)."""
+    admin_email: str = "admin@headgate.local"
+    admin_password: Secret | None = None
+    timezone: str = "UTC"
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    redis: RedisSettings = RedisSettings()
+    security: SecuritySettings = SecuritySettings()
+    gateway: GatewaySettings = GatewaySettings()
+    limits: LimitsSettings = LimitsSettings()
+    pricing: PricingSettings = PricingSettings()
+    auth: AuthSettings = AuthSettings()
+    log: LogSettings = LogSettings()
+
+    @field_validator("secret_key", "admin_password", mode="before")
+    @classmethod
+    def _wrap(cls, value: Any) -> Any:
+        return Secret(value) if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (env_settings, init_settings)
+
+
+_SHORT_FORMS = {"HEADGATE_DATABASE_URL": ("database", "url"), "HEADGATE_REDIS_URL": ("redis", "url")}
+
+
+def load_settings(config_file: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
+    """Read file and environment, then `overrides` (command-line options, highest). Raises `StartupError`."""
+    values = _read_yaml(config_file) if config_file else {}
+    for variable, (section, key) in _SHORT_FORMS.items():
+        if variable in os.environ:
+            values.setdefault(section, {})[key] = os.environ[variable]
+    try:
+        settings = Settings(**values)
+        return _override(settings, overrides or {})
+    except ValidationError as error:
+        raise StartupError(_explain(error)) from None
+
+
+def _override(settings: Settings, overrides: dict[str, Any]) -> Settings:
+    for name, value in overrides.items():
+        if value is None:
+            continue
+        section, _, key = name.partition(".")
+        if not key:
+            settings = Settings.model_construct(**{**dict(settings), section: value})
+            continue
+        part = getattr(settings, section)
+        checked = type(part).model_validate({**dict(part), key: value})
+        settings = Settings.model_construct(**{**dict(settings), section: checked})
+    return settings
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise StartupError(f"config file {path}: {error.strerror}; pass an existing file with --config") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise StartupError(f"config file {path}: not valid YAML{where}; fix the file") from None
+    if not isinstance(data, dict):
+        raise StartupError(f"config file {path}: the top level must be a mapping of sections")
+    return data
+
+
+def _explain(error: ValidationError) -> str:
+    """One line: the key, the value's problem, the remedy. Values of secret keys are not shown."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    shown = "" if any(word in key for word in ("secret", "password", "url")) else f" (value {first.get('input')!r:.80})"
+    variable = "HEADGATE_" + key.replace(".", "__").upper()
+    remedy = "remove it: there is no such key" if first["type"] == "extra_forbidden" else "correct it"
+    return f"configuration {key}: {first['msg']}{shown}; {remedy} in the config file or in {variable}"

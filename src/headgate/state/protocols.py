@@ -1,0 +1,215 @@
+"""Ephemeral shared state as protocols: slots, reservations, affinity, cooldowns, counters, locks.
+
+Two implementations pass one behavioural suite (`tests/state`): in-process (`memory.py`) and Redis (`redis.py`).
+Nothing outside this package may assume one process. All amounts are nano-USD, all instants Unix milliseconds.
+Every method may raise `StateUnavailable` (only Redis does); each call has a short deadline.
+Losing the whole store is safe: slots and reservations are leases, the rest is a cache of something durable.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from headgate.core.ids import AccountId, SessionKey
+
+
+class StateUnavailable(Exception):
+    """The store did not answer within its deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotLease:
+    """One in-flight request on a resource. `token` fences it: releasing twice, or after expiry, changes nothing."""
+
+    resource: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlotLoad:
+    in_use: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFull:
+    """More than `max_waiting` are waiting already."""
+
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTimeout:
+    """The wait ended without a slot."""
+
+    waited_s: float
+
+
+class SlotStore(Protocol):
+    """Concurrency slots with FIFO waiting. Resources are names such as `account:7`, `user:3`."""
+
+    async def try_acquire(self, resource: str, *, limit: int, owner: str) -> SlotLease | None:
+        """Take a slot at once, or None. Never overtakes somebody who waits. `limit` <= 0 means unlimited (still counted)."""
+        ...
+
+    async def acquire(
+        self,
+        resource: str,
+        *,
+        limit: int,
+        owner: str,
+        max_waiting: int,
+        timeout_s: float,
+        on_position: Callable[[int], None] | None = None,
+    ) -> SlotLease | QueueFull | QueueTimeout:
+        """Take a slot, waiting FIFO. `on_position` hears the 1-based place when it changes. Cancelling leaves the queue."""
+        ...
+
+    async def release(self, lease: SlotLease) -> None:
+        """Give the slot back; wakes the first in the queue. Unknown leases are ignored."""
+        ...
+
+    async def renew(self, leases: Sequence[SlotLease]) -> None:
+        """Heartbeat: leases not renewed within the lease time are reclaimed (a crashed process frees its slots)."""
+        ...
+
+    async def load(self, resources: Sequence[str]) -> Mapping[str, SlotLoad]:
+        """Live counters of many resources in one call."""
+        ...
+
+    async def holders(self, resource: str) -> Sequence[tuple[str, int]]:
+        """(owner, held since ms) of every slot in use, oldest first: answers "who holds my slots?"."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An amount to hold against a bound such as `user:3:balance` or `key:9:quota`."""
+
+    bound: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The first bound that could not cover its claim; nothing was held."""
+
+    bound: str
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownBounds:
+    """These bounds have no known settled value: `load` them from the database and ask again."""
+
+    bounds: tuple[str, ...]
+
+
+class ReservationStore(Protocol):
+    """Money held for requests in flight. Per bound: free = settled value - sum of outstanding claims.
+
+    The settled value mirrors the database (balance, quota left); it is loaded lazily and moved by `settle`.
+    """
+
+    async def reserve(
+        self, reservation_id: str, claims: Sequence[Claim], *, expires_at_ms: int
+    ) -> Reserved | Refused | UnknownBounds:
+        """Hold all claims or none, atomically over all bounds. Calling again with the same id adds to what is held."""
+        ...
+
+    async def load(self, settled: Mapping[str, int]) -> None:
+        """Set settled values read from the database; a bound that is already known keeps its value."""
+        ...
+
+    async def settle(self, reservation_id: str, spent: Mapping[str, int]) -> None:
+        """Drop the reservation and lower each settled value by what was truly spent (may be below zero afterwards).
+        Idempotent per reservation id; unknown ids still apply `spent` to known bounds once."""
+        ...
+
+    async def forget(self, bounds: Sequence[str]) -> None:
+        """The database changed behind us (top-up, quota edit): read again on the next reserve. Outstanding claims stay."""
+        ...
+
+    async def outstanding(self, bound: str) -> int:
+        """Sum of live claims on a bound."""
+        ...
+
+    async def sweep(self) -> int:
+        """Drop reservations past their expiry; returns how many."""
+        ...
+
+
+class AffinityStore(Protocol):
+    """Which account a conversation sticks to."""
+
+    async def get(self, session: SessionKey) -> AccountId | None: ...
+
+    async def bind(self, session: SessionKey, account: AccountId, *, ttl_s: int) -> None:
+        """Bind or re-bind; restarts the time to live."""
+        ...
+
+    async def drop(self, session: SessionKey) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cooldown:
+    """Why and until when an account (or one model on it: `model` not empty) is no candidate."""
+
+    account_id: AccountId
+    model: str
+    until_ms: int
+    reason: str
+    evidence: str
+
+
+class CooldownStore(Protocol):
+    async def set(self, cooldown: Cooldown) -> None:
+        """Only extends: an earlier end never replaces a later one (spec 3.10)."""
+        ...
+
+    async def active(self, accounts: Sequence[AccountId]) -> Sequence[Cooldown]:
+        """Cooldowns in force now, of all models."""
+        ...
+
+    async def clear(self, account: AccountId) -> None:
+        """Recover: forget all cooldowns of the account."""
+        ...
+
+
+class CounterStore(Protocol):
+    """Fixed-window counters: login throttling, request rates."""
+
+    async def add(self, name: str, amount: int, *, window_s: int) -> int:
+        """Add to the counter of the current window and return its value. The window starts at the first `add`."""
+        ...
+
+    async def value(self, name: str) -> int: ...
+
+    async def reset(self, name: str) -> None: ...
+
+
+class LockStore(Protocol):
+    """Named leases for work that only one process may do."""
+
+    async def acquire(self, name: str, *, ttl_s: float) -> str | None:
+        """A fencing token, or None when somebody else holds it."""
+        ...
+
+    async def release(self, name: str, token: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedState:
+    """Everything above, from one backend."""
+
+    slots: SlotStore
+    reservations: ReservationStore
+    affinity: AffinityStore
+    cooldowns: CooldownStore
+    counters: CounterStore
+    locks: LockStore

@@ -1,0 +1,112 @@
+"""The journal: the only writer of the books, in groups (DESIGN 5).
+
+Contract (implemented in `journal_sqlite.py` and `journal_postgres.py`, opened by `storage.open_journal`):
+many exchanges share one transaction; `await` returns only after the commit. An intent row exists before the upstream
+call; a settlement deletes it and writes usage record, ledger entries and balance movements in the same transaction.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from headgate.core.ids import AccountId, ExchangeId, GroupId, KeyId, UserId
+from headgate.core.usage import TokenUsage, UsageSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """An upstream call about to be made. Columns of `usage_intents`."""
+
+    exchange_id: ExchangeId
+    attempt: int
+    user_id: UserId
+    key_id: KeyId
+    group_id: GroupId
+    account_id: AccountId
+    dialect: str
+    endpoint: str
+    client_model: str
+    upstream_model: str
+    is_stream: bool
+    charge_multiplier: int
+    cost_multiplier: int
+    input_estimate: int
+    started_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostLines:
+    """Priced usage, nano-USD (see `core.pricing`)."""
+
+    input: int
+    output: int
+    cache_read: int
+    cache_write: int
+    list_cost: int
+    charge: int
+    account_cost: int
+    price_version: str
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """The end of an attempt. `trace` (JSON) is written once per exchange, with its last attempt; else None."""
+
+    intent: Intent
+    outcome: str
+    usage: TokenUsage
+    source: UsageSource
+    cost: CostLines
+    fault: str | None
+    upstream_request_id: str | None
+    served_model: str | None
+    upstream_endpoint: str
+    service_tier: str | None
+    reasoning_effort: str | None
+    duration_ms: int
+    first_byte_ms: int | None
+    user_agent: str
+    client_ip: str
+    finished_at_ms: int
+    trace: bytes | None
+
+
+class StorageUnavailable(Exception):
+    """The database did not take the group within its deadline; nothing of it is committed."""
+
+
+class Journal(Protocol):
+    async def open_intent(self, intent: Intent) -> None:
+        """Durable before it returns. Raises StorageUnavailable: then the upstream call must not be made."""
+        ...
+
+    async def settle(self, settlement: Settlement) -> None:
+        """Exactly once: a second settlement of the same (exchange, attempt) changes nothing. In the same transaction:
+        the intent is deleted; the usage record inserted; when charge > 0 one `charge` entry user:<id> -> revenue and
+        users.balance_nano lowered, key quota and 5h/1d/7d windows raised (spec 4.5); when account_cost > 0 one `cost`
+        entry cost -> account:<id>; last_used_at of key and account."""
+        ...
+
+    async def write_trace(self, exchange_id: ExchangeId, user_id: UserId, trace: bytes, created_at_ms: int) -> None:
+        """The trace of an exchange that made no upstream call (refused); not awaited for durability."""
+        ...
+
+    async def mark_account(
+        self, account_id: AccountId, *, error: str | None = None, rate_limited_until_ms: int | None = None,
+        overloaded_until_ms: int | None = None, reason: str = ""
+    ) -> None:
+        """Persist an account's state change (spec 3.10): `error` sets status error; the others extend a cooldown."""
+        ...
+
+    async def open_intents(self) -> Sequence[Intent]:
+        """Intents of other, dead processes: what a crash left open, oldest first."""
+        ...
+
+    def lag_s(self) -> float:
+        """Age of the oldest operation that is not committed yet; 0 when idle (metric: settlement lag)."""
+        ...
+
+    async def close(self) -> None:
+        """Commit what is queued, then stop."""
+        ...

@@ -1,0 +1,27 @@
+"""All tables. ORM rows never leave `storage/` and `control/` (HOUSE_STYLE 5)."""
+
+from headgate.storage.models.base import Base
+from headgate.storage.models.books import ExchangeTraceRow, LedgerEntryRow, UsageIntentRow, UsageRecordRow
+from headgate.storage.models.people import ApiKeyRow, UserAllowedGroupRow, UserGroupMultiplierRow, UserRow
+from headgate.storage.models.supply import AccountGroupRow, AccountRow, GroupRow, ProxyRow
+from headgate.storage.models.system import DirectoryVersionRow, PriceOverrideRow, SecuritySecretRow, SettingRow
+
+__all__ = [
+    "AccountGroupRow",
+    "AccountRow",
+    "ApiKeyRow",
+    "Base",
+    "DirectoryVersionRow",
+    "ExchangeTraceRow",
+    "GroupRow",
+    "LedgerEntryRow",
+    "PriceOverrideRow",
+    "ProxyRow",
+    "SecuritySecretRow",
+    "SettingRow",
+    "UsageIntentRow",
+    "UsageRecordRow",
+    "UserAllowedGroupRow",
+    "UserGroupMultiplierRow",
+    "UserRow",
+]
