@@ -109,6 +109,8 @@ class ResponseStream(Protocol):
     """The dialect's terminal event was seen: the answer is complete although the connection may still be open."""
     fault: Fault | None
     """An in-band error event, a malformed event before the commit point, or (after `close`) a cut answer."""
+    fault_shown: bool
+    """The fault reached the client as the provider's own event: it must not be rendered a second time."""
 
     def feed(self, chunk: bytes) -> bytes: ...
 

@@ -1,0 +1,123 @@
+"""`text/event-stream` as values (WHATWG HTML, section 9.2 "Server-sent events").
+
+Knows: lines, fields, event boundaries with all three line endings, the BOM. Refuses to know: what the data means.
+Invariants: chunk boundaries never matter; nothing grows beyond `max_event_bytes`; bytes can be cut into whole events
+without changing one of them (`split_events`).
+"""
+
+import re
+from dataclasses import dataclass
+
+_EOL = re.compile(rb"\r\n|\n|\r")
+_BOUNDARY = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+_BOM = b"\xef\xbb\xbf"
+LONGEST_BOUNDARY = 4
+
+
+class EventTooLarge(Exception):
+    """One event exceeds the limit; the stream cannot be metered any further."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSentEvent:
+    """One dispatched event. `data` are the data lines joined by a line feed, undecoded."""
+
+    event: str
+    data: bytes
+
+
+def parse_event(raw: bytes) -> ServerSentEvent | None:
+    """The event in one block of lines; None for comments, blank lines and blocks without data."""
+    name, data = "", []
+    for line in _EOL.split(raw):
+        if line.startswith(b"data:"):
+            data.append(line[6:] if line[5:6] == b" " else line[5:])
+        elif line.startswith(b"event:"):
+            name = line[6:].strip().decode("utf-8", "replace")
+        elif line == b"data":
+            data.append(b"")
+    return ServerSentEvent(name, b"\n".join(data)) if data else None
+
+
+def split_events(block: bytes) -> list[bytes]:
+    """Cut a block of whole events into one byte string each, boundaries included; joining them gives the block."""
+    events, start = [], 0
+    for boundary in _BOUNDARY.finditer(block):
+        events.append(block[start : boundary.end()])
+        start = boundary.end()
+    if start < len(block):
+        events.append(block[start:])
+    return events
+
+
+class EventFramer:
+    """Collects chunks and gives back blocks of whole events. The common case, a chunk of whole events, is not copied."""
+
+    __slots__ = ("_limit", "_tail")
+
+    def __init__(self, max_event_bytes: int) -> None:
+        self._limit = max_event_bytes
+        self._tail = bytearray()
+
+    def feed(self, chunk: bytes) -> bytes:
+        """All bytes up to the last event boundary seen so far; empty while no event is complete.
+
+        Raises `EventTooLarge` when an unfinished event exceeds the limit."""
+        if not self._tail and chunk.endswith((b"\n\n", b"\r\n\r\n")):
+            return chunk
+        return self._join(chunk)
+
+    def take_rest(self) -> bytes:
+        """What is left at the end of the stream: an event without its closing blank line, or nothing."""
+        rest = bytes(self._tail)
+        self._tail.clear()
+        return rest
+
+    def peek_rest(self) -> bytes:
+        """The bytes of the unfinished event collected so far."""
+        return bytes(self._tail)
+
+    def _join(self, chunk: bytes) -> bytes:
+        searched = max(0, len(self._tail) - LONGEST_BOUNDARY + 1)
+        self._tail += chunk
+        end = -1
+        for boundary in _BOUNDARY.finditer(self._tail, searched):
+            end = boundary.end()
+        if len(self._tail) - max(end, 0) > self._limit:
+            raise EventTooLarge(f"event exceeds {self._limit} bytes")
+        if end < 0:
+            return b""
+        block = bytes(self._tail[:end])
+        del self._tail[:end]
+        return block
+
+    def __repr__(self) -> str:
+        return f"EventFramer(pending={len(self._tail)})"
+
+
+class SSEDecoder:
+    """Incremental parser: bytes in, events out, never blocks."""
+
+    def __init__(self, max_event_bytes: int = 64 * 1024 * 1024) -> None:
+        self._framer = EventFramer(max_event_bytes)
+        self._at_start = True
+
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        return self._parse(self._framer.feed(chunk))
+
+    def close(self) -> list[ServerSentEvent]:
+        """End of stream. Unlike a browser, an unterminated last event is still read: providers cut corners there."""
+        return self._parse(self._framer.take_rest())
+
+    def _parse(self, block: bytes) -> list[ServerSentEvent]:
+        if not block:
+            return []
+        if self._at_start:
+            self._at_start = False
+            block = block.removeprefix(_BOM)
+        return [event for raw in split_events(block) if (event := parse_event(raw)) is not None]
+
+
+def strip_bom(block: bytes) -> bytes:
+    """Without the byte order mark that may open a stream."""
+    return block.removeprefix(_BOM)
