@@ -61,5 +61,7 @@ fi
 if [ "$name" = dev ]; then
     # Build without isolation: the backend is the locked one, nothing is fetched.
     .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --offline -e .
+    # The start must not wait for compiling 100 packages; some ship templates that are no valid Python, hence `|| true`.
+    .venv/bin/python -m compileall -q -j 0 .venv/lib/python3*/site-packages >/dev/null 2>&1 || true
 fi
 echo "$wanted" >"$stamp"
