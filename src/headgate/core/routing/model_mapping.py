@@ -1,0 +1,38 @@
+"""Model mapping of an account: client model -> upstream model (spec 2.4, 3.6).
+
+Knows: exact names before patterns, the longest `prefix*` before shorter ones, a mapping as whitelist.
+Refuses to know: which models exist. Invariant: a target is a literal name, never a pattern.
+"""
+
+from collections.abc import Mapping
+
+
+def upstream_model(mapping: Mapping[str, str], model: str) -> str | None:
+    """The model to ask the provider for; None when the mapping (a whitelist as soon as it is not empty) lacks
+    it."""
+    if not mapping or not model:
+        return model  # an empty name: the operation addresses an object, not a model
+    exact = mapping.get(model)
+    if exact is not None:
+        return exact
+    best: str | None = None
+    for pattern in mapping:
+        if (
+            pattern[-1:] == "*"
+            and model.startswith(pattern[:-1])
+            and (best is None or len(pattern) > len(best))
+        ):
+            best = pattern
+    return None if best is None else mapping[best]
+
+
+def mapping_problem(mapping: Mapping[str, str]) -> str | None:
+    """Why an operator's mapping cannot be used, in one sentence; None when it can."""
+    for pattern, target in mapping.items():
+        if not pattern or "*" in pattern[:-1]:
+            return f"model mapping key {pattern!r}: give a model name, or a prefix that ends in one `*`"
+        if not target or "*" in target:
+            return (
+                f"model mapping {pattern!r} -> {target!r}: the target is one literal model name, without `*`"
+            )
+    return None

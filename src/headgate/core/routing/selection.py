@@ -1,0 +1,351 @@
+"""Selection: which account serves the next attempt, and why no other (spec 3.4, 3.6; DESIGN 6).
+
+Knows: candidates with their live counters, the one order of preference, every reason to pass an account over.
+Refuses to know: stores, slots taken for real, clocks. Invariants: pure, so the same inputs give the same
+answer (`headgate simulate` replays it); every candidate that was not chosen has exactly one rejection; an
+account that is full is never chosen, and nobody overtakes those who wait for it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from headgate.core.ids import AccountId
+from headgate.core.routing.candidates import (
+    DEFAULT_WAIT_LIMITS,
+    SPOKEN_DIALECTS,
+    Candidate,
+    WaitLimits,
+    Wanted,
+)
+from headgate.core.routing.model_mapping import upstream_model
+from headgate.core.world import Account
+
+
+class Reason(StrEnum):
+    """Why an account was not chosen."""
+
+    EXCLUDED = "excluded"  # failed earlier in this exchange
+    DISABLED = "disabled"
+    EXPIRED = "expired"
+    WRONG_PROVIDER = "wrong_provider"
+    NO_SUCH_DIALECT = "no_such_dialect"
+    MODEL_UNSUPPORTED = "model_unsupported"
+    COOLING_DOWN = "cooling_down"
+    FULL = "full"
+    NOT_STICKY = "not_sticky"  # would do, but the conversation lives elsewhere
+    LOWER_PRIORITY = "lower_priority"
+    HIGHER_LOAD = "higher_load"
+    USED_MORE_RECENTLY = "used_more_recently"
+    LOST_TIE = "lost_tie"
+
+
+class Rejection(NamedTuple):
+    """A reason with its evidence; a tuple because five to fifty are made per request."""
+
+    reason: Reason
+    value: int | None = None
+    """COOLING_DOWN, EXPIRED: Unix ms; FULL: requests waiting; LOWER_PRIORITY: priority; HIGHER_LOAD: percent;
+    USED_MORE_RECENTLY: Unix ms of the last use."""
+    detail: str = ""
+    """COOLING_DOWN: what caused it."""
+
+
+Rejections = Mapping[AccountId, Rejection]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selected:
+    """Take a slot of this account now."""
+
+    account: Account
+    upstream_model: str
+    is_sticky: bool
+    rejections: Rejections
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitFor:
+    """Every account that would do is full: queue for this one."""
+
+    account: Account
+    upstream_model: str
+    is_sticky: bool
+    timeout_s: float
+    max_waiting: int
+    rejections: Rejections
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoneEligible:
+    """Nobody can serve it; `rejections` names every account and why not."""
+
+    rejections: Rejections
+
+    @property
+    def retry_at_ms(self) -> int | None:
+        """When the first account that only cools down comes back."""
+        ends = [
+            r.value
+            for r in self.rejections.values()
+            if r.reason is Reason.COOLING_DOWN and r.value is not None
+        ]
+        return min(ends, default=None)
+
+
+Selection = Selected | WaitFor | NoneEligible
+
+
+class _Ranked(NamedTuple):
+    """An eligible account and its place in the order of preference: smaller is better, compared left to
+    right."""
+
+    is_overloaded: bool
+    priority: int
+    load_rate: int
+    last_used_ms: int
+    candidate: Candidate
+    upstream_model: str
+
+
+def select_account(
+    candidates: Sequence[Candidate],
+    *,
+    wanted: Wanted,
+    sticky_to: AccountId | None,
+    excluded: frozenset[AccountId],
+    now_ms: int,
+    seed: int,
+    limits: WaitLimits = DEFAULT_WAIT_LIMITS,
+) -> Selection:
+    """Pick the account for the next attempt: the sticky one, else by priority, load, least recent use, seeded
+    draw."""
+    rejections: dict[AccountId, Rejection] = {}
+    free: list[_Ranked] = []
+    full: list[_Ranked] = []
+    for candidate in candidates:
+        account = candidate.account
+        verdict = _judge(candidate, wanted, excluded, now_ms)
+        if isinstance(verdict, Rejection):
+            rejections[account.id] = verdict
+            continue
+        load = candidate.load_rate
+        used = candidate.last_used_ms
+        ranked = _Ranked(
+            load >= 100 and account.concurrency > 0,
+            account.priority,
+            load,
+            -1 if used is None else used,
+            candidate,
+            verdict,
+        )
+        (full if candidate.is_full else free).append(ranked)
+    if sticky_to is not None:
+        sticky = _sticky(sticky_to, free, full, limits, rejections)
+        if sticky is not None:
+            return sticky
+    if free:
+        return _take(free, full, seed, rejections)
+    if full:
+        return _wait(full, seed, limits, rejections)
+    return NoneEligible(rejections=rejections)
+
+
+def _judge(
+    candidate: Candidate, wanted: Wanted, excluded: frozenset[AccountId], now_ms: int
+) -> Rejection | str:
+    """The upstream model when the account could serve the request, else the first reason why not."""
+    account = candidate.account
+    if account.id in excluded:
+        return _EXCLUDED
+    if not account.is_schedulable:
+        return _DISABLED
+    if account.expires_at_ms is not None and account.expires_at_ms <= now_ms:
+        return Rejection(Reason.EXPIRED, account.expires_at_ms)
+    if account.provider is not wanted.provider:
+        return _WRONG_PROVIDER
+    if wanted.dialect not in SPOKEN_DIALECTS[account.provider]:
+        return _NO_SUCH_DIALECT
+    model = upstream_model(account.model_mapping, wanted.model) if account.model_mapping else wanted.model
+    if model is None:
+        return _MODEL_UNSUPPORTED
+    if candidate.cooldowns or account.cooldown_until_ms > now_ms:
+        return _cooling(candidate, (wanted.model, model, ""), now_ms) or model
+    return model
+
+
+_EXCLUDED = Rejection(Reason.EXCLUDED)
+_DISABLED = Rejection(Reason.DISABLED)
+_WRONG_PROVIDER = Rejection(Reason.WRONG_PROVIDER)
+_NO_SUCH_DIALECT = Rejection(Reason.NO_SUCH_DIALECT)
+_MODEL_UNSUPPORTED = Rejection(Reason.MODEL_UNSUPPORTED)
+_NOT_STICKY = Rejection(Reason.NOT_STICKY)
+_LOST_TIE = Rejection(Reason.LOST_TIE)
+
+
+def _cooling(candidate: Candidate, models: tuple[str, ...], now_ms: int) -> Rejection | None:
+    """The cooldown that ends last, of those that concern this account or this model on it."""
+    until, detail = candidate.account.cooldown_until_ms, "stored"
+    for cooldown in candidate.cooldowns:
+        if cooldown.until_ms > until and cooldown.model in models:
+            until, detail = cooldown.until_ms, cooldown.reason
+    return Rejection(Reason.COOLING_DOWN, until, detail) if until > now_ms else None
+
+
+def _sticky(
+    sticky_to: AccountId,
+    free: list[_Ranked],
+    full: list[_Ranked],
+    limits: WaitLimits,
+    rejections: dict[AccountId, Rejection],
+) -> Selected | WaitFor | None:
+    """The conversation's own account: its free slot, or a place in its short queue; None: neither is to be
+    had."""
+    chosen = next((r for r in free if r.candidate.account.id == sticky_to), None)
+    if chosen is None:
+        chosen = next((r for r in full if r.candidate.account.id == sticky_to), None)
+        if chosen is None or chosen.candidate.waiting >= limits.sticky_max_waiting:
+            return None
+    for ranked in (*free, *full):
+        if ranked is not chosen:
+            rejections[ranked.candidate.account.id] = _NOT_STICKY
+    account = chosen.candidate.account
+    if not chosen.candidate.is_full:
+        return Selected(
+            account=account, upstream_model=chosen.upstream_model, is_sticky=True, rejections=rejections
+        )
+    return WaitFor(
+        account=account,
+        upstream_model=chosen.upstream_model,
+        is_sticky=True,
+        timeout_s=limits.sticky_timeout_s,
+        max_waiting=limits.sticky_max_waiting,
+        rejections=rejections,
+    )
+
+
+def _take(
+    free: list[_Ranked], full: list[_Ranked], seed: int, rejections: dict[AccountId, Rejection]
+) -> Selected:
+    best = _best(free, seed)
+    if len(free) > 1:
+        _note_losers(free, best, rejections)
+    for ranked in full:
+        rejections[ranked.candidate.account.id] = Rejection(Reason.FULL, ranked.candidate.waiting)
+    return Selected(
+        account=best.candidate.account,
+        upstream_model=best.upstream_model,
+        is_sticky=False,
+        rejections=rejections,
+    )
+
+
+def _wait(
+    full: list[_Ranked], seed: int, limits: WaitLimits, rejections: dict[AccountId, Rejection]
+) -> WaitFor:
+    """Queue for the best account whose queue has room; when none has, the best one's queue will say so."""
+    room = [r for r in full if r.candidate.waiting < limits.fallback_max_waiting]
+    best = _best(room or full, seed)
+    for ranked in full:
+        if ranked is not best:
+            rejections[ranked.candidate.account.id] = Rejection(Reason.FULL, ranked.candidate.waiting)
+    return WaitFor(
+        account=best.candidate.account,
+        upstream_model=best.upstream_model,
+        is_sticky=False,
+        timeout_s=limits.fallback_timeout_s,
+        max_waiting=limits.fallback_max_waiting,
+        rejections=rejections,
+    )
+
+
+def _best(pool: list[_Ranked], seed: int) -> _Ranked:
+    """First in the order of preference; equals are drawn by the seed."""
+    if len(pool) == 1:
+        return pool[0]
+    order = min([ranked[:4] for ranked in pool])
+    tied = [ranked for ranked in pool if ranked[:4] == order]
+    return tied[0] if len(tied) == 1 else min(tied, key=_draw(seed))
+
+
+def _note_losers(pool: list[_Ranked], best: _Ranked, rejections: dict[AccountId, Rejection]) -> None:
+    for ranked in pool:
+        if ranked is not best:
+            rejections[ranked.candidate.account.id] = _lost_on(ranked, best)
+
+
+def _draw(seed: int) -> Callable[[_Ranked], int]:
+    """Rank equals by a multiplicative hash of seed and account, so that the draw is even and repeatable."""
+
+    def place(ranked: _Ranked) -> int:
+        mixed = (seed ^ (ranked.candidate.account.id * 0x9E3779B97F4A7C15)) * 0xBF58476D1CE4E5B9 & _MASK_64
+        return (mixed ^ (mixed >> 31)) * 0x94D049BB133111EB & _MASK_64
+
+    return place
+
+
+_MASK_64 = (1 << 64) - 1
+
+
+def _lost_on(ranked: _Ranked, best: _Ranked) -> Rejection:
+    """The first criterion in which an account was worse than the chosen one."""
+    if ranked.is_overloaded != best.is_overloaded:
+        return Rejection(Reason.HIGHER_LOAD, ranked.load_rate)
+    if ranked.priority != best.priority:
+        return Rejection(Reason.LOWER_PRIORITY, ranked.priority)
+    if ranked.load_rate != best.load_rate:
+        return Rejection(Reason.HIGHER_LOAD, ranked.load_rate)
+    if ranked.last_used_ms != best.last_used_ms:
+        return Rejection(Reason.USED_MORE_RECENTLY, ranked.last_used_ms)
+    return _LOST_TIE
+
+
+_VALUE_NAMES: Mapping[Reason, str] = {
+    Reason.EXPIRED: "expired_at_ms",
+    Reason.COOLING_DOWN: "until_ms",
+    Reason.FULL: "waiting",
+    Reason.LOWER_PRIORITY: "priority",
+    Reason.HIGHER_LOAD: "load_percent",
+    Reason.USED_MORE_RECENTLY: "last_used_ms",
+}
+
+
+def explain(selection: Selection) -> list[dict[str, Any]]:
+    """The decision as the trace stores it: the choice first, then every other account with its reason."""
+    lines: list[dict[str, Any]] = []
+    match selection:
+        case Selected():
+            lines.append(
+                {
+                    "account_id": selection.account.id,
+                    "outcome": "selected",
+                    "sticky": selection.is_sticky,
+                    "upstream_model": selection.upstream_model,
+                }
+            )
+        case WaitFor():
+            lines.append(
+                {
+                    "account_id": selection.account.id,
+                    "outcome": "wait",
+                    "sticky": selection.is_sticky,
+                    "upstream_model": selection.upstream_model,
+                    "timeout_s": selection.timeout_s,
+                    "max_waiting": selection.max_waiting,
+                }
+            )
+        case NoneEligible():
+            pass
+    for account_id, rejection in selection.rejections.items():
+        line: dict[str, Any] = {
+            "account_id": account_id,
+            "outcome": "rejected",
+            "reason": rejection.reason.value,
+        }
+        if rejection.value is not None:
+            line[_VALUE_NAMES[rejection.reason]] = rejection.value
+        if rejection.detail:
+            line["detail"] = rejection.detail
+        lines.append(line)
+    return lines
