@@ -12,7 +12,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --exclud
 	--generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-old-sdks run check test test-all bench fmt lint types unit docs reference migration lock release clean
+.PHONY: help setup setup-old-sdks run check test test-all bench fmt lint types unit docs reference lock release clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,7 @@ lint: setup
 
 types: setup
 	$(PY) -m mypy
+	$(PY) -m mypy -p tools
 
 unit: setup
 	$(PY) -m pytest -q -n $(WORKERS) -m "$(UNIT)"
