@@ -1,6 +1,7 @@
 """The journal: the only writer of the books, in groups (DESIGN 5).
 
-Contract (implemented in `journal_sqlite.py` and `journal_postgres.py`, opened by `storage.open_journal`):
+Contract (implemented in `journal_sqlite.py` and `journal_postgres.py`, opened by
+`journal_opening.open_journal`):
 many exchanges share one transaction; `await` returns only after the commit. An intent row exists before the upstream
 call; a settlement deletes it and writes usage record, ledger entries and balance movements in the same transaction.
 """
@@ -10,7 +11,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from headgate.core.ids import AccountId, ExchangeId, GroupId, KeyId, UserId
+from headgate.core.pricing.cost import CostLines
 from headgate.core.usage import TokenUsage, UsageSource
+
+__all__ = [
+    "CostLines", "Intent", "Journal", "RowRefused", "Settlement", "StorageUnavailable",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,21 +38,6 @@ class Intent:
     cost_multiplier: int
     input_estimate: int
     started_at_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CostLines:
-    """Priced usage, nano-USD (see `core.pricing`)."""
-
-    input: int
-    output: int
-    cache_read: int
-    cache_write: int
-    list_cost: int
-    charge: int
-    account_cost: int
-    price_version: str
-    is_default: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +65,10 @@ class Settlement:
 
 class StorageUnavailable(Exception):
     """The database did not take the group within its deadline; nothing of it is committed."""
+
+
+class RowRefused(StorageUnavailable):
+    """The database refuses the row itself (a number out of range, say): trying again cannot help."""
 
 
 class Journal(Protocol):

@@ -4,7 +4,12 @@ from headgate.storage.models.base import Base
 from headgate.storage.models.books import ExchangeTraceRow, LedgerEntryRow, UsageIntentRow, UsageRecordRow
 from headgate.storage.models.people import ApiKeyRow, UserAllowedGroupRow, UserGroupMultiplierRow, UserRow
 from headgate.storage.models.supply import AccountGroupRow, AccountRow, GroupRow, ProxyRow
-from headgate.storage.models.system import DirectoryVersionRow, PriceOverrideRow, SecuritySecretRow, SettingRow
+from headgate.storage.models.system import (
+    DirectoryVersionRow,
+    PriceOverrideRow,
+    SecuritySecretRow,
+    SettingRow,
+)
 
 __all__ = [
     "AccountGroupRow",

@@ -1,0 +1,34 @@
+"""Opens the journal of this process on whichever database the settings name."""
+
+from headgate.kit.clock import Clock
+from headgate.settings import Settings
+from headgate.storage.engine import DatabaseTarget, database_target, sqlite_pragmas
+from headgate.storage.journal import Journal
+from headgate.storage.journal_group import GroupJournal, GroupWriter
+from headgate.storage.journal_postgres import PostgresWriter
+from headgate.storage.journal_sqlite import SqliteBooks, SqliteWriter
+
+
+async def open_journal(settings: Settings, clock: Clock, process_id: str) -> Journal:
+    """The journal of a running gateway. `process_id` (at most 32 characters) is new for every start of a process."""
+    return await open_journal_at(database_target(settings), clock, process_id, timezone=settings.timezone)
+
+
+async def open_journal_at(
+    target: DatabaseTarget, clock: Clock, process_id: str, *, timezone: str = "UTC"
+) -> GroupJournal:
+    """Like `open_journal`, for a known target. `timezone` says when a day begins for 1d and 7d key windows."""
+    writer: GroupWriter
+    if target.path is not None:
+        books = SqliteBooks(
+            target.path,
+            pragmas=sqlite_pragmas(target),
+            busy_timeout_s=target.commit_timeout_s / 2,
+            process=process_id,
+            clock=clock,
+            timezone=timezone,
+        )
+        writer = SqliteWriter(books)
+    else:
+        writer = PostgresWriter(target, process=process_id, clock=clock, timezone=timezone)
+    return GroupJournal(writer, commit_timeout_s=target.commit_timeout_s)

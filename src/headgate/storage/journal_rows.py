@@ -1,0 +1,229 @@
+"""What the journal writes, as plain tuples in column order: the same rows for both databases.
+
+Texts that come from outside (model names, user agents) are cut to their column and freed from characters that
+PostgreSQL cannot store, so that no client can make a group fail. Booleans are 0 or 1: SQLite binds exact ints fast.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from headgate.core.ids import AccountId, ExchangeId, GroupId, KeyId, UserId
+from headgate.storage.journal import Intent, Settlement
+
+Row = tuple[Any, ...]
+
+INTENT_COLUMNS = (
+    "exchange_id", "attempt", "process", "user_id", "key_id", "group_id", "account_id", "dialect", "endpoint",
+    "client_model", "upstream_model", "is_stream", "charge_multiplier", "cost_multiplier", "input_estimate",
+    "started_at_ms",
+)  # fmt: skip
+USAGE_COLUMNS = (
+    "exchange_id", "attempt", "outcome", "usage_source", "fault", "upstream_request_id", "user_id", "key_id",
+    "group_id", "account_id", "dialect", "inbound_endpoint", "upstream_endpoint", "client_model", "upstream_model",
+    "served_model", "input_tokens", "output_tokens", "reasoning_tokens", "cache_read_tokens",
+    "cache_write_5m_tokens", "cache_write_1h_tokens", "image_count", "input_cost_nano", "output_cost_nano",
+    "cache_read_cost_nano", "cache_write_cost_nano", "list_cost_nano", "charge_nano", "account_cost_nano",
+    "charge_multiplier", "cost_multiplier", "price_version", "is_price_default", "service_tier", "reasoning_effort",
+    "is_stream", "duration_ms", "first_byte_ms", "user_agent", "client_ip", "created_at_ms",
+)  # fmt: skip
+LEDGER_COLUMNS = (
+    "exchange_id", "attempt", "kind", "debit_book", "credit_book", "amount_nano", "price_version", "created_at_ms",
+)  # fmt: skip
+TRACE_COLUMNS = ("exchange_id", "user_id", "trace", "created_at_ms")
+
+HOUR_MS = 3_600_000
+WINDOW_MS = {"5h": 5 * HOUR_MS, "1d": 24 * HOUR_MS, "7d": 7 * 24 * HOUR_MS}
+"""Length of a key's spending windows from their start (spec 4.5)."""
+
+
+class OpKind(Enum):
+    """What an operation does to the books."""
+
+    INTENT = 1
+    SETTLEMENT = 2
+    WITHDRAWAL = 3
+    """Delete an intent whose caller was told that it is not durable (so it made no upstream call)."""
+    TRACE = 4
+    MARK = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TraceNote:
+    exchange_id: ExchangeId
+    user_id: UserId
+    trace: bytes
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountMark:
+    account_id: AccountId
+    error: str | None
+    rate_limited_until_ms: int | None
+    overloaded_until_ms: int | None
+
+
+@dataclass(slots=True)
+class Money:
+    """Movements of a group, summed per row, so that a busy user costs one update per group and not one per exchange."""
+
+    users: dict[int, int] = field(default_factory=dict)
+    keys: dict[int, int] = field(default_factory=dict)
+
+
+def intent_row(intent: Intent, process: str) -> Row:
+    return (
+        intent.exchange_id, intent.attempt, process, intent.user_id, intent.key_id, intent.group_id,
+        intent.account_id, intent.dialect, text(intent.endpoint, 64), text(intent.client_model, 200),
+        text(intent.upstream_model, 200), 1 if intent.is_stream else 0, intent.charge_multiplier,
+        intent.cost_multiplier, intent.input_estimate, intent.started_at_ms,
+    )  # fmt: skip
+
+
+def intent_from(row: Sequence[Any]) -> Intent:
+    """The intent of a row in the order of `INTENT_COLUMNS`."""
+    return Intent(
+        exchange_id=ExchangeId(row[0]), attempt=row[1], user_id=UserId(row[3]), key_id=KeyId(row[4]),
+        group_id=GroupId(row[5]), account_id=AccountId(row[6]), dialect=row[7], endpoint=row[8],
+        client_model=row[9], upstream_model=row[10], is_stream=bool(row[11]), charge_multiplier=row[12],
+        cost_multiplier=row[13], input_estimate=row[14], started_at_ms=row[15],
+    )  # fmt: skip
+
+
+def usage_row(settlement: Settlement) -> Row:
+    intent, usage, cost = settlement.intent, settlement.usage, settlement.cost
+    return (
+        intent.exchange_id, intent.attempt, settlement.outcome, settlement.source.value,
+        optional(settlement.fault, 40), optional(settlement.upstream_request_id, 128),
+        intent.user_id, intent.key_id, intent.group_id, intent.account_id, intent.dialect,
+        text(intent.endpoint, 64), text(settlement.upstream_endpoint, 128), text(intent.client_model, 200),
+        text(intent.upstream_model, 200), optional(settlement.served_model, 200),
+        usage.input, usage.output, usage.reasoning, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h,
+        usage.images, cost.input, cost.output, cost.cache_read, cost.cache_write, cost.list_cost, cost.charge,
+        cost.account_cost, intent.charge_multiplier, intent.cost_multiplier, cost.price_version,
+        1 if cost.is_default else 0, optional(settlement.service_tier, 32), optional(settlement.reasoning_effort, 32),
+        1 if intent.is_stream else 0, settlement.duration_ms, settlement.first_byte_ms,
+        text(settlement.user_agent, 512), settlement.client_ip, settlement.finished_at_ms,
+    )  # fmt: skip
+
+
+def ledger_rows(settlements: Iterable[Settlement]) -> list[Row]:
+    """The entries of settlements that cost something: `charge` user -> revenue, `cost` cost -> account."""
+    rows: list[Row] = []
+    for settlement in settlements:
+        intent, cost, at = settlement.intent, settlement.cost, settlement.finished_at_ms
+        name, attempt, version = intent.exchange_id, intent.attempt, cost.price_version
+        if cost.charge > 0:
+            book = f"user:{intent.user_id}"
+            rows.append((name, attempt, "charge", book, "revenue", cost.charge, version, at))
+        if cost.account_cost > 0:
+            book = f"account:{intent.account_id}"
+            rows.append((name, attempt, "cost", "cost", book, cost.account_cost, version, at))
+    return rows
+
+
+def money(settlements: Iterable[Settlement]) -> Money:
+    """What leaves each user's balance and enters each key's counters, in nano-USD."""
+    sums = Money()
+    users, keys = sums.users, sums.keys
+    for settlement in settlements:
+        charge = settlement.cost.charge
+        if charge > 0:
+            intent = settlement.intent
+            users[intent.user_id] = users.get(intent.user_id, 0) + charge
+            keys[intent.key_id] = keys.get(intent.key_id, 0) + charge
+    return sums
+
+
+def trace_rows(settlements: Iterable[Settlement], notes: Iterable[TraceNote]) -> list[Row]:
+    rows: list[Row] = [
+        (s.intent.exchange_id, s.intent.user_id, s.trace.decode(errors="replace"), s.finished_at_ms)
+        for s in settlements
+        if s.trace is not None
+    ]
+    rows.extend((n.exchange_id, n.user_id, n.trace.decode(errors="replace"), n.created_at_ms) for n in notes)
+    return rows
+
+
+def by_attempt(intents: Iterable[Intent]) -> dict[int, list[str]]:
+    """Exchange ids per attempt number: one short DELETE each, found by primary key."""
+    found: dict[int, list[str]] = {}
+    for intent in intents:
+        found.setdefault(intent.attempt, []).append(intent.exchange_id)
+    return found
+
+
+def mark_statements(mark: AccountMark, now_ms: int) -> list[tuple[str, Row]]:
+    """Updates (with `?` for parameters) that change a row only where the mark says something new."""
+    statements: list[tuple[str, Row]] = []
+    if mark.error is not None:
+        message = text(mark.error, 2000)
+        statements.append((
+            "UPDATE accounts SET status = 'error', error_message = ?, updated_at = ?"
+            " WHERE id = ? AND NOT (status = 'error' AND error_message = ?)",
+            (message, now_ms, mark.account_id, message),
+        ))  # fmt: skip
+    if (until := mark.rate_limited_until_ms) is not None:
+        statements.append((
+            "UPDATE accounts SET rate_limited_at = ?, rate_limit_reset_at = ?, updated_at = ?"
+            " WHERE id = ? AND COALESCE(rate_limit_reset_at, 0) < ?",
+            (now_ms, until, now_ms, mark.account_id, until),
+        ))  # fmt: skip
+    if (until := mark.overloaded_until_ms) is not None:
+        statements.append((
+            "UPDATE accounts SET overload_until = ?, updated_at = ?"
+            " WHERE id = ? AND COALESCE(overload_until, 0) < ?",
+            (until, now_ms, mark.account_id, until),
+        ))  # fmt: skip
+    return statements
+
+
+def key_update(now: str, day: str, delta: str) -> str:
+    """SET part that raises a key's counters by `delta`; expired windows restart (spec 4.5). Arguments are SQL terms."""
+    limited = "(limit_5h_nano > 0 OR limit_1d_nano > 0 OR limit_7d_nano > 0)"
+    parts = [f"quota_used_nano = quota_used_nano + CASE WHEN quota_nano > 0 THEN {delta} ELSE 0 END"]
+    for name, start in (("5h", now), ("1d", day), ("7d", day)):
+        used, begun = f"used_{name}_nano", f"window_{name}_start"
+        over = f"({begun} IS NULL OR {begun} + {WINDOW_MS[name]} <= {now})"
+        parts.append(f"{used} = CASE WHEN NOT {limited} THEN {used} WHEN {over} THEN {delta} ELSE {used} + {delta} END")
+        parts.append(f"{begun} = CASE WHEN {limited} AND {over} THEN {start} ELSE {begun} END")
+    return ", ".join(parts)
+
+
+KEY_HAS_LIMITS = "(quota_nano > 0 OR limit_5h_nano > 0 OR limit_1d_nano > 0 OR limit_7d_nano > 0)"
+
+
+class DayStart:
+    """Start of the current day in the operator's time zone, computed once per day."""
+
+    def __init__(self, timezone: str) -> None:
+        self._zone = ZoneInfo(timezone)
+        self._start_ms = 0
+        self._end_ms = 0
+
+    def of(self, now_ms: int) -> int:
+        if not self._start_ms <= now_ms < self._end_ms:
+            local = datetime.fromtimestamp(now_ms / 1000, tz=UTC).astimezone(self._zone)
+            midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+            self._start_ms = _ms(midnight)
+            self._end_ms = _ms((midnight + timedelta(days=1)).replace(hour=0))
+        return self._start_ms
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.astimezone(UTC).timestamp() * 1000)
+
+
+def optional(value: str | None, limit: int) -> str | None:
+    return None if value is None else text(value, limit)
+
+
+def text(value: str, limit: int) -> str:
+    """`value` as it can be stored: at most `limit` characters, control characters and lone surrogates replaced."""
+    if len(value) <= limit and value.isprintable():
+        return value
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value[:limit])
