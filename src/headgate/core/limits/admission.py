@@ -1,0 +1,172 @@
+"""Admission: may this caller make requests now, and which limits must cover the request (spec 2.2, 4.6).
+
+Knows: the order of the checks, their codes and messages, the bounds that money is reserved against.
+Refuses to know: how keys are found, reservations are kept, envelopes are rendered.
+Invariants: who is refused for who they are (key, address, user, group) is never told about money; a rule that
+cannot be read denies.
+"""
+
+from functools import lru_cache
+
+from headgate.core.faults import Fault, FaultKind
+from headgate.core.limits.windows import WINDOW_TITLES
+from headgate.core.money import to_usd
+from headgate.core.world import ApiKey, Caller, Group, Provider, User
+from headgate.kit.ipmatch import IpSet
+
+_LIVE_STATUSES = frozenset({"active", "quota_exhausted", "expired"})
+"""The latter two are refused later, with their own codes."""
+
+
+def check_caller(
+    key: ApiKey,
+    user: User | None,
+    group: Group | None,
+    *,
+    now_ms: int,
+    client_ip: str,
+    skip_spending: bool = False,
+) -> Fault | None:
+    """The first check of spec 2.2 that fails; None: admitted. `skip_spending` for `/v1/usage`, which is
+    free."""
+    fault = _identity_fault(key, user, client_ip) or _group_fault(key, group)
+    if fault is not None or skip_spending:
+        return fault
+    return _spending_fault(key, group, now_ms)
+
+
+def check_platform(group: Group, provider: Provider) -> Fault | None:
+    """Whether the group serves the provider that the route asks for (spec 2.7)."""
+    if group.provider is provider:
+        return None
+    return Fault(
+        kind=FaultKind.GROUP_WRONG_PLATFORM, message=f"API key group platform is not {provider.value}"
+    )
+
+
+def charge_multiplier(user: User, group: Group) -> int:
+    """Ten-thousandths: the user's personal multiplier in this group, else the group's (spec 4.3)."""
+    return user.group_multipliers.get(group.id, group.charge_multiplier)
+
+
+def claims_for(caller: Caller, estimate_nano: int) -> list[tuple[str, int]]:
+    """(bound, nano-USD) to reserve before the upstream call; no claims when the caller's requests are free.
+
+    At least one nano-USD is claimed, so that an empty balance refuses even what rounds to nothing.
+    """
+    key, user = caller.key, caller.user
+    if charge_multiplier(user, caller.group) == 0:
+        return []
+    amount = max(estimate_nano, 1)
+    claims = [(f"user:{user.id}:balance", amount)]
+    if key.quota_nano > 0:
+        claims.append((f"key:{key.id}:quota", amount))
+    claims.extend((f"key:{key.id}:{window.name}", amount) for window in key.windows if window.limit_nano > 0)
+    return claims
+
+
+def refused_fault(
+    bound: str, available: int, *, needed_nano: int = 0, now_ms: int = 0, resets_at_ms: int | None = None
+) -> Fault:
+    """What to tell a caller whose claim on `bound` was refused; `available` is what was left, in nano-USD."""
+    limit = bound.rsplit(":", 1)[-1]
+    missing = _shortfall(available, needed_nano)
+    if limit == "balance":
+        return Fault(
+            kind=FaultKind.BALANCE_INSUFFICIENT,
+            code="INSUFFICIENT_BALANCE",
+            message=f"Insufficient account balance{missing}",
+        )
+    if limit == "quota":
+        return Fault(
+            kind=FaultKind.KEY_QUOTA_EXHAUSTED,
+            code="API_KEY_QUOTA_EXHAUSTED",
+            message=f"API key quota exhausted{missing}",
+        )
+    retry_after = None if resets_at_ms is None else max(1, -(-(resets_at_ms - now_ms) // 1000))
+    when = "" if retry_after is None else f"; it resets in {_duration(retry_after)}"
+    return Fault(
+        kind=FaultKind.KEY_WINDOW_EXHAUSTED,
+        code="rate_limit_exceeded",
+        message=f"API key {WINDOW_TITLES.get(limit, limit)} limit used up{missing}{when}",
+        retry_after_s=retry_after,
+    )
+
+
+def _identity_fault(key: ApiKey, user: User | None, client_ip: str) -> Fault | None:
+    if key.status not in _LIVE_STATUSES:
+        return _refuse(FaultKind.KEY_DISABLED, "API_KEY_DISABLED", "API key is disabled")
+    if (key.ip_allow or key.ip_deny) and not _address_allowed(key, client_ip):
+        return _refuse(
+            FaultKind.KEY_IP_DENIED, "ACCESS_DENIED", "Access denied: this API key is not valid from here"
+        )
+    if user is None:
+        return _refuse(FaultKind.USER_INACTIVE, "USER_NOT_FOUND", "User associated with API key not found")
+    if not user.is_active:
+        return _refuse(FaultKind.USER_INACTIVE, "USER_INACTIVE", "User account is not active")
+    return None
+
+
+def _group_fault(key: ApiKey, group: Group | None) -> Fault | None:
+    if group is None:
+        if key.group_id is not None:
+            return _refuse(
+                FaultKind.GROUP_INACTIVE, "GROUP_NOT_FOUND", "The group of this API key no longer exists"
+            )
+        return Fault(
+            kind=FaultKind.KEY_WITHOUT_GROUP,
+            message="API Key is not assigned to any group and cannot be used. "
+            "Please contact the administrator to assign it to a group.",
+        )
+    if not group.is_active:
+        return _refuse(FaultKind.GROUP_INACTIVE, "GROUP_INACTIVE", "The group of this API key is disabled")
+    return None
+
+
+def _spending_fault(key: ApiKey, group: Group | None, now_ms: int) -> Fault | None:
+    if group is not None and group.is_subscription:
+        return _refuse(
+            FaultKind.SUBSCRIPTION_REQUIRED,
+            "SUBSCRIPTION_NOT_FOUND",
+            "No active subscription found for this group",
+        )
+    if key.status == "quota_exhausted":
+        return _refuse(FaultKind.KEY_QUOTA_EXHAUSTED, "API_KEY_QUOTA_EXHAUSTED", "API key quota exhausted")
+    if key.status == "expired" or (key.expires_at_ms is not None and key.expires_at_ms <= now_ms):
+        return _refuse(FaultKind.KEY_EXPIRED, "API_KEY_EXPIRED", "API key has expired")
+    return None
+
+
+def _refuse(kind: FaultKind, code: str, message: str) -> Fault:
+    return Fault(kind=kind, code=code, message=message)
+
+
+def _address_allowed(key: ApiKey, client_ip: str) -> bool:
+    try:
+        allow, deny = _compiled(key.ip_allow), _compiled(key.ip_deny)
+    except ValueError:  # a rule that nobody can read must not open the door
+        return False
+    return (not key.ip_allow or client_ip in allow) and client_ip not in deny
+
+
+@lru_cache(maxsize=4096)
+def _compiled(entries: tuple[str, ...]) -> IpSet:
+    """A pure function of the entries; remembered because keys with rules are checked at every request."""
+    return IpSet.parse(entries)
+
+
+def _shortfall(available: int, needed_nano: int) -> str:
+    if needed_nano <= 0:
+        return ""
+    return f": this request may cost up to {_usd(needed_nano)}, {_usd(max(available, 0))} left"
+
+
+def _usd(nano: int) -> str:
+    return f"{to_usd(nano):.6f}".rstrip("0").rstrip(".") + " USD"
+
+
+def _duration(seconds: int) -> str:
+    if seconds < 120:
+        return f"{seconds} s"
+    minutes = -(-seconds // 60)
+    return f"{minutes} min" if minutes < 120 else f"{-(-minutes // 60)} h"
