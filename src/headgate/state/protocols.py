@@ -1,12 +1,12 @@
 """Ephemeral shared state as protocols: slots, reservations, affinity, cooldowns, counters, locks.
 
-Two implementations pass one behavioural suite (`tests/state`): in-process (`memory.py`) and Redis (`redis.py`).
+Two implementations pass one behavioural suite (`tests/state`): in-process (`memory/`) and Redis (`redis/`).
 Nothing outside this package may assume one process. All amounts are nano-USD, all instants Unix milliseconds.
 Every method may raise `StateUnavailable` (only Redis does); each call has a short deadline.
 Losing the whole store is safe: slots and reservations are leases, the rest is a cache of something durable.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,7 +19,8 @@ class StateUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SlotLease:
-    """One in-flight request on a resource. `token` fences it: releasing twice, or after expiry, changes nothing."""
+    """One in-flight request on a resource. `token` fences it: releasing twice, or after expiry, changes
+    nothing."""
 
     resource: str
     token: str
@@ -49,7 +50,8 @@ class SlotStore(Protocol):
     """Concurrency slots with FIFO waiting. Resources are names such as `account:7`, `user:3`."""
 
     async def try_acquire(self, resource: str, *, limit: int, owner: str) -> SlotLease | None:
-        """Take a slot at once, or None. Never overtakes somebody who waits. `limit` <= 0 means unlimited (still counted)."""
+        """Take a slot at once, or None. Never overtakes somebody who waits. `limit` <= 0 means unlimited
+        (still counted)."""
         ...
 
     async def acquire(
@@ -62,7 +64,8 @@ class SlotStore(Protocol):
         timeout_s: float,
         on_position: Callable[[int], None] | None = None,
     ) -> SlotLease | QueueFull | QueueTimeout:
-        """Take a slot, waiting FIFO. `on_position` hears the 1-based place when it changes. Cancelling leaves the queue."""
+        """Take a slot, waiting FIFO. `on_position` hears the 1-based place when it changes. Cancelling leaves
+        the queue."""
         ...
 
     async def release(self, lease: SlotLease) -> None:
@@ -70,7 +73,8 @@ class SlotStore(Protocol):
         ...
 
     async def renew(self, leases: Sequence[SlotLease]) -> None:
-        """Heartbeat: leases not renewed within the lease time are reclaimed (a crashed process frees its slots)."""
+        """Heartbeat: leases not renewed within the lease time are reclaimed (a crashed process frees its
+        slots)."""
         ...
 
     async def load(self, resources: Sequence[str]) -> Mapping[str, SlotLoad]:
@@ -105,9 +109,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class UnknownBounds:
-    """These bounds have no known settled value: `load` them from the database and ask again."""
+    """These bounds have no known settled value: `load` them from the database and ask again.
+
+    Pass `epoch` on to `load`: a value that was read before a settlement or a `forget` is then not taken for
+    fresh.
+    """
 
     bounds: tuple[str, ...]
+    epoch: int = 0
 
 
 class ReservationStore(Protocol):
@@ -119,24 +128,32 @@ class ReservationStore(Protocol):
     async def reserve(
         self, reservation_id: str, claims: Sequence[Claim], *, expires_at_ms: int
     ) -> Reserved | Refused | UnknownBounds:
-        """Hold all claims or none, atomically over all bounds. Calling again with the same id adds to what is held."""
+        """Hold all claims or none, atomically over all bounds. Calling again with the same id adds to what is
+        held."""
         ...
 
-    async def load(self, settled: Mapping[str, int]) -> None:
-        """Set settled values read from the database; a bound that is already known keeps its value."""
+    async def load(self, settled: Mapping[str, int], *, epoch: int | None = None) -> None:
+        """Set settled values read from the database; a bound that is already known keeps its value.
+
+        With the `epoch` of the `UnknownBounds` that caused the read, nothing is set when a bound was moved or
+        forgotten
+        meanwhile (the value may be stale): the next `reserve` answers `UnknownBounds` again, so read again.
+        """
         ...
 
     async def settle(self, reservation_id: str, spent: Mapping[str, int]) -> None:
-        """Drop the reservation and lower each settled value by what was truly spent (may be below zero afterwards).
+        """Drop the reservation and lower each settled value by what was truly spent (may be below zero
+        afterwards).
         Idempotent per reservation id; unknown ids still apply `spent` to known bounds once."""
         ...
 
     async def forget(self, bounds: Sequence[str]) -> None:
-        """The database changed behind us (top-up, quota edit): read again on the next reserve. Outstanding claims stay."""
+        """The database changed behind us (top-up, quota edit): read again on the next reserve. Outstanding
+        claims stay."""
         ...
 
     async def outstanding(self, bound: str) -> int:
-        """Sum of live claims on a bound."""
+        """Sum of claims on a bound that were neither settled nor swept."""
         ...
 
     async def sweep(self) -> int:
@@ -185,7 +202,8 @@ class CounterStore(Protocol):
     """Fixed-window counters: login throttling, request rates."""
 
     async def add(self, name: str, amount: int, *, window_s: int) -> int:
-        """Add to the counter of the current window and return its value. The window starts at the first `add`."""
+        """Add to the counter of the current window and return its value. The window starts at the first
+        `add`."""
         ...
 
     async def value(self, name: str) -> int: ...
@@ -203,9 +221,13 @@ class LockStore(Protocol):
     async def release(self, name: str, token: str) -> None: ...
 
 
+async def _nothing_to_close() -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedState:
-    """Everything above, from one backend."""
+    """Everything above, from one backend. Await `close()` once at shutdown."""
 
     slots: SlotStore
     reservations: ReservationStore
@@ -213,3 +235,4 @@ class SharedState:
     cooldowns: CooldownStore
     counters: CounterStore
     locks: LockStore
+    close: Callable[[], Awaitable[None]] = _nothing_to_close

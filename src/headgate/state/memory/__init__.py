@@ -1,0 +1,23 @@
+"""Shared state of one process: plain dictionaries, no locks (one event loop), nothing survives a restart."""
+
+from headgate.kit.clock import Clock
+from headgate.settings import LimitsSettings
+from headgate.state.memory.affinity import MemoryAffinity
+from headgate.state.memory.cooldowns import MemoryCooldowns
+from headgate.state.memory.counters import MemoryCounters
+from headgate.state.memory.locks import MemoryLocks
+from headgate.state.memory.reservations import MemoryReservations
+from headgate.state.memory.slots import MemorySlots
+from headgate.state.protocols import SharedState
+
+
+def open_memory_state(clock: Clock, limits: LimitsSettings) -> SharedState:
+    """State for an installation of one process."""
+    return SharedState(
+        slots=MemorySlots(clock, lease_s=limits.slot_lease_s),
+        reservations=MemoryReservations(clock),
+        affinity=MemoryAffinity(clock),
+        cooldowns=MemoryCooldowns(clock),
+        counters=MemoryCounters(clock),
+        locks=MemoryLocks(clock),
+    )

@@ -1,0 +1,3 @@
+-- headgate:cooldown:<account> is a hash: model -> "<until ms>:<JSON of reason and evidence>".
+local function cooldown_key(account) return 'headgate:cooldown:' .. account end
+local function until_of(value) return tonumber(string.match(value, '^(%d+):')) end
