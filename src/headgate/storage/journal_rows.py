@@ -7,7 +7,7 @@ PostgreSQL cannot store, so that no client can make a group fail. Booleans are 0
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import Enum
+from enum import IntEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -40,7 +40,7 @@ WINDOW_MS = {"5h": 5 * HOUR_MS, "1d": 24 * HOUR_MS, "7d": 7 * 24 * HOUR_MS}
 """Length of a key's spending windows from their start (spec 4.5)."""
 
 
-class OpKind(Enum):
+class OpKind(IntEnum):
     """What an operation does to the books."""
 
     INTENT = 1

@@ -3,11 +3,14 @@
 Instants of these tables are plain BIGINT milliseconds: the journal writes them by the thousand.
 """
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Index, Integer, String, Text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from headgate.storage.models.base import Base
 from headgate.storage.types import BigId
+
+
+ADJUSTMENTS = text("kind = 'adjustment'")
 
 
 class UsageIntentRow(Base):
@@ -43,8 +46,9 @@ class UsageRecordRow(Base):
     __table_args__ = (
         Index("uq_usage_records_exchange_id_attempt", "exchange_id", "attempt", unique=True),
         Index("ix_usage_records_created_at_ms", "created_at_ms"),
-        Index("ix_usage_records_user_id_created_at_ms", "user_id", "created_at_ms"),
-        Index("ix_usage_records_key_id_created_at_ms", "key_id", "created_at_ms"),
+        # Each index costs the journal a page per exchange, so a key's records are found through its user's: a query
+        # by key names the user as well, and the key is tested inside this index.
+        Index("ix_usage_records_user_id_created_at_ms_key_id", "user_id", "created_at_ms", "key_id"),
         Index("ix_usage_records_account_id_created_at_ms", "account_id", "created_at_ms"),
         CheckConstraint(
             "input_tokens >= 0 AND output_tokens >= 0 AND cache_read_tokens >= 0"
@@ -110,8 +114,11 @@ class LedgerEntryRow(Base):
     __tablename__ = "ledger_entries"
     __table_args__ = (
         Index("uq_ledger_entries_exchange_id_attempt_kind", "exchange_id", "attempt", "kind", unique=True),
-        Index("ix_ledger_entries_debit_book", "debit_book"),
-        Index("ix_ledger_entries_credit_book", "credit_book"),
+        # Only adjustments are listed per book; charges are listed as usage records, and `verify` reads everything.
+        Index(
+            "ix_ledger_entries_adjustment", "credit_book", "debit_book",
+            sqlite_where=ADJUSTMENTS, postgresql_where=ADJUSTMENTS,
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)

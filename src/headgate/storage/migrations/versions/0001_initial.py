@@ -13,6 +13,7 @@ depends_on = None
 
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _LIVE = sa.text("deleted_at IS NULL")
+_ADJUSTMENTS = sa.text("kind = 'adjustment'")
 
 
 _TABLES = (
@@ -314,7 +315,8 @@ def _create_usage_records() -> None:
         sa.Column("client_ip", sa.String(length=45), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.CheckConstraint(
-            "input_tokens >= 0 AND output_tokens >= 0 AND cache_read_tokens >= 0 AND cache_write_5m_tokens >= 0 AND cache_write_1h_tokens >= 0",
+            "input_tokens >= 0 AND output_tokens >= 0 AND cache_read_tokens >= 0"
+            " AND cache_write_5m_tokens >= 0 AND cache_write_1h_tokens >= 0",
             name="ck_usage_records_tokens_not_negative",
         ),
         sa.PrimaryKeyConstraint("id", name="pk_usage_records"),
@@ -323,8 +325,11 @@ def _create_usage_records() -> None:
         "ix_usage_records_account_id_created_at_ms", "usage_records", ["account_id", "created_at_ms"]
     )
     op.create_index("ix_usage_records_created_at_ms", "usage_records", ["created_at_ms"])
-    op.create_index("ix_usage_records_key_id_created_at_ms", "usage_records", ["key_id", "created_at_ms"])
-    op.create_index("ix_usage_records_user_id_created_at_ms", "usage_records", ["user_id", "created_at_ms"])
+    op.create_index(
+        "ix_usage_records_user_id_created_at_ms_key_id",
+        "usage_records",
+        ["user_id", "created_at_ms", "key_id"],
+    )
     op.create_index(
         "uq_usage_records_exchange_id_attempt", "usage_records", ["exchange_id", "attempt"], unique=True
     )
@@ -346,8 +351,13 @@ def _create_ledger() -> None:
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_ledger_entries"),
     )
-    op.create_index("ix_ledger_entries_credit_book", "ledger_entries", ["credit_book"])
-    op.create_index("ix_ledger_entries_debit_book", "ledger_entries", ["debit_book"])
+    op.create_index(
+        "ix_ledger_entries_adjustment",
+        "ledger_entries",
+        ["credit_book", "debit_book"],
+        sqlite_where=_ADJUSTMENTS,
+        postgresql_where=_ADJUSTMENTS,
+    )
     op.create_index(
         "uq_ledger_entries_exchange_id_attempt_kind",
         "ledger_entries",
