@@ -1,0 +1,71 @@
+"""Writing one answer to the socket: hashing, pieces, encodings, pauses that notice a client that left.
+
+A connection is cut by ending the ASGI call without a last body message: uvicorn then closes the socket without terminator.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+
+from headgate.simulator.bill import BillLine
+from headgate.simulator.dialects.contract import Header
+from headgate.simulator.encoding import Encoder
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class ClientGone(Exception):
+    """The client closed the connection while the answer was being written."""
+
+
+async def pause(receive: Receive, seconds: float) -> None:
+    """Wait; raises `ClientGone` at once when the client leaves meanwhile."""
+    try:
+        async with asyncio.timeout(seconds):
+            while (await receive())["type"] != "http.disconnect":
+                continue
+    except TimeoutError:
+        return
+    raise ClientGone
+
+
+async def send_whole(send: Send, status: int, headers: Sequence[Header], body: bytes) -> None:
+    """An answer in one piece."""
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Wire:
+    """The body of one billed answer."""
+
+    def __init__(self, send: Send, line: BillLine, *, encoder: Encoder | None, split: int | None) -> None:
+        self._send = send
+        self._line = line
+        self._encoder = encoder
+        self._split = split
+
+    async def start(self, headers: Sequence[Header]) -> None:
+        await self._send({"type": "http.response.start", "status": 200, "headers": list(headers)})
+
+    async def write(self, data: bytes) -> None:
+        if self._encoder is not None:
+            data = self._encoder.encode(data)
+        await self._put(data)
+
+    async def finish(self) -> None:
+        """The proper end of the answer."""
+        if self._encoder is not None:
+            await self._put(self._encoder.finish())
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def _put(self, data: bytes) -> None:
+        size = self._split or len(data)
+        for start in range(0, len(data), max(1, size)):
+            piece = data[start : start + size]
+            self._line.sent(piece)
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+            if self._split:
+                await asyncio.sleep(0)
