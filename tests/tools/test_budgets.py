@@ -1,4 +1,5 @@
 import pytest
+
 from tools.budgets import Exemption, Size, judge, measure, read_exemptions
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from tools.lint_rules import commit_once, narrow_except, no_rows_in_relay, secret_in_log
 from tools.lint_rules.source import Rule, Source
 

@@ -2,10 +2,10 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, Field
-from tools.settings_reference import PAGE, meanings, render
 
 from headgate import settings
 from headgate.settings import Settings
+from tools.settings_reference import PAGE, meanings, render
 
 
 class Part(BaseModel):

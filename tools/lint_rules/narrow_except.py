@@ -1,4 +1,4 @@
-"""`except Exception` only where a failure is the last resort: the data plane's outermost boundary and the job runner.
+"""`except Exception` only as the last resort: the data plane's outermost boundary and the job runner.
 
 Anywhere else it turns a bug into a wrong answer. A handler that ends by raising (a clean-up) hides nothing
 and is allowed; no other is, however well it logs.
