@@ -28,6 +28,8 @@ class ServerSettings(_Section):
     """Processes on the port; more than one needs Redis and PostgreSQL."""
     public_url: str = ""
     """Base of links we print or mail. Never taken from the Host header (PAINS S4)."""
+    metrics_access: Literal["local", "open"] = "local"
+    """Who may read /metrics: only unproxied requests from this machine, or everybody who reaches the port."""
     trusted_proxies: tuple[str, ...] = ()
     """CIDRs whose X-Forwarded-For is believed; empty = none (spec 9.3)."""
     header_timeout_s: float = Field(30, gt=0)
@@ -116,7 +118,6 @@ class GatewaySettings(_Section):
     max_account_switches: int = Field(10, ge=0)
     max_account_switches_gemini: int = Field(3, ge=0)
     max_same_account_retries: int = Field(1, ge=0)
-    allow_ungrouped_keys: bool = False
     user_wait_timeout_s: float = Field(30, gt=0)
     user_max_waiting: int = Field(20, ge=0)
     account_wait_timeout_s: float = Field(30, gt=0)

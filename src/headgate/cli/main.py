@@ -1,0 +1,65 @@
+"""The command line: `headgate serve | simulator | migrate | doctor | user | group | account | key`."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from headgate import __version__
+from headgate.cli import accounts, groups, keys, users
+from headgate.cli.doctor import doctor
+from headgate.cli.options import ConfigFile, DataDir, console, explained, settings_from
+from headgate.cli.serve import serve
+from headgate.storage.engine import check_reachable, create_engine, database_target
+from headgate.storage.migrate import current, upgrade
+
+cli = typer.Typer(
+    name="headgate", help="Self-hosted AI API gateway.", no_args_is_help=True, add_completion=False,
+    pretty_exceptions_enable=False,
+)
+cli.command()(serve)
+cli.command()(doctor)
+cli.add_typer(users.commands, name="user", help="People who own keys and pay.")
+cli.add_typer(groups.commands, name="group", help="Pools of accounts that keys belong to.")
+cli.add_typer(accounts.commands, name="account", help="Upstream accounts at providers.")
+cli.add_typer(keys.commands, name="key", help="API keys that we issue.")
+
+
+@cli.command()
+def simulator(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.")] = 9090,
+    seed: Annotated[int, typer.Option(help="Same seed, same requests: same answers.")] = 1,
+) -> None:
+    """Run the provider simulator: four dialects, scripted faults, its own bill at /__bill."""
+    from headgate.simulator.server import run  # noqa: PLC0415 - the simulator stands alone and loads slowly
+
+    run(port=port, seed=seed)
+
+
+@cli.command()
+def migrate(data_dir: DataDir = None, config: ConfigFile = None) -> None:
+    """Bring the database to this program's schema."""
+    with explained():
+        target = database_target(settings_from(data_dir, config))
+
+        async def work() -> str | None:
+            engine = create_engine(target)
+            try:
+                await check_reachable(engine, target)
+                await upgrade(engine)
+                return await current(engine)
+            finally:
+                await engine.dispose()
+
+        console.print(f"database {target.name} is at revision {asyncio.run(work())}", highlight=False)
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    console.print(__version__, highlight=False)
+
+
+def main() -> None:
+    """Entry point of the `headgate` script."""
+    cli()

@@ -1,0 +1,73 @@
+"""Background work of a gateway process, every piece with a name and an owner."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from headgate.kit.tasks import TaskOwner
+from headgate.observability.logging import BufferedLines
+from headgate.state.protocols import SharedState, StateUnavailable
+
+log = structlog.get_logger(__name__)
+
+_FLUSH_S = 0.1
+_SWEEP_S = 30.0
+_PRESENCE_S = 10.0
+_PRESENCE_TTL_S = 60.0
+"""A process that is silent for this long is dead: its open intents are completed by another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Housekeeping:
+    process_id: str
+    state: SharedState
+    lines: BufferedLines
+    directory_watch: Callable[[], Coroutine[Any, Any, None]]
+    lease_heartbeat: Callable[[], Coroutine[Any, Any, None]]
+    clients_sweep: Callable[[], Coroutine[Any, Any, None]]
+    recover: Callable[[], Awaitable[int]]
+
+    async def start(self, tasks: TaskOwner) -> None:
+        """Announce this process, complete what dead ones left open, then work in the background until the owner closes."""
+        presence = await self._announce()
+        await self.recover()
+        tasks.spawn(self._flush_logs(), name="flush_logs")
+        tasks.spawn(self.directory_watch(), name="watch_directory")
+        tasks.spawn(self.lease_heartbeat(), name="renew_leases")
+        tasks.spawn(self.clients_sweep(), name="close_idle_clients")
+        tasks.spawn(self._sweep(), name="sweep_and_recover")
+        tasks.spawn(self._stay_present(presence), name="stay_present")
+
+    async def _announce(self) -> str | None:
+        return await self.state.locks.acquire(f"process:{self.process_id}", ttl_s=_PRESENCE_TTL_S)
+
+    async def _stay_present(self, token: str | None) -> None:
+        while True:
+            await asyncio.sleep(_PRESENCE_S)
+            try:
+                if token is None or not await self.state.locks.renew(
+                    f"process:{self.process_id}", token, ttl_s=_PRESENCE_TTL_S
+                ):
+                    token = await self._announce()
+            except StateUnavailable:
+                log.warning("presence_not_renewed")
+
+    async def _sweep(self) -> None:
+        """Expired reservations, and intents of processes that died while we ran."""
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            try:
+                expired = await self.state.reservations.sweep()
+                if expired:
+                    log.warning("reservations_expired", count=expired)
+                await self.recover()
+            except StateUnavailable:
+                log.warning("sweep_skipped")
+
+    async def _flush_logs(self) -> None:
+        while True:
+            await asyncio.sleep(_FLUSH_S)
+            self.lines.flush()

@@ -1,0 +1,271 @@
+"""One attempt: intent, upstream call, answer, settlement. Knows no other attempt; failover is the pipeline's."""
+
+from collections.abc import Mapping
+
+from headgate.core.dialects.contract import Operation, PreparedBody, Reading
+from headgate.core.faults import Fault, FaultKind, RelayError
+from headgate.core.routing.cooldown import CooldownDefaults, account_effect
+from headgate.core.usage import TokenUsage, UsageSource
+from headgate.core.world import Account, DisconnectPolicy
+from headgate.kit.clock import Clock
+from headgate.observability.metrics import RelayMetrics
+from headgate.relay.body import BodyReader
+from headgate.relay.exchange import Exchange
+from headgate.relay.headers import accepted_codings, for_client, for_upstream
+from headgate.relay.picker import Picked
+from headgate.relay.pump import StreamEnd, StreamPump
+from headgate.relay.responder import Responder
+from headgate.relay.settlement import COMPLETED, FAILED, NOTHING_READ, PARTIAL, AttemptEnd, Settler
+from headgate.relay.watchdog import Watchdog
+from headgate.settings import GatewaySettings
+from headgate.state.protocols import Cooldown, CooldownStore
+from headgate.storage.journal import Intent, Journal
+from headgate.upstream.call import UpstreamAnswer, open_call
+from headgate.upstream.clients import ClientPool
+from headgate.upstream.decode import decoder_for
+from headgate.upstream.request import UpstreamRequest, build_request
+
+UNMETERED = frozenset({Operation.COUNT, Operation.OBJECT})
+"""Operations that are relayed but never booked: they cost nothing upstream (spec 2.5)."""
+
+
+class AttemptRunner:
+    def __init__(
+        self, clients: ClientPool, journal: Journal, settler: Settler, cooldowns: CooldownStore, clock: Clock,
+        metrics: RelayMetrics, bodies: BodyReader, settings: GatewaySettings,
+    ) -> None:
+        self.clients = clients
+        self.journal = journal
+        self.settler = settler
+        self.cooldowns = cooldowns
+        self.clock = clock
+        self.metrics = metrics
+        self.bodies = bodies
+        self.settings = settings
+        self.defaults = CooldownDefaults(
+            rate_limit_s=settings.rate_limit_default_cooldown_s, overload_s=settings.overload_cooldown_s,
+            unreachable_s=settings.unreachable_cooldown_s,
+        )
+
+    async def run(self, exchange: Exchange, picked: Picked, responder: Responder, watchdog: Watchdog) -> None:
+        """The client has its answer when this returns. Raises `RelayError` when it has none (or a broken one:
+        `responder.head_sent`). Booked either way."""
+        attempt = _Attempt(self, exchange, picked, responder, watchdog)
+        await attempt.run()
+
+    async def judge_account(
+        self, account: Account, fault: Fault, headers: Mapping[str, str], body: bytes, exchange: Exchange
+    ) -> None:
+        """Cooldown or error mark (spec 3.10), in the live store and durably."""
+        now = self.clock.now_ms()
+        hint = exchange.handler.cooldown(fault, headers, body, now_ms=now)
+        effect = account_effect(fault, hint, provider=account.provider, defaults=self.defaults, now_ms=now)
+        if effect.error is not None:
+            await self.journal.mark_account(account.id, error=effect.error)
+            self.metrics.account_marked(account.id, "error")
+        if effect.cooldown is not None:
+            cooldown = effect.cooldown
+            await self.cooldowns.set(Cooldown(
+                account_id=account.id, model="", until_ms=cooldown.until_ms, reason=cooldown.reason,
+                evidence=cooldown.evidence,
+            ))
+            self.metrics.account_marked(account.id, cooldown.reason)
+            overloaded = cooldown.reason == "overloaded"
+            await self.journal.mark_account(
+                account.id, reason=f"{cooldown.reason}: {cooldown.evidence}",
+                overloaded_until_ms=cooldown.until_ms if overloaded else None,
+                rate_limited_until_ms=None if overloaded else cooldown.until_ms,
+            )
+
+
+class _Attempt:
+    """The state of one attempt; lives for one `run`."""
+
+    def __init__(
+        self, runner: AttemptRunner, exchange: Exchange, picked: Picked, responder: Responder, watchdog: Watchdog
+    ) -> None:
+        self._runner = runner
+        self._exchange = exchange
+        self._picked = picked
+        self._responder = responder
+        self._watchdog = watchdog
+        self._is_metered = exchange.target.operation not in UNMETERED
+        self._number = exchange.attempts
+        exchange.attempts += 1
+        self._intent = self._make_intent()
+        self._note = exchange.trace.attempt(
+            n=self._number, account_id=picked.account.id, upstream_model=picked.upstream_model
+        )
+        self._upstream_request_id: str | None = None
+        self._endpoint = ""
+        self._is_booked = False
+        self._started_at_ms = self._intent.started_at_ms
+
+    async def run(self) -> None:
+        exchange, handler = self._exchange, self._exchange.handler
+        prepared = handler.prepare(
+            exchange.target, exchange.peek, exchange.body, upstream_model=self._picked.upstream_model
+        )
+        request = self._build(prepared)
+        self._endpoint = request.endpoint
+        if prepared.edits:
+            self._note["edits"] = prepared.edits
+        if self._is_metered:
+            await self._runner.journal.open_intent(self._intent)
+        try:
+            await self._call(request, prepared)
+        except RelayError as error:
+            self._note["fault"] = error.fault.kind.value
+            if not self._is_booked:
+                await self._book_failure(error.fault)
+            raise
+        except BaseException:
+            if not self._is_booked and self._is_metered:  # shutdown or a bug: the call is on record all the same
+                await self._book(FAILED, NOTHING_READ, Fault(kind=FaultKind.INTERNAL, message=""), is_last=False)
+            raise
+        finally:
+            self._watchdog.watch(None)
+
+    async def _book_failure(self, fault: Fault) -> None:
+        """No answer reached the client. When it was the client who left, the provider has worked for it all the same:
+        the input is charged by estimate and flagged (PAINS 1)."""
+        if fault.kind is not FaultKind.CLIENT_GONE:
+            await self._book(FAILED, NOTHING_READ, fault, is_last=False)
+            return
+        estimate = TokenUsage(input=self._intent.input_estimate)
+        await self._book(PARTIAL, Reading(usage=estimate, source=UsageSource.ESTIMATED), fault, is_last=False)
+
+    def _build(self, prepared: PreparedBody) -> UpstreamRequest:
+        exchange = self._exchange
+        headers = for_upstream(exchange.headers, exchange.handler.request_headers)
+        is_untouched = not exchange.peek.is_stream and self._picked.upstream_model == exchange.peek.model
+        headers["accept-encoding"] = accepted_codings(exchange.headers) if is_untouched else "identity"
+        return build_request(
+            self._picked.account, exchange.target, method=exchange.method, upstream_model=self._picked.upstream_model,
+            query=exchange.query, headers=headers, body=prepared.body,
+        )
+
+    async def _call(self, request: UpstreamRequest, prepared: PreparedBody) -> None:
+        exchange, account = self._exchange, self._picked.account
+        try:
+            async with open_call(self._runner.clients, request) as answer:
+                self._watch(answer)
+                self._note["status"] = answer.status
+                self._upstream_request_id = _request_id(answer.headers)
+                if answer.status >= 300:
+                    raise RelayError(await self._refused(answer))
+                if exchange.peek.is_stream and not _is_plain_json(answer.headers, exchange):
+                    await self._stream(answer)
+                else:
+                    await self._whole(answer)
+        except RelayError as error:
+            if error.fault.upstream_status is None and not self._is_booked:  # network faults, in-band errors
+                await self._runner.judge_account(account, error.fault, {}, b"", exchange)
+            raise
+
+    def _watch(self, answer: UpstreamAnswer) -> None:
+        self._watchdog.watch(answer)
+        if self._exchange.caller.group.disconnect_policy is DisconnectPolicy.CANCEL:
+            gone = Fault(kind=FaultKind.CLIENT_GONE, message="The client left")
+            self._exchange.connection.on_gone(lambda: answer.abort(gone))
+
+    async def _refused(self, answer: UpstreamAnswer) -> Fault:
+        """A non-2xx answer: classify it, and let the account bear the consequence."""
+        body = await _decoded_body(answer, self._runner.settings.upstream_error_body_max_bytes)
+        fault = self._exchange.handler.classify(answer.status, answer.headers, body)
+        await self._runner.judge_account(self._picked.account, fault, answer.headers, body, self._exchange)
+        return fault
+
+    async def _stream(self, answer: UpstreamAnswer) -> None:
+        exchange, settings = self._exchange, self._runner.settings
+        stream = exchange.handler.open_stream(
+            exchange.target, exchange.peek, client_model=exchange.peek.model,
+            upstream_model=self._picked.upstream_model,
+        )
+        self._watchdog.may_ping = lambda: stream.at_boundary
+        pump = StreamPump(
+            answer, stream, self._responder, self._watchdog, head=for_client(answer.headers),
+            decoder=decoder_for(answer.headers.get("content-encoding")), held_limit=settings.max_line_size,
+            finish_grace_s=settings.finish_grace_s, on_commit=self._commit,
+        )
+        end = await pump.run(self._book_stream)
+        if end.fault is not None:
+            self._note["fault"] = end.fault.kind.value
+
+    def _commit(self) -> None:
+        """The first byte of the answer goes out: no retry from here on, so the request body can be forgotten."""
+        self._exchange.is_committed = True
+        self._runner.bodies.free(self._exchange)
+
+    async def _book_stream(self, end: StreamEnd) -> None:
+        outcome = COMPLETED if end.fault is None else PARTIAL
+        first = None if end.first_byte is None else round((end.first_byte - self._exchange.started) * 1000)
+        await self._book(outcome, end.reading, end.fault, is_last=True, first_byte_ms=first)
+
+    async def _whole(self, answer: UpstreamAnswer) -> None:
+        exchange, settings = self._exchange, self._runner.settings
+        raw = await answer.read_all(settings.upstream_response_read_max_bytes)
+        decoder = decoder_for(answer.headers.get("content-encoding"))
+        plain = raw if decoder is None else decoder.feed(raw)
+        read = exchange.handler.read_answer(
+            exchange.target, exchange.peek, plain, client_model=exchange.peek.model,
+            upstream_model=self._picked.upstream_model,
+        )
+        if isinstance(read, Fault):
+            raise RelayError(read)
+        body, reading = read
+        headers = for_client(answer.headers)
+        if decoder is not None and body == plain:
+            body = raw
+            headers.append((b"content-encoding", answer.headers["content-encoding"].encode("latin-1")))
+        await self._book(COMPLETED, reading, None, is_last=True)
+        exchange.is_committed = True
+        await self._responder.whole(answer.status, headers, body)
+
+    async def _book(
+        self, outcome: str, reading: Reading, fault: Fault | None, *, is_last: bool, first_byte_ms: int | None = None
+    ) -> None:
+        self._is_booked = True
+        self._note["outcome"] = outcome
+        self._note["ms"] = self._runner.clock.now_ms() - self._started_at_ms
+        if not self._is_metered:
+            return
+        if reading.source is UsageSource.ESTIMATED:
+            self._note["estimated"] = True
+        await self._runner.settler.book(self._exchange, AttemptEnd(
+            intent=self._intent, outcome=outcome, reading=reading, fault=fault,
+            upstream_request_id=self._upstream_request_id, upstream_endpoint=self._endpoint,
+            first_byte_ms=first_byte_ms, is_last=is_last,
+        ))
+
+    def _make_intent(self) -> Intent:
+        exchange, account = self._exchange, self._picked.account
+        caller = exchange.caller
+        return Intent(
+            exchange_id=exchange.id, attempt=self._number, user_id=caller.user.id, key_id=caller.key.id,
+            group_id=caller.group.id, account_id=account.id, dialect=exchange.target.dialect.value,
+            endpoint=exchange.endpoint, client_model=exchange.peek.model, upstream_model=self._picked.upstream_model,
+            is_stream=exchange.peek.is_stream, charge_multiplier=exchange.charge_multiplier,
+            cost_multiplier=account.cost_multiplier, input_estimate=exchange.peek.input_tokens_estimate,
+            started_at_ms=self._runner.clock.now_ms(),
+        )
+
+
+def _request_id(headers: Mapping[str, str]) -> str | None:
+    found = headers.get("request-id") or headers.get("x-request-id")
+    return found[:128] if found else None
+
+
+def _is_plain_json(headers: Mapping[str, str], exchange: Exchange) -> bool:
+    """Some compatible providers ignore `stream` and answer with one JSON document."""
+    return exchange.target.path_model is None and headers.get("content-type", "").startswith("application/json")
+
+
+async def _decoded_body(answer: UpstreamAnswer, limit: int) -> bytes:
+    """An error body, decompressed; empty when it cannot be read: the status alone classifies then."""
+    try:
+        raw = await answer.read_all(limit)
+        decoder = decoder_for(answer.headers.get("content-encoding"))
+        return raw if decoder is None else decoder.feed(raw)
+    except RelayError:
+        return b""

@@ -1,0 +1,150 @@
+"""The data plane as one ASGI application: route, run the pipeline, render what went wrong, note what happened."""
+
+import asyncio
+import ipaddress
+import re
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import structlog
+
+from headgate.core.dialects.contract import Target
+from headgate.core.faults import Fault, FaultKind, RelayError
+from headgate.core.ids import ExchangeId
+from headgate.kit.clock import Clock
+from headgate.kit.ids import IdFactory
+from headgate.kit.tasks import TaskOwner
+from headgate.observability.metrics import RelayMetrics
+from headgate.relay.body import Receive
+from headgate.relay.dialects import HANDLERS
+from headgate.relay.exchange import ClientConnection, Exchange
+from headgate.relay.headers import client_ip, collapse
+from headgate.relay.local import LocalAnswers
+from headgate.relay.pipeline import Pipeline
+from headgate.relay.responder import Responder, Send
+from headgate.relay.routes import Local, dialect_of, match
+from headgate.relay.trace import TraceBuilder
+from headgate.relay.watchdog import Watchdog, tick_for
+from headgate.settings import GatewaySettings
+from headgate.state.protocols import StateUnavailable
+from headgate.storage.journal import Journal, StorageUnavailable
+
+log = structlog.get_logger(__name__)
+
+_SANE_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+TrustedProxies = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+
+
+class Gateway:
+    """Built once by `app.py`."""
+
+    def __init__(
+        self, pipeline: Pipeline, local: LocalAnswers, journal: Journal, clock: Clock, metrics: RelayMetrics,
+        tasks: TaskOwner, settings: GatewaySettings, trusted_proxies: TrustedProxies,
+    ) -> None:
+        self._pipeline = pipeline
+        self._local = local
+        self._journal = journal
+        self._clock = clock
+        self._metrics = metrics
+        self._tasks = tasks
+        self._settings = settings
+        self._trusted = trusted_proxies
+        self._ids = IdFactory()
+        self._tick_s = tick_for(settings)
+        self.is_draining = False
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        headers = collapse(scope["headers"])
+        method, path, query = scope["method"], scope["path"], scope["query_string"]
+        route = match(method, path, query)
+        exchange_id = ExchangeId(self._ids.new())
+        connection: ClientConnection = scope["extensions"]["headgate.connection"]
+        dialect = route.dialect if isinstance(route, (Target, Local)) and route.dialect else dialect_of(path)
+        handler = HANDLERS[dialect]
+        request_id = _request_id(headers, exchange_id)
+        responder = Responder(send, connection, handler, request_id=request_id, exchange_id=exchange_id)
+        ip = client_ip(scope["client"][0] if scope["client"] else "", headers, self._trusted)
+        if isinstance(route, Fault):
+            await responder.fail(route)
+        elif isinstance(route, Local):
+            await self._answer_locally(route, headers, query, ip, responder)
+        else:
+            loop = asyncio.get_running_loop()
+            now = loop.time()
+            exchange = Exchange(
+                id=exchange_id, request_id=request_id, method=method, path=path, query=query, headers=headers,
+                client_ip=ip, target=route, handler=handler, connection=connection,
+                started_at_ms=self._clock.now_ms(), started=now, trace=TraceBuilder(now),
+            )
+            await self._relay(exchange, receive, responder)
+
+    async def _answer_locally(
+        self, route: Local, headers: Mapping[str, str], query: bytes, ip: str, responder: Responder
+    ) -> None:
+        try:
+            await self._local.answer(route, headers, query, ip, responder)
+        except RelayError as error:
+            await responder.fail(error.fault)
+        except (StateUnavailable, StorageUnavailable):
+            await responder.fail(_UNAVAILABLE)
+
+    async def _relay(self, exchange: Exchange, receive: Receive, responder: Responder) -> None:
+        watchdog = Watchdog(self._settings, responder, exchange.connection, self._tasks, tick_s=self._tick_s)
+        self._metrics.in_flight += 1
+        fault: Fault | None = None
+        try:
+            if self.is_draining:
+                raise RelayError(_SHUTTING_DOWN)
+            await self._pipeline.run(exchange, receive, responder, watchdog)
+        except RelayError as error:
+            fault = error.fault
+        except (StateUnavailable, StorageUnavailable):
+            fault = _UNAVAILABLE
+        except Exception as error:  # noqa: BLE001 - the outermost boundary: whatever it was, the client gets an envelope
+            log.error("exchange_crashed", exchange_id=exchange.id, exc_info=error)
+            fault = Fault(kind=FaultKind.INTERNAL, message="Internal error")
+        finally:
+            self._metrics.in_flight -= 1
+        if fault is not None:
+            await responder.fail(fault)
+            await self._keep_trace(exchange, fault)
+        self._finished(exchange, fault)
+
+    async def _keep_trace(self, exchange: Exchange, fault: Fault) -> None:
+        """The decision record of an exchange that gave no answer; callers who are nobody leave no trace."""
+        if not exchange.has_caller:
+            return
+        exchange.trace.note("fault", {"kind": fault.kind.value, "blame": fault.kind.blame.value, "message": fault.message})
+        try:
+            await self._journal.write_trace(
+                exchange.id, exchange.caller.user.id, exchange.trace.render(), exchange.started_at_ms
+            )
+        except StorageUnavailable:
+            log.warning("trace_lost", exchange_id=exchange.id)
+
+    def _finished(self, exchange: Exchange, fault: Fault | None) -> None:
+        seconds = asyncio.get_running_loop().time() - exchange.started
+        status = "ok" if fault is None else fault.kind.value
+        target = exchange.target
+        self._metrics.finished(target.dialect.value, target.operation.value, status, seconds)
+        caller = exchange.caller if exchange.has_caller else None
+        log.info(
+            "exchange_finished", exchange_id=exchange.id, dialect=target.dialect.value, operation=target.operation.value,
+            status=status, ms=round(seconds * 1000, 1), attempts=exchange.attempts,
+            user_id=caller.user.id if caller else None, key_id=caller.key.id if caller else None,
+            group_id=caller.group.id if caller else None,
+        )
+
+
+_SHUTTING_DOWN = Fault(kind=FaultKind.SHUTTING_DOWN, message="The gateway is restarting, retry shortly", retry_after_s=2)
+_UNAVAILABLE = Fault(
+    kind=FaultKind.STORAGE_UNAVAILABLE, message="Billing service temporarily unavailable. Please retry later.",
+    retry_after_s=5,
+)
+
+
+def _request_id(headers: Mapping[str, str], exchange_id: str) -> str:
+    """The client's own X-Request-ID when it is harmless, else ours."""
+    given = headers.get("x-request-id", "")
+    return given if _SANE_ID.fullmatch(given) else exchange_id

@@ -1,0 +1,199 @@
+"""Taking an account for the next attempt: live facts in, the pure selection, then a real slot.
+
+The trace keeps every decision with the reason why no other account was chosen.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from headgate.core.faults import Fault, FaultKind, RelayError
+from headgate.core.ids import AccountId
+from headgate.core.routing.candidates import Candidate, WaitLimits, Wanted
+from headgate.core.routing.failover import FailoverPlan
+from headgate.core.routing.selection import NoneEligible, Selected, Selection, WaitFor, explain, select_account
+from headgate.core.world import Account
+from headgate.kit.clock import Clock
+from headgate.relay.directory import Directory
+from headgate.relay.exchange import Exchange
+from headgate.settings import GatewaySettings
+from headgate.state.protocols import (
+    AffinityStore, Cooldown, CooldownStore, QueueFull, QueueTimeout, SharedState, SlotLease, SlotStore,
+)
+
+T = TypeVar("T")
+
+_RACES = 8
+"""Times that a free slot may be lost to another request between looking and taking before we queue up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picked:
+    """An account with its slot taken."""
+
+    account: Account
+    upstream_model: str
+    lease: SlotLease | None
+    """None for operations that take no slot (counting, objects)."""
+
+
+class Picker:
+    def __init__(self, directory: Directory, state: SharedState, clock: Clock, settings: GatewaySettings) -> None:
+        self._directory = directory
+        self._slots: SlotStore = state.slots
+        self._cooldowns: CooldownStore = state.cooldowns
+        self._affinity: AffinityStore = state.affinity
+        self._clock = clock
+        self._sticky_ttl_s = settings.sticky_ttl_s
+        self._limits = WaitLimits(
+            sticky_timeout_s=settings.sticky_wait_timeout_s, sticky_max_waiting=settings.sticky_max_waiting,
+            fallback_timeout_s=settings.account_wait_timeout_s, fallback_max_waiting=settings.account_max_waiting,
+        )
+        self._last_used: dict[AccountId, int] = {}
+
+    async def pick(self, exchange: Exchange, plan: FailoverPlan) -> Picked:
+        """Raises `RelayError`: NO_ACCOUNT (or the last attempt's fault), QUEUE_FULL, QUEUE_TIMEOUT."""
+        sticky_to = await self._affinity.get(exchange.session) if exchange.session else None
+        for _ in range(_RACES):
+            selection = await self._select(exchange, plan, sticky_to)
+            if not isinstance(selection, Selected):
+                break
+            lease = await self._slots.try_acquire(
+                slot_of(selection.account.id), limit=selection.account.concurrency, owner=exchange.id
+            )
+            if lease is not None:
+                return self._picked(exchange, selection, lease)
+            await asyncio.sleep(0)
+        exchange.trace.facts.setdefault("selections", []).append(explain(selection))
+        if isinstance(selection, NoneEligible):
+            raise RelayError(self._nobody(exchange, plan, selection))
+        return await self._queue(exchange, selection)
+
+    async def pick_without_slot(self, exchange: Exchange, plan: FailoverPlan) -> Picked:
+        """For operations that neither generate nor cost: any eligible account, full or not."""
+        selection = await self._select(exchange, plan, None)
+        if isinstance(selection, NoneEligible):
+            raise RelayError(self._nobody(exchange, plan, selection))
+        return Picked(account=selection.account, upstream_model=selection.upstream_model, lease=None)
+
+    async def take(self, exchange: Exchange, last: Picked) -> Picked | None:
+        """The same account again, if a slot of it is free now."""
+        account = last.account
+        lease = await self._slots.try_acquire(slot_of(account.id), limit=account.concurrency, owner=exchange.id)
+        return None if lease is None else Picked(account=account, upstream_model=last.upstream_model, lease=lease)
+
+    async def stick(self, exchange: Exchange, account_id: AccountId) -> None:
+        """The account answered: the conversation stays with it."""
+        if exchange.session is not None:
+            await self._affinity.bind(exchange.session, account_id, ttl_s=self._sticky_ttl_s)
+
+    async def _select(self, exchange: Exchange, plan: FailoverPlan, sticky_to: AccountId | None) -> Selection:
+        caller = exchange.caller
+        accounts = self._directory.accounts_of(caller.group.id, caller.group.provider)
+        candidates = await self._candidates(accounts)
+        return select_account(
+            candidates,
+            wanted=Wanted(
+                dialect=exchange.target.dialect, provider=exchange.handler.provider, model=exchange.peek.model
+            ),
+            sticky_to=sticky_to,
+            excluded=plan.excluded,
+            now_ms=self._clock.now_ms(),
+            seed=exchange.started_at_ms,
+            limits=self._limits,
+        )
+
+    async def _candidates(self, accounts: tuple[Account, ...]) -> list[Candidate]:
+        names = [slot_of(account.id) for account in accounts]
+        loads = await self._slots.load(names)
+        cooling = await self._cooldowns.active([account.id for account in accounts])
+        by_account = _grouped(cooling) if cooling else {}
+        last_used = self._last_used
+        return [
+            Candidate(
+                account=account, in_use=loads[name].in_use, waiting=loads[name].waiting,
+                cooldowns=by_account.get(account.id, ()), last_used_ms=last_used.get(account.id),
+            )
+            for account, name in zip(accounts, names, strict=True)
+        ]
+
+    def _picked(self, exchange: Exchange, selection: Selected | WaitFor, lease: SlotLease) -> Picked:
+        self._last_used[selection.account.id] = self._clock.now_ms()
+        exchange.trace.facts.setdefault("selections", []).append(explain(selection))
+        return Picked(account=selection.account, upstream_model=selection.upstream_model, lease=lease)
+
+    async def _queue(self, exchange: Exchange, selection: Selected | WaitFor) -> Picked:
+        timeout_s, max_waiting = self._limits.fallback_timeout_s, self._limits.fallback_max_waiting
+        if isinstance(selection, WaitFor):
+            timeout_s, max_waiting = selection.timeout_s, selection.max_waiting
+        got = await wait_for_slot(
+            self._slots, exchange, slot_of(selection.account.id), limit=selection.account.concurrency,
+            max_waiting=max_waiting, timeout_s=timeout_s,
+        )
+        match got:
+            case QueueFull():
+                raise RelayError(
+                    Fault(kind=FaultKind.QUEUE_FULL, message="Too many pending requests", retry_after_s=1)
+                )
+            case QueueTimeout():
+                raise RelayError(Fault(
+                    kind=FaultKind.QUEUE_TIMEOUT, message="Concurrency limit exceeded for account", retry_after_s=1
+                ))
+        self._last_used[selection.account.id] = self._clock.now_ms()
+        return Picked(account=selection.account, upstream_model=selection.upstream_model, lease=got)
+
+    def _nobody(self, exchange: Exchange, plan: FailoverPlan, selection: NoneEligible) -> Fault:
+        """What to tell the client: the last attempt's own fault, else why nobody could even try."""
+        if plan.last_fault is not None:
+            return plan.last_fault
+        retry_at = selection.retry_at_ms
+        wait_s = None if retry_at is None else max(1, (retry_at - self._clock.now_ms()) // 1000)
+        reasons = {rejection.reason.value for rejection in selection.rejections.values()}
+        if reasons == {"model_unsupported"}:
+            return Fault(kind=FaultKind.MODEL_NOT_FOUND, message=f"No account serves the model {exchange.peek.model[:200]}")
+        why = ", ".join(sorted(reasons)) or "the group has no account"
+        return Fault(kind=FaultKind.NO_ACCOUNT, message=f"No available accounts: {why}", retry_after_s=wait_s)
+
+
+async def wait_for_slot(
+    slots: SlotStore, exchange: Exchange, resource: str, *, limit: int, max_waiting: int, timeout_s: float
+) -> SlotLease | QueueFull | QueueTimeout:
+    """Queue up, and leave the queue at once when the client goes away (CLIENT_GONE)."""
+    queued_at = asyncio.get_running_loop().time()
+    positions: list[int] = []
+    got = await until_gone(exchange, slots.acquire(
+        resource, limit=limit, owner=exchange.id, max_waiting=max_waiting, timeout_s=timeout_s,
+        on_position=positions.append,
+    ))
+    waited = round((asyncio.get_running_loop().time() - queued_at) * 1000)
+    exchange.trace.facts.setdefault("waits", []).append(
+        {"for": resource, "waited_ms": waited, "first_position": positions[0] if positions else 0,
+         "result": type(got).__name__}
+    )
+    return got
+
+
+async def until_gone(exchange: Exchange, work: Coroutine[Any, Any, T]) -> T:
+    """Await `work`, but give up with CLIENT_GONE as soon as the client's socket closes."""
+    waiting = asyncio.ensure_future(work)
+    exchange.connection.on_gone(waiting.cancel)
+    try:
+        return await waiting
+    except asyncio.CancelledError:
+        if exchange.connection.is_gone and waiting.cancelled():
+            raise RelayError(Fault(kind=FaultKind.CLIENT_GONE, message="The client left while it waited")) from None
+        raise
+    finally:
+        waiting.cancel()
+
+
+def slot_of(account_id: AccountId) -> str:
+    return f"account:{account_id}"
+
+
+def _grouped(cooldowns: Sequence[Cooldown]) -> Mapping[AccountId, tuple[Cooldown, ...]]:
+    grouped: dict[AccountId, tuple[Cooldown, ...]] = {}
+    for cooldown in cooldowns:
+        grouped[cooldown.account_id] = (*grouped.get(cooldown.account_id, ()), cooldown)
+    return grouped

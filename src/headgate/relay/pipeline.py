@@ -1,0 +1,138 @@
+"""The whole story of one exchange, readable from top to bottom (DESIGN 4):
+
+    authenticate -> read -> peek -> admit -> (pick an account -> attempt)* -> settled
+
+Each step lives in its own module; this one only says what follows what. A step that fails raises `RelayError`; the
+gateway renders its fault in the client's dialect. Whatever happens, slots and reservations are given back.
+"""
+
+from dataclasses import dataclass
+
+from headgate.core.faults import Fault, RelayError
+from headgate.core.limits.admission import charge_multiplier, check_platform
+from headgate.core.routing.affinity import session_of
+from headgate.core.routing.failover import FailoverPlan
+from headgate.core.world import Provider
+from headgate.relay.admission import Admission
+from headgate.relay.attempt import UNMETERED, AttemptRunner
+from headgate.relay.authentication import Authenticator
+from headgate.relay.body import BodyReader, Receive, check_content_type
+from headgate.relay.exchange import Exchange
+from headgate.relay.leases import LeaseKeeper
+from headgate.relay.picker import Picked, Picker
+from headgate.relay.responder import Responder
+from headgate.relay.watchdog import Watchdog
+from headgate.settings import GatewaySettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """The steps, wired by `app.py`."""
+
+    authenticator: Authenticator
+    bodies: BodyReader
+    admission: Admission
+    picker: Picker
+    attempts: AttemptRunner
+    leases: LeaseKeeper
+    settings: GatewaySettings
+
+    async def run(self, exchange: Exchange, receive: Receive, responder: Responder, watchdog: Watchdog) -> None:
+        """Serve one exchange to its end. Raises `RelayError` with the fault to show."""
+        await self._authenticate(exchange)
+        await self._read(exchange, receive)
+        try:
+            self._peek(exchange, responder)
+            watchdog.start()
+            if exchange.target.operation in UNMETERED:
+                await self._serve(exchange, responder, watchdog)
+            else:
+                async with self.admission.admit(exchange):
+                    await self._serve(exchange, responder, watchdog)
+        finally:
+            watchdog.stop()
+            self.bodies.free(exchange)
+
+    async def _authenticate(self, exchange: Exchange) -> None:
+        """On headers alone: nobody uploads a body without a key."""
+        exchange.caller = await self.authenticator.authenticate(
+            exchange.target.dialect, exchange.headers, exchange.query, exchange.client_ip
+        )
+        fault = check_platform(exchange.caller.group, exchange.handler.provider)
+        if fault is not None:
+            raise RelayError(fault)
+
+    async def _read(self, exchange: Exchange, receive: Receive) -> None:
+        if exchange.method == "POST":
+            check_content_type(exchange.headers)
+        exchange.body = await self.bodies.read(exchange.headers, receive)
+
+    def _peek(self, exchange: Exchange, responder: Responder) -> None:
+        """The few facts of the body, and what follows from them: session, multiplier, stream or not."""
+        peek = exchange.handler.peek(exchange.target, exchange.body)
+        if isinstance(peek, Fault):
+            raise RelayError(peek)
+        caller, exchange.peek = exchange.caller, peek
+        session = session_of(exchange.headers, peek, caller.key.id)
+        if session is not None:
+            exchange.session = session.key
+            exchange.trace.note("session_rule", session.rule)
+        exchange.charge_multiplier = charge_multiplier(caller.user, caller.group)
+        responder.expect_stream(peek.framing)
+
+    async def _serve(self, exchange: Exchange, responder: Responder, watchdog: Watchdog) -> None:
+        """Attempts until one answers, the plan says stop, or nobody is left."""
+        plan = self._plan(exchange)
+        picked = await self._pick(exchange, plan)
+        while True:
+            fault = await self._attempt(exchange, picked, responder, watchdog)
+            if fault is None:
+                await self.picker.stick(exchange, picked.account.id)
+                return
+            match plan.after(picked.account.id, fault, response_started=exchange.is_committed):
+                case "retry":
+                    picked = await self._pick_again(exchange, plan, picked)
+                case "switch":
+                    picked = await self._pick(exchange, plan)
+                case "stop":
+                    raise RelayError(fault)
+
+    async def _attempt(
+        self, exchange: Exchange, picked: Picked, responder: Responder, watchdog: Watchdog
+    ) -> Fault | None:
+        """None: the client has its answer. The slot is given back before another account is picked."""
+        try:
+            await self.attempts.run(exchange, picked, responder, watchdog)
+        except RelayError as error:
+            return error.fault
+        finally:
+            if picked.lease is not None:
+                await self.leases.release(picked.lease)
+        return None
+
+    async def _pick(self, exchange: Exchange, plan: FailoverPlan) -> Picked:
+        if exchange.target.operation in UNMETERED:
+            return await self.picker.pick_without_slot(exchange, plan)
+        picked = await self.picker.pick(exchange, plan)
+        if picked.lease is not None:
+            self.leases.hold(picked.lease)
+        return picked
+
+    async def _pick_again(self, exchange: Exchange, plan: FailoverPlan, last: Picked) -> Picked:
+        """The same account once more, when it still has a slot for us; else whoever is best."""
+        if last.lease is None:
+            return last
+        again = await self.picker.take(exchange, last)
+        if again is None:
+            return await self._pick(exchange, plan)
+        if again.lease is not None:
+            self.leases.hold(again.lease)
+        return again
+
+    def _plan(self, exchange: Exchange) -> FailoverPlan:
+        settings = self.settings
+        gemini = exchange.caller.group.provider is Provider.GEMINI
+        return FailoverPlan(
+            max_switches=settings.max_account_switches_gemini if gemini else settings.max_account_switches,
+            max_same_account_retries=settings.max_same_account_retries,
+        )

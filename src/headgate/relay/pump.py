@@ -1,0 +1,118 @@
+"""Moving one answer from the provider to the client: streamed event by event, or whole.
+
+The shell obeys: what a chunk means is decided by the `ResponseStream`; this module only awaits. The answer's end is held
+back until `book` has committed the settlement (DESIGN 5: committed before the last byte reaches the client).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from headgate.core.dialects.contract import Reading, ResponseStream
+from headgate.core.faults import Fault, FaultKind, RelayError
+from headgate.relay.responder import RawHeaderList, Responder
+from headgate.relay.watchdog import FINISH_GRACE_OVER, Watchdog
+
+
+class ByteSource(Protocol):
+    """An upstream answer's body (upstream/call.py)."""
+
+    async def read_chunk(self) -> bytes | None: ...
+
+
+class Decoder(Protocol):
+    """Undoes a content coding (upstream/decode.py)."""
+
+    def feed(self, chunk: bytes) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamEnd:
+    """How a streamed answer ended. `fault` None: complete."""
+
+    reading: Reading
+    fault: Fault | None
+    first_byte: float | None
+    """Monotonic loop time of the first client-visible byte."""
+
+
+Book = Callable[[StreamEnd], Awaitable[None]]
+
+
+class StreamPump:
+    """Pumps one streamed answer. Before the first client-visible byte a fault is raised, so that the caller may fail over."""
+
+    def __init__(
+        self, source: ByteSource, stream: ResponseStream, responder: Responder, watchdog: Watchdog, *,
+        head: RawHeaderList, decoder: Decoder | None, held_limit: int, finish_grace_s: float,
+        on_commit: Callable[[], None],
+    ) -> None:
+        self._source = source
+        self._stream = stream
+        self._responder = responder
+        self._watchdog = watchdog
+        self._head = head
+        self._decoder = decoder
+        self._held: list[bytes] = []
+        self._held_limit = held_limit
+        self._grace_s = finish_grace_s
+        self._on_commit = on_commit
+        self._first_byte: float | None = None
+        self._loop = asyncio.get_running_loop()
+
+    async def run(self, book: Book) -> StreamEnd:
+        """Pump to the end, book, then let the last bytes go. Raises `RelayError` before the commit point."""
+        broken = await self._pump()
+        tail = self._stream.close()
+        fault = broken or self._stream.fault
+        if fault is not None and not self._stream.committed:
+            raise RelayError(fault)
+        end = StreamEnd(reading=self._stream.reading(), fault=fault, first_byte=self._first_byte)
+        await book(end)
+        await self._release(tail, fault)
+        return end
+
+    async def _pump(self) -> Fault | None:
+        """Read until the end, a fault, or the grace after the terminal event. Returns the fault that broke the reading."""
+        read, feed, watchdog, time = self._source.read_chunk, self._stream.feed, self._watchdog, self._loop.time
+        stream = self._stream
+        try:
+            while (chunk := await read()) is not None:
+                watchdog.last_read = time()
+                out = feed(chunk if self._decoder is None else self._decoder.feed(chunk))
+                if out:
+                    await self._pass(out)
+                if stream.fault is not None and not stream.fault_shown:
+                    return stream.fault
+                if stream.finished and watchdog.finish_by is None:
+                    watchdog.finish_by = watchdog.last_read + self._grace_s
+        except RelayError as error:
+            return None if error.fault is FINISH_GRACE_OVER or stream.finished else error.fault
+        return None
+
+    async def _pass(self, out: bytes) -> None:
+        if self._first_byte is None:
+            self._first_byte = self._loop.time()
+            self._on_commit()
+        if not self._stream.finished:
+            if not self._responder.head_sent:
+                await self._responder.stream_head(self._head)
+            await self._responder.write(out)
+            return
+        self._held.append(out)
+        if sum(map(len, self._held)) > self._held_limit:
+            raise RelayError(
+                Fault(kind=FaultKind.UPSTREAM_MALFORMED, message="The upstream went on after its terminal event")
+            )
+
+    async def _release(self, tail: bytes, fault: Fault | None) -> None:
+        responder = self._responder
+        await responder.stream_head(self._head)
+        last = b"".join(self._held) + tail
+        if last:
+            await responder.write(last)
+        if fault is not None and not self._stream.fault_shown:
+            await responder.fail(fault)
+        else:
+            await responder.finish()

@@ -1,0 +1,55 @@
+"""After a crash: complete what dead processes left open (DESIGN 5).
+
+Every intent of a process that is no longer alive becomes one record `interrupted`, with the usage that was known. What
+the provider did not get to tell is not invented: the record says so (`usage_source` none or partial) and the user pays
+only for what is known.
+"""
+
+import structlog
+
+from headgate.core.pricing.book import PriceUnknown
+from headgate.core.pricing.cost import price_usage
+from headgate.core.usage import UsageSource
+from headgate.kit.clock import Clock
+from headgate.relay.directory import Directory
+from headgate.state.protocols import LockStore
+from headgate.storage.journal import Journal, OpenIntent, Settlement
+
+log = structlog.get_logger(__name__)
+
+_LOCK_TTL_S = 30.0
+
+
+async def complete_open_intents(journal: Journal, directory: Directory, locks: LockStore, clock: Clock) -> int:
+    """Settle the intents of dead processes; returns how many. A live process holds `process:<id>` and is left alone."""
+    completed = 0
+    alive: dict[str, bool] = {}
+    for found in await journal.open_intents():
+        if found.process not in alive:
+            token = await locks.acquire(f"process:{found.process}", ttl_s=_LOCK_TTL_S)
+            alive[found.process] = token is None
+        if alive[found.process]:
+            continue
+        await journal.settle(_interrupted(found, directory, clock.now_ms()))
+        completed += 1
+    if completed:
+        log.warning("interrupted_exchanges_recorded", count=completed)
+    return completed
+
+
+def _interrupted(found: OpenIntent, directory: Directory, now_ms: int) -> Settlement:
+    intent, usage = found.intent, found.usage
+    quote = directory.prices.quote(intent.client_model, intent.upstream_model, at_ms=intent.started_at_ms)
+    if isinstance(quote, PriceUnknown):
+        quote = directory.prices.default_quote()
+    cost = price_usage(
+        quote.price, usage, charge_multiplier=intent.charge_multiplier, cost_multiplier=intent.cost_multiplier,
+        price_version=quote.version, is_default=quote.is_default,
+    )
+    return Settlement(
+        intent=intent, outcome="interrupted", usage=usage, cost=cost, fault="gateway_died",
+        source=UsageSource.NONE if usage.is_empty else UsageSource.PARTIAL,
+        upstream_request_id=None, served_model=None, upstream_endpoint="", service_tier=None, reasoning_effort=None,
+        duration_ms=max(0, now_ms - intent.started_at_ms), first_byte_ms=None, user_agent="", client_ip="",
+        finished_at_ms=now_ms, trace=None,
+    )

@@ -1,0 +1,118 @@
+"""All time limits of one exchange on one timer, so that the pump pays nothing per chunk.
+
+Watches: silence of the upstream, the whole length of the stream, the grace after the terminal event, the drain after the
+client left, a client that does not read, and the client's need for a ping.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from headgate.core.faults import Fault, FaultKind
+from headgate.kit.tasks import TaskOwner
+from headgate.relay.exchange import ClientConnection
+from headgate.relay.responder import Responder
+from headgate.settings import GatewaySettings
+
+
+class Abortable(Protocol):
+    def abort(self, fault: Fault) -> None:
+        """Make the pending read raise `RelayError(fault)`, at once."""
+        ...
+
+
+class Watchdog:
+    """One per exchange; armed by `start`, disarmed by `stop`."""
+
+    __slots__ = (
+        "_answer", "_connection", "_deadline", "_gone_since", "_handle", "_loop", "_responder", "_settings", "_tasks",
+        "_tick_s", "finish_by", "last_read", "may_ping", "on_slow",
+    )
+
+    def __init__(
+        self, settings: GatewaySettings, responder: Responder, connection: ClientConnection, tasks: TaskOwner, *, tick_s: float
+    ) -> None:
+        self._settings = settings
+        self._responder = responder
+        self._connection = connection
+        self._tasks = tasks
+        self._tick_s = tick_s
+        self._loop = asyncio.get_running_loop()
+        self._answer: Abortable | None = None
+        self._handle: asyncio.TimerHandle | None = None
+        self._gone_since: float | None = None
+        self.last_read = self._loop.time()
+        self._deadline = self.last_read + settings.stream_total_timeout_s
+        self.finish_by: float | None = None
+        self.may_ping: Callable[[], bool] = _always
+        self.on_slow: Callable[[], None] | None = None
+        """Called once when the exchange has lasted more than a second or so: time to note its progress durably."""
+
+    def start(self) -> None:
+        self._handle = self._loop.call_later(self._tick_s, self._tick)
+
+    def stop(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        self._answer = None
+        self.on_slow = None
+
+    def watch(self, answer: Abortable | None) -> None:
+        """The upstream answer that a limit may abort; None between attempts."""
+        self._answer = answer
+        self.last_read = self._loop.time()
+        self.finish_by = None
+        self.may_ping = _always
+
+    def _tick(self) -> None:
+        self._handle = self._loop.call_later(self._tick_s, self._tick)
+        now = self._loop.time()
+        self._watch_client(now)
+        if self._answer is not None and (fault := self._limit_passed(now)) is not None:
+            self._answer.abort(fault)
+            self._answer = None
+        if self.on_slow is not None:
+            self.on_slow()
+            self.on_slow = None
+
+    def _limit_passed(self, now: float) -> Fault | None:
+        settings = self._settings
+        if self.finish_by is not None:
+            return FINISH_GRACE_OVER if now >= self.finish_by else None
+        if self._gone_since is not None and now - self._gone_since >= settings.drain_timeout_s:
+            return Fault(kind=FaultKind.CLIENT_GONE, message="The client left and the drain time is over")
+        if now >= self._deadline:
+            return Fault(kind=FaultKind.UPSTREAM_TIMEOUT, message="The answer took longer than the gateway allows")
+        if now - self.last_read >= settings.stream_idle_timeout_s:
+            return Fault(kind=FaultKind.UPSTREAM_TIMEOUT, message="The upstream fell silent")
+        return None
+
+    def _watch_client(self, now: float) -> None:
+        if self._connection.is_gone:
+            self._gone_since = self._gone_since or now
+            return
+        writing_since = self._responder.writing_since
+        if writing_since is not None:
+            if now - writing_since >= self._settings.client_write_timeout_s:
+                self._connection.abort()
+            return
+        interval = self._settings.stream_keepalive_interval_s
+        if interval and now - self._responder.last_write >= interval and self.may_ping():
+            self._tasks.spawn(self._responder.ping(), name="ping")
+
+
+FINISH_GRACE_OVER = Fault(kind=FaultKind.UPSTREAM_CUT, message="The connection stayed open after the terminal event")
+
+
+def _always() -> bool:
+    return True
+
+
+def tick_for(settings: GatewaySettings) -> float:
+    """How often to look: a quarter of the shortest limit, between 20 ms and one second."""
+    limits = (
+        settings.stream_idle_timeout_s, settings.stream_total_timeout_s, settings.client_write_timeout_s,
+        settings.finish_grace_s or 1.0, settings.drain_timeout_s or 1.0, settings.stream_keepalive_interval_s or 10.0,
+    )
+    return min(1.0, max(0.02, min(limits) / 4))
