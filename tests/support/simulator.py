@@ -68,7 +68,9 @@ class RunningSimulator:
 
 
 @contextmanager
-def running_simulator(*, seed: int = 1, pace_ms: float = 0, keep_lines: int = 20_000) -> Iterator[RunningSimulator]:
+def running_simulator(
+    *, seed: int = 1, pace_ms: float = 0, keep_lines: int = 20_000
+) -> Iterator[RunningSimulator]:
     """Start it, wait until it listens (bounded), and end it by its pid."""
     command = [sys.executable, "-m", "headgate.simulator", "--port", "0", "--seed", str(seed)]
     command += ["--pace-ms", str(pace_ms), "--keep-lines", str(keep_lines)]

@@ -1,4 +1,6 @@
-"""The simulator's ASGI app: which path is which endpoint, and how a refusal is rendered in its vendor's words."""
+"""The simulator's ASGI app: which path is which endpoint, and how a refusal is rendered in its vendor's
+words.
+"""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -31,7 +33,9 @@ Endpoint = Callable[[Call, str, Mapping[str, Any]], Awaitable[Answer]]
 class Simulator:
     """Built once per process; everything it remembers hangs here."""
 
-    def __init__(self, *, seed: int, pace_s: float = 0.004, keep_lines: int = 20_000, clock: Clock | None = None) -> None:
+    def __init__(
+        self, *, seed: int, pace_s: float = 0.004, keep_lines: int = 20_000, clock: Clock | None = None
+    ) -> None:
         self._clock = clock or SystemClock()
         self._bill = Bill(keep_lines=keep_lines)
         self._service = Service(seed=seed, bill=self._bill, clock=self._clock, pace_s=pace_s)
@@ -106,7 +110,9 @@ class Simulator:
                 return
         await self._service.generate(call, dialect, key, parse_object(raw), endpoint=endpoint)
 
-    async def _go_fast(self, call: Call, dialect: Dialect, peeked: Peek, key: str, endpoint: str, size: int) -> None:
+    async def _go_fast(
+        self, call: Call, dialect: Dialect, peeked: Peek, key: str, endpoint: str, size: int
+    ) -> None:
         await self._fast.answer(
             dialect, peeked, key=key, endpoint=endpoint, body_bytes=size, receive=call.receive, send=call.send
         )
@@ -167,8 +173,14 @@ class Simulator:
         speaker = self._speakers[family]
         now_s = self._clock.now_ms() // 1000
         request_id = speaker.request_id(self._service.identities.new())
-        limits = dict(speaker.limit_headers(refused.status, refused.retry_after_s, now_s)) if refused.retry_after_s is not None else {}
-        usual = [(name, value) for name, value in speaker.headers(request_id, None, now_s) if name not in limits]
+        limits = (
+            dict(speaker.limit_headers(refused.status, refused.retry_after_s, now_s))
+            if refused.retry_after_s is not None
+            else {}
+        )
+        usual = [
+            (name, value) for name, value in speaker.headers(request_id, None, now_s) if name not in limits
+        ]
         headers = [_JSON, *usual, *limits.items()]
         await send_whole(call.send, refused.status, headers, speaker.error(refused, request_id))
 

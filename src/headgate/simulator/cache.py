@@ -1,8 +1,10 @@
-"""The prompt cache of the simulated vendors: which prefix of a prompt was seen before under the same key and model.
+"""The prompt cache of the simulated vendors: which prefix of a prompt was seen before under the same key
+and model.
 
-Explicit (Anthropic): the longest known marked prefix is read, every further marked segment is written with the lifetime
-of its mark. Automatic (OpenAI, Google): the longest known prefix of at least `AUTOMATIC_MINIMUM` tokens is read.
-Entries leave by least recent use, not by time, so that equal request orders give equal bills.
+Explicit (Anthropic): the longest known marked prefix is read, every further marked segment is written with
+the lifetime of its mark. Automatic (OpenAI, Google): the longest known prefix of at least
+`AUTOMATIC_MINIMUM` tokens is read. Entries leave by least recent use, not by time, so that equal request
+orders give equal bills.
 """
 
 import hashlib
@@ -29,7 +31,8 @@ class PromptCache:
         return tokens
 
     def _explicit(self, ask: Ask, key: str) -> Tokens:
-        marks = [(total, digest, block.mark) for total, digest, block in _prefixes(ask, key) if block.mark]
+        marks = [(total, digest, block.mark) for total, digest, block in _prefixes(ask, key)]
+        marks = [mark for mark in marks if mark[2] is not None]
         read = 0
         for total, digest, _ in marks:
             if digest in self._known:
@@ -65,4 +68,3 @@ def _prefixes(ask: Ask, key: str) -> Iterator[tuple[int, bytes, Block]]:
         chain.update(block.digest)
         total += block.tokens
         yield total, chain.copy().digest(), block
-

@@ -68,8 +68,16 @@ def api_key(call: Call, family: Family) -> str:
 
 
 _ANTHROPIC = (401, "invalid x-api-key", None)
-_OPENAI = (401, "Incorrect API key provided. You can find your API key in the provider's dashboard.", "invalid_api_key")
-_GEMINI = (401, "Request had invalid authentication credentials. Expected an API key or OAuth 2 access token.", None)
+_OPENAI = (
+    401,
+    "Incorrect API key provided. You can find your API key in the provider's dashboard.",
+    "invalid_api_key",
+)
+_GEMINI = (
+    401,
+    "Request had invalid authentication credentials. Expected an API key or OAuth 2 access token.",
+    None,
+)
 _GEMINI_KEY = (400, "API key not valid. Please pass a valid API key.", "API_KEY_INVALID")
 
 

@@ -1,4 +1,6 @@
-"""The models that the simulated vendors list. Any other name is served too, unless it begins with `no-such-`."""
+"""The models that the simulated vendors list. Any other name is served too, unless it begins with `no-
+such-`.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,14 +27,23 @@ OPENAI = (
     "gpt-image-1",
     "sim-fast",
 )
-GEMINI = ("gemini-3-pro-preview", "gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.5-flash-image", "gemini-embedding-001", "sim-fast")
+GEMINI = (
+    "gemini-3-pro-preview",
+    "gemini-2.5-pro",
+    "gemini-2.5-flash",
+    "gemini-2.5-flash-image",
+    "gemini-embedding-001",
+    "sim-fast",
+)
 _METHODS = ["generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents"]
 
 
 def check_model(model: str) -> None:
     """Raises `Refused` with 404 for a name that no vendor has."""
     if model.startswith("no-such-"):
-        raise Refused(404, f"The model {model!r} does not exist or you do not have access to it.", param="model")
+        raise Refused(
+            404, f"The model {model!r} does not exist or you do not have access to it.", param="model"
+        )
 
 
 def anthropic_list(query: Mapping[str, str]) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""The tester's own endpoints: `/health`, `/__bill`, `/__script`. They need no key; the simulator listens on loopback."""
+"""The tester's own endpoints: `/health`, `/__bill`, `/__script`. They need no key; the simulator listens on
+loopback.
+"""
 
 from typing import Any
 
@@ -38,7 +40,9 @@ class Control:
         await _send(call, 200, shown)
 
     async def _change_scripts(self, call: Call) -> None:
-        """POST `{key, script, times?}` with the script as an object or as words; GET lists; DELETE `[?key=]` forgets."""
+        """POST `{key, script, times?}` with the script as an object or as words; GET lists; DELETE `[?key=]`
+        forgets.
+        """
         if call.method == "DELETE":
             self._scripts.drop(call.query.get("key"))
         elif call.method == "POST":

@@ -74,7 +74,9 @@ class Delivery:
         finally:
             self._bill.close(line, ending, self._clock.now_ms())
 
-    def _prepare(self, job: Job, line: BillLine, content_type: bytes) -> tuple[Wire, list[tuple[bytes, bytes]]]:
+    def _prepare(
+        self, job: Job, line: BillLine, content_type: bytes
+    ) -> tuple[Wire, list[tuple[bytes, bytes]]]:
         encoder = encoder_for(job.script.encoding, job.accept_encoding)
         headers = [(b"content-type", content_type)]
         if encoder is not None:
@@ -117,7 +119,9 @@ class Delivery:
 
 
 def has_left(receive: Receive) -> bool:
-    """Whether the client has closed the connection, without waiting: one step of `receive`, given up when it blocks."""
+    """Whether the client has closed the connection, without waiting: one step of `receive`, given up when it
+    blocks.
+    """
     waiting = receive()
     step = waiting.__await__()
     try:

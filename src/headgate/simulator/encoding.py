@@ -43,7 +43,9 @@ class _Brotli:
 
 
 class _StoredZstd:
-    """A valid Zstandard frame of raw blocks: nothing is saved, but every decoder must take it (RFC 8878 3.1.1.2)."""
+    """A valid Zstandard frame of raw blocks: nothing is saved, but every decoder must take it (RFC 8878
+    3.1.1.2).
+    """
 
     def __init__(self) -> None:
         self._head = _ZSTD_HEADER

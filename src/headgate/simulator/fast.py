@@ -1,8 +1,9 @@
 """The benchmark's models: `sim-fast[-EVENTS[-MILLISECONDS]]` in every dialect, from prebuilt bytes.
 
-A template is the dialect's own rendering of a plan with placeholders for ids and token counts, cut at the placeholders.
-Prompt tokens are ceil(body bytes / 4) and nothing is cached, so that the body is never parsed beyond model and stream.
-Markers and the model suffix are not looked at; a key with a script takes the normal way.
+A template is the dialect's own rendering of a plan with placeholders for ids and token counts, cut at the
+placeholders. Prompt tokens are ceil(body bytes / 4) and nothing is cached, so that the body is never parsed
+beyond model and stream. Markers and the model suffix are not looked at; a key with a script takes the normal
+way.
 """
 
 import asyncio
@@ -162,7 +163,9 @@ class FastLane:
             if template.pace_s:
                 _note(line, usage, template, index + 1)
 
-    def _header_list(self, dialect: Dialect, request_id: str, now_s: int, content_type: bytes) -> list[Header]:
+    def _header_list(
+        self, dialect: Dialect, request_id: str, now_s: int, content_type: bytes
+    ) -> list[Header]:
         """The vendor's headers, rebuilt once a second; the request id is always the first."""
         at, headers = self._headers.get(dialect.family, (0, []))
         if at != now_s:
@@ -174,7 +177,9 @@ class FastLane:
         where = (type(dialect).__name__, model, is_stream, include_usage)
         found = self._templates.get(where)
         if found is None:
-            found = self._templates[where] = _build(dialect, model, is_stream=is_stream, include_usage=include_usage)
+            found = self._templates[where] = _build(
+                dialect, model, is_stream=is_stream, include_usage=include_usage
+            )
             if len(self._templates) > _MAX_TEMPLATES:
                 self._templates.popitem(last=False)
         return found

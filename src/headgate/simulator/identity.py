@@ -9,7 +9,9 @@ _EPOCH = 1_767_225_600  # 2026-01-01T00:00:00Z
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One request's names: `word` has 22 base62 characters, `hex` 32 digits, `created` is in seconds since the epoch."""
+    """One request's names: `word` has 22 base62 characters, `hex` 32 digits, `created` is in seconds since
+    the epoch.
+    """
 
     word: str
     hex: str

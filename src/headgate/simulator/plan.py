@@ -133,7 +133,9 @@ def _tool(ask: Ask, script: Script) -> ToolCall | None:
     name = next(iter(offered)) if any_tool else wanted
     schema: Mapping[str, Any] = offered[name].schema if name in offered else {}
     arguments = json.dumps(prose.sample_value({"type": "object", **schema})).decode()
-    return ToolCall(name=name, arguments=arguments, pieces=prose.in_pieces(arguments, 1 + len(arguments) // 12))
+    return ToolCall(
+        name=name, arguments=arguments, pieces=prose.in_pieces(arguments, 1 + len(arguments) // 12)
+    )
 
 
 def picture_png(identity: Identity) -> bytes:
@@ -145,6 +147,7 @@ def picture_png(identity: Identity) -> bytes:
         (b"IEND", b""),
     )
     body = b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
     )
     return b"\x89PNG\r\n\x1a\n" + body

@@ -63,7 +63,11 @@ def text_block(text: str, mark: CacheMark | None = None) -> Block:
 def value_block(value: object, mark: CacheMark | None = None, *, is_image: bool = False) -> Block:
     """A block that is not plain text: costs its compact JSON, or a flat price for an image."""
     raw = json.dumps(value)
-    return Block(hashlib.blake2b(raw, digest_size=16).digest(), IMAGE_TOKENS if is_image else count_bytes(len(raw)), mark)
+    return Block(
+        hashlib.blake2b(raw, digest_size=16).digest(),
+        IMAGE_TOKENS if is_image else count_bytes(len(raw)),
+        mark,
+    )
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -115,7 +119,9 @@ def optional_count(body: Mapping[str, Any], *names: str) -> int | None:
         if value is None:
             continue
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise Refused(400, f"{name}: Input should be a positive integer", param=name, code="invalid_value")
+            raise Refused(
+                400, f"{name}: Input should be a positive integer", param=name, code="invalid_value"
+            )
         return value
     return None
 

@@ -1,4 +1,4 @@
-"""What the simulated models say: friendly sentences chosen by the seed and the prompt, cut into word events."""
+"""What the simulated models say: friendly sentences chosen by seed and prompt, in word pieces."""
 
 import re
 import zlib
@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 GREETING = (
-    "Hello! You are talking to Headgate's demo provider: no key, no cost, and every token of this sentence is metered, "
-    "priced and booked as if it were real. Ask me anything, or open the console to see what this answer cost."
+    "Hello! You are talking to Headgate's demo provider: no key, no cost, and every token of this sentence "
+    "is metered, priced and booked as if it were real. Ask me anything, or open the console to see what this "
+    "answer cost."
 )
 SENTENCES = (
-    "This answer was streamed by the Headgate simulator, one event at a time, just like a real provider would.",
+    "This answer was streamed by the Headgate simulator, one event at a time, as a real provider would.",
     "Every request you send has a line on my bill, and Headgate's ledger should agree with it to the token.",
-    "A good gateway is like a good river lock: nothing is lost, nothing is hurried, and every boat is counted.",
-    "If I were a real model I would now say something clever about your prompt; instead I promise to count it exactly.",
-    "Try a scripted fault next: write [sim: cut_after=3] with double brackets and watch what the gateway does.",
+    "A good gateway is like a good river lock: nothing is lost, nothing is hurried, every boat is counted.",
+    "If I were a real model I would say something clever about your prompt; instead I promise to count it.",
+    "Try a scripted fault next: write [sim: cut_after=3] with double brackets and watch the gateway.",
 )
 THOUGHTS = (
     "The user greets a simulator, so a short and honest answer is best. ",

@@ -1,7 +1,8 @@
 """Scripted faults: what a request shall suffer, written by the tester, never by the gateway.
 
-A script comes from three places, later ones win field by field: the script of the API key (`POST /__script`), a suffix
-of the model name (`claude-sonnet-4-5~status=529,delay=0.5`), a marker in the last user text (`[[sim: cut_after=3 tokens=50]]`).
+A script comes from three places, later ones win field by field: the script of the API key (`POST
+/__script`), a suffix of the model name (`claude-sonnet-4-5~status=529,delay=0.5`), a marker in the last user
+text (`[[sim: cut_after=3 tokens=50]]`).
 """
 
 import re
@@ -111,7 +112,9 @@ class ScriptBook:
         self._max_keys = max_keys
 
     def put(self, key: str, fields: Mapping[str, Any], *, times: int | None) -> None:
-        """Append a script for `key`; scripts with `times` are used up in order. An endless one replaces what was there."""
+        """Append a script for `key`; scripts with `times` are used up in order. An endless one replaces what
+        was there.
+        """
         if key not in self._by_key and len(self._by_key) >= self._max_keys:
             raise ScriptError(f"more than {self._max_keys} keys have scripts; DELETE /__script first")
         entry = (check_fields(fields), times)

@@ -22,7 +22,9 @@ def run(
     pace_s: float = DEFAULT_PACE_S,
     keep_lines: int = DEFAULT_KEEP_LINES,
 ) -> None:
-    """Serve until a signal comes. Port 0 takes a free one. Prints one line with the address. Raises `OSError`."""
+    """Serve until a signal comes. Port 0 takes a free one. Prints one line with the address. Raises
+    `OSError`.
+    """
     with _listen(host, port) as listener:
         bound = listener.getsockname()[1]
         sys.stdout.write(f"simulator listening on http://{host}:{bound} seed={seed}\n")
@@ -53,6 +55,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(_BACKLOG)
     except OSError:
         listener.close()
         raise

@@ -17,7 +17,15 @@ from headgate.simulator.identity import IdentitySource
 from headgate.simulator.plan import Plan, make_plan
 from headgate.simulator.prompt import Ask, Block
 from headgate.simulator.refusal import Refused
-from headgate.simulator.script import MODEL_MARK, Script, ScriptBook, ScriptError, build, marker_in, parse_words
+from headgate.simulator.script import (
+    MODEL_MARK,
+    Script,
+    ScriptBook,
+    ScriptError,
+    build,
+    marker_in,
+    parse_words,
+)
 from headgate.simulator.tokens import Tokens
 from headgate.simulator.wire import pause
 
@@ -59,7 +67,14 @@ class Service:
         self._delivery = Delivery(bill, clock, pace_s=pace_s)
 
     async def generate(
-        self, call: Call, dialect: Dialect, key: str, body: Mapping[str, Any], *, endpoint: str, stream: bool | None = None
+        self,
+        call: Call,
+        dialect: Dialect,
+        key: str,
+        body: Mapping[str, Any],
+        *,
+        endpoint: str,
+        stream: bool | None = None,
     ) -> None:
         """One generating request; `stream` overrides what the body says (Gemini names it in the path)."""
         identity = self.identities.new()
@@ -77,7 +92,15 @@ class Service:
             await self._delivery.whole(job, line, dialect.answer(plan), JSON_TYPE)
 
     async def deliver_whole(
-        self, call: Call, dialect: Dialect, key: str, plan: Plan, script: Script, body: bytes, *, endpoint: str
+        self,
+        call: Call,
+        dialect: Dialect,
+        key: str,
+        plan: Plan,
+        script: Script,
+        body: bytes,
+        *,
+        endpoint: str,
     ) -> None:
         """A billed JSON answer of another endpoint."""
         job, line = self.prepare(call, dialect, key, plan, script, endpoint=endpoint)
@@ -87,7 +110,9 @@ class Service:
         """A plan for answers without words (embeddings, pictures): only its identity and usage matter."""
         bare = replace(ask, forced_tool=None, thinks=False, draws=False)
         plan = make_plan(bare, usage, Script(tokens=0), self.identities.new(), seed=self._seed)
-        return replace(plan, usage=usage, model=script.served_model or ask.model, hides_usage=script.missing_usage)
+        return replace(
+            plan, usage=usage, model=script.served_model or ask.model, hides_usage=script.missing_usage
+        )
 
     def prepare(
         self, call: Call, dialect: Dialect, key: str, plan: Plan, script: Script, *, endpoint: str
@@ -115,11 +140,13 @@ class Service:
         return job, line
 
     async def suffer(self, call: Call, key: str, ask: Ask) -> Script:
-        """The script of this request, its delay over and its refusal raised. Raises `Refused`, `ClientGone`."""
+        """The script of this request, delay over, refusal raised. Raises `Refused`, `ClientGone`."""
         check_model(ask.model)
         _, mark, suffix = ask.model.partition(MODEL_MARK)
         try:
-            script = build(self.scripts.take(key), parse_words(suffix) if mark else {}, marker_in(ask.last_text))
+            script = build(
+                self.scripts.take(key), parse_words(suffix) if mark else {}, marker_in(ask.last_text)
+            )
         except ScriptError as error:
             raise Refused(400, f"simulator script: {error}") from None
         if script.delay > 0:

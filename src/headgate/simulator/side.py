@@ -13,7 +13,15 @@ from headgate.simulator.dialects.openai_chat import OpenAIChat
 from headgate.simulator.dialects.openai_responses import OpenAIResponses
 from headgate.simulator.dialects.openai_responses import usage as responses_usage
 from headgate.simulator.plan import picture_png
-from headgate.simulator.prompt import Ask, as_items, as_mapping, optional_count, require_list, require_text, text_block
+from headgate.simulator.prompt import (
+    Ask,
+    as_items,
+    as_mapping,
+    optional_count,
+    require_list,
+    require_text,
+    text_block,
+)
 from headgate.simulator.refusal import Refused
 from headgate.simulator.service import Service
 from headgate.simulator.tokens import PICTURE_OUTPUT_TOKENS, Tokens, count_text
@@ -82,14 +90,18 @@ class SideEndpoints:
             "model": plan.model,
             "usage": {"prompt_tokens": usage.input, "total_tokens": usage.input},
         }
-        await self._service.deliver_whole(call, self._chat, key, plan, script, _shown(answer, plan.hides_usage), endpoint="embeddings")
+        await self._service.deliver_whole(
+            call, self._chat, key, plan, script, _shown(answer, plan.hides_usage), endpoint="embeddings"
+        )
 
     async def images(self, call: Call, key: str, body: Body) -> None:
         prompt = require_text(body, "prompt")
         count = optional_count(body, "n") or 1
         if count > 10:
             raise Refused(400, "n: Input should be at most 10", param="n", code="invalid_value")
-        ask = Ask(model=str(body.get("model") or "gpt-image-1"), blocks=[text_block(prompt)], last_text=prompt)
+        ask = Ask(
+            model=str(body.get("model") or "gpt-image-1"), blocks=[text_block(prompt)], last_text=prompt
+        )
         script = await self._service.suffer(call, key, ask)
         usage = Tokens(input=count_text(prompt), output=count * PICTURE_OUTPUT_TOKENS, images=count)
         plan = self._service.plain_plan(ask, usage, script)
@@ -109,7 +121,13 @@ class SideEndpoints:
             },
         }
         await self._service.deliver_whole(
-            call, self._chat, key, plan, script, _shown(answer, plan.hides_usage), endpoint="images_generations"
+            call,
+            self._chat,
+            key,
+            plan,
+            script,
+            _shown(answer, plan.hides_usage),
+            endpoint="images_generations",
         )
 
     async def embed_gemini(self, call: Call, key: str, body: Body, model: str) -> None:
@@ -121,7 +139,9 @@ class SideEndpoints:
         requests = as_items(require_list(body, "requests"))
         texts = [_content_text(request) for request in requests]
         vectors = [{"values": vector(t, _gemini_size(r))} for t, r in zip(texts, requests, strict=True)]
-        await self._embedded(call, key, model, texts, {"embeddings": vectors}, endpoint="batch_embed_contents")
+        await self._embedded(
+            call, key, model, texts, {"embeddings": vectors}, endpoint="batch_embed_contents"
+        )
 
     async def _embedded(
         self, call: Call, key: str, model: str, texts: Sequence[str], answer: dict[str, Any], *, endpoint: str
@@ -172,5 +192,3 @@ def _content_text(body: Body) -> str:
 
 def _gemini_size(body: Body) -> int:
     return optional_count(body, "outputDimensionality") or DEFAULT_DIMENSIONS
-
-

@@ -1,7 +1,7 @@
 """How the simulator counts. One rule for every dialect: a text costs ceil(UTF-8 bytes / 4) tokens.
 
-A prompt costs the sum over its blocks plus `FRAMING_TOKENS`; an image costs `IMAGE_TOKENS`; blocks that are neither
-(tools, tool results) cost their compact JSON.
+A prompt costs the sum over its blocks plus `FRAMING_TOKENS`; an image costs `IMAGE_TOKENS`; blocks that are
+neither (tools, tool results) cost their compact JSON.
 """
 
 from dataclasses import dataclass, replace

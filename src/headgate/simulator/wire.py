@@ -1,6 +1,7 @@
 """Writing one answer to the socket: hashing, pieces, encodings, pauses that notice a client that left.
 
-A connection is cut by ending the ASGI call without a last body message: uvicorn then closes the socket without terminator.
+A connection is cut by ending the ASGI call without a last body message: uvicorn then closes the socket
+without terminator.
 """
 
 import asyncio

@@ -87,7 +87,9 @@ class AnthropicMessages:
             content.append({"type": "text", "text": plan.full_text, "citations": None})
         if plan.tool:
             arguments = json.loads(plan.tool.arguments)
-            content.append({"type": "tool_use", "id": _tool_id(plan), "name": plan.tool.name, "input": arguments})
+            content.append(
+                {"type": "tool_use", "id": _tool_id(plan), "name": plan.tool.name, "input": arguments}
+            )
         message = _message(plan, content, _STOPS[plan.stop])
         if not plan.hides_usage:
             message["usage"] = _usage(plan, plan.usage.output)
@@ -122,7 +124,7 @@ class AnthropicMessages:
         )
 
     def malformed(self) -> bytes:
-        return b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_del\n\n'
+        return b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"typ\n\n'
 
     def error(self, refused: Refused, request_id: str) -> bytes:
         kind = _KINDS.get(refused.status, "api_error" if refused.status >= 500 else "invalid_request_error")
@@ -174,7 +176,9 @@ def _stream_blocks(plan: Plan) -> Iterator[tuple[dict[str, Any], Any]]:
 
 
 def _thinking_deltas(plan: Plan, base: int) -> _Deltas:
-    deltas: _Deltas = [({"type": "thinking_delta", "thinking": p}, n) for p, n in running(plan.thinking, base)]
+    deltas: _Deltas = [
+        ({"type": "thinking_delta", "thinking": p}, n) for p, n in running(plan.thinking, base)
+    ]
     deltas.append(({"type": "signature_delta", "signature": plan.signature}, deltas[-1][1]))
     return deltas
 
@@ -290,7 +294,12 @@ def _ratelimits(now_s: int) -> Sequence[Header]:
     week = b"%d" % (now_s - now_s % 604_800 + 604_800)
     five_hours = b"%d" % (now_s - now_s % 18_000 + 18_000)
     limits: list[Header] = []
-    for name, limit in ((b"requests", 4000), (b"tokens", 2_400_000), (b"input-tokens", 2_000_000), (b"output-tokens", 400_000)):
+    for name, limit in (
+        (b"requests", 4000),
+        (b"tokens", 2_400_000),
+        (b"input-tokens", 2_000_000),
+        (b"output-tokens", 400_000),
+    ):
         limits += [
             (b"anthropic-ratelimit-%b-limit" % name, b"%d" % limit),
             (b"anthropic-ratelimit-%b-remaining" % name, b"%d" % (limit - 1)),
@@ -308,5 +317,3 @@ def _ratelimits(now_s: int) -> Sequence[Header]:
         (b"anthropic-ratelimit-unified-representative-claim", b"five_hour"),
         (b"anthropic-ratelimit-unified-reset", five_hours),
     ]
-
-

@@ -15,7 +15,9 @@ Family = Literal["anthropic", "openai", "gemini"]
 
 
 class Frame(NamedTuple):
-    """One event of a stream: its bytes, the output tokens generated once it is sent, and the usage it states (if any)."""
+    """One event of a stream: its bytes, the output tokens generated once it is sent, and the usage it states
+    (if any).
+    """
 
     data: bytes
     output: int
@@ -73,7 +75,9 @@ class Dialect(Speaker, Protocol):
 
 
 def running(pieces: Sequence[str], base: int = 0) -> Iterator[tuple[str, int]]:
-    """Each piece with the tokens counted up to and including it, on top of `base`; the last equals the whole text's count."""
+    """Each piece with the tokens counted up to and including it, on top of `base`; the last equals the whole
+    text's count.
+    """
     size = 0
     for piece in pieces:
         size += len(piece) if piece.isascii() else len(piece.encode("utf-8", "surrogatepass"))

@@ -138,7 +138,9 @@ def _chunks(plan: Plan) -> Iterator[tuple[Frame, bool]]:
 
 def _chunk(plan: Plan, parts: list[dict[str, Any]], output: int) -> Frame:
     tokens = plan.usage.with_output(output)
-    return Frame(json.dumps(_response(plan, parts, tokens, None)), output, None if plan.hides_usage else tokens)
+    return Frame(
+        json.dumps(_response(plan, parts, tokens, None)), output, None if plan.hides_usage else tokens
+    )
 
 
 def _response(plan: Plan, parts: list[dict[str, Any]], tokens: Tokens, finish: str | None) -> dict[str, Any]:
@@ -168,9 +170,13 @@ def usage_metadata(tokens: Tokens) -> dict[str, Any]:
 def _closing_parts(plan: Plan) -> list[dict[str, Any]]:
     parts: list[dict[str, Any]] = []
     if plan.picture:
-        parts.append({"inlineData": {"mimeType": "image/png", "data": base64.b64encode(plan.picture).decode()}})
+        parts.append(
+            {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(plan.picture).decode()}}
+        )
     if plan.tool:
-        call: dict[str, Any] = {"functionCall": {"name": plan.tool.name, "args": json.loads(plan.tool.arguments)}}
+        call: dict[str, Any] = {
+            "functionCall": {"name": plan.tool.name, "args": json.loads(plan.tool.arguments)}
+        }
         if plan.thinking:
             call["thoughtSignature"] = plan.signature
         parts.append(call)
@@ -181,10 +187,16 @@ def _error(refused: Refused) -> dict[str, Any]:
     status = _STATUSES.get(refused.status, "INTERNAL" if refused.status >= 500 else "UNKNOWN")
     error: dict[str, Any] = {"code": refused.status, "message": refused.message, "status": status}
     if refused.status == 401 or refused.code == "API_KEY_INVALID":
-        info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": refused.code or "CREDENTIALS_MISSING"}
+        info = {
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": refused.code or "CREDENTIALS_MISSING",
+        }
         error["details"] = [{**info, "domain": "googleapis.com"}]
     if refused.status == 429:
-        retry = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{refused.retry_after_s or 30}s"}
+        retry = {
+            "@type": "type.googleapis.com/google.rpc.RetryInfo",
+            "retryDelay": f"{refused.retry_after_s or 30}s",
+        }
         error["details"] = [retry]
     return error
 
@@ -198,7 +210,9 @@ def _declarations(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _tool(item: Mapping[str, Any]) -> Tool:
-    return Tool(str(item.get("name", "tool")), as_mapping(item.get("parameters") or item.get("parametersJsonSchema")))
+    return Tool(
+        str(item.get("name", "tool")), as_mapping(item.get("parameters") or item.get("parametersJsonSchema"))
+    )
 
 
 def _forced(config: Mapping[str, Any]) -> str | None:
@@ -211,7 +225,9 @@ def _forced(config: Mapping[str, Any]) -> str | None:
 def _thinks(thinking: Mapping[str, Any]) -> bool:
     if thinking.get("thinkingBudget") == 0:
         return False
-    return bool(thinking.get("includeThoughts") or thinking.get("thinkingBudget") or thinking.get("thinkingLevel"))
+    return bool(
+        thinking.get("includeThoughts") or thinking.get("thinkingBudget") or thinking.get("thinkingLevel")
+    )
 
 
 def _blocks(content: Mapping[str, Any]) -> list[Block]:

@@ -42,7 +42,11 @@ class OpenAIChat:
         options = as_mapping(body.get("stream_options"))
         stream = flag(body, "stream")
         if options and not stream:
-            raise Refused(400, "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options")
+            raise Refused(
+                400,
+                "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+                param="stream_options",
+            )
         return Ask(
             model=model,
             blocks=[value_block(tool) for tool in tools] + [b for m in messages for b in _blocks(m)],
@@ -58,7 +62,12 @@ class OpenAIChat:
         )
 
     def answer(self, plan: Plan) -> bytes:
-        message: dict[str, Any] = {"role": "assistant", "content": plan.full_text or None, "refusal": None, "annotations": []}
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": plan.full_text or None,
+            "refusal": None,
+            "annotations": [],
+        }
         if plan.tool:
             call = {"name": plan.tool.name, "arguments": plan.tool.arguments}
             message["tool_calls"] = [{"id": _call_id(plan), "type": "function", "function": call}]
@@ -73,7 +82,9 @@ class OpenAIChat:
         if plan.ask.include_usage:
             envelope["usage"] = None
         output = plan.usage.reasoning
-        yield _chunk(envelope, {"role": "assistant", "content": "" if plan.text else None, "refusal": None}, output)
+        yield _chunk(
+            envelope, {"role": "assistant", "content": "" if plan.text else None, "refusal": None}, output
+        )
         for piece, output in running(plan.text, plan.usage.reasoning):
             yield _chunk(envelope, {"content": piece}, output)
         if plan.tool:
@@ -85,7 +96,9 @@ class OpenAIChat:
         yield Frame(DONE, plan.usage.output)
 
     def malformed(self) -> bytes:
-        return b'data: {"id":"chatcmpl-broken","object":"chat.completion.chunk","choices":[{"index":0,"del\n\n'
+        return (
+            b'data: {"id":"chatcmpl-broken","object":"chat.completion.chunk","choices":[{"index":0,"del\n\n'
+        )
 
     def error(self, refused: Refused, request_id: str) -> bytes:
         return shared.error_body(refused)
@@ -129,7 +142,9 @@ def _envelope(plan: Plan, kind: str) -> dict[str, Any]:
     }
 
 
-def _chunk(envelope: Mapping[str, Any], delta: Mapping[str, Any], output: int, finish: str | None = None) -> Frame:
+def _chunk(
+    envelope: Mapping[str, Any], delta: Mapping[str, Any], output: int, finish: str | None = None
+) -> Frame:
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
     return Frame(_sse({**envelope, "choices": [choice]}), output)
 
@@ -154,7 +169,9 @@ def _call_id(plan: Plan) -> str:
 
 def _blocks(message: Mapping[str, Any]) -> list[Block]:
     content = message.get("content")
-    blocks = [text_block(content)] if isinstance(content, str) else [_part(part) for part in as_items(content)]
+    blocks = (
+        [text_block(content)] if isinstance(content, str) else [_part(part) for part in as_items(content)]
+    )
     calls = message.get("tool_calls")
     return [*blocks, value_block(calls)] if calls else blocks
 
@@ -173,5 +190,9 @@ def _last_text(messages: list[Mapping[str, Any]]) -> str:
         if message.get("role") != "user":
             return ""
         content = message.get("content")
-        return content if isinstance(content, str) else " ".join(str(p.get("text", "")) for p in as_items(content))
+        return (
+            content
+            if isinstance(content, str)
+            else " ".join(str(p.get("text", "")) for p in as_items(content))
+        )
     return ""

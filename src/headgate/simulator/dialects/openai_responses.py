@@ -58,7 +58,9 @@ class OpenAIResponses:
         head = [text_block(instructions)] if isinstance(instructions, str) else []
         return Ask(
             model=model,
-            blocks=[value_block(tool) for tool in tools] + head + [b for item in items for b in _blocks(item)],
+            blocks=[value_block(tool) for tool in tools]
+            + head
+            + [b for item in items for b in _blocks(item)],
             last_text=_last_text(items),
             stream=flag(body, "stream"),
             tools=tuple(shared.tool_of(tool) for tool in tools if tool.get("type", "function") == "function"),
@@ -98,14 +100,22 @@ class OpenAIResponses:
         yield Frame(last.data, plan.usage.output, None if plan.hides_usage else plan.usage)
 
     def malformed(self) -> bytes:
-        return b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"bro\n\n'
+        return (
+            b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"bro\n\n'
+        )
 
     def error(self, refused: Refused, request_id: str) -> bytes:
         return shared.error_body(refused)
 
     def error_event(self, request_id: str) -> bytes:
-        message = f"The server had an error processing your request. Include the request ID {request_id} in your message."
-        event = {"type": "error", "sequence_number": 0, "code": "server_error", "message": message, "param": None}
+        message = f"The server had an error processing your request (request ID {request_id})."
+        event = {
+            "type": "error",
+            "sequence_number": 0,
+            "code": "server_error",
+            "message": message,
+            "param": None,
+        }
         return b"event: error\ndata: %b\n\n" % json.dumps(event)
 
     def headers(self, request_id: str, plan: Plan | None, now_s: int) -> Sequence[Header]:
@@ -188,8 +198,11 @@ class _Stream:
             self._output += plan.usage.reasoning
             return
         where = {"item_id": item["id"], "output_index": index, "summary_index": 0}
-        yield self.event("response.reasoning_summary_part.added", **where, part={"type": "summary_text", "text": ""})
-        for piece, self._output in running(plan.thinking, self._output):
+        yield self.event(
+            "response.reasoning_summary_part.added", **where, part={"type": "summary_text", "text": ""}
+        )
+        for piece, output in running(plan.thinking, self._output):
+            self._output = output
             yield self.event("response.reasoning_summary_text.delta", **where, delta=piece)
         yield self.event("response.reasoning_summary_text.done", **where, text=plan.full_thinking)
         part = {"type": "summary_text", "text": plan.full_thinking}
@@ -200,7 +213,8 @@ class _Stream:
         yield self.event("response.output_item.added", output_index=index, item=_message_item(plan))
         where = {"item_id": item["id"], "output_index": index, "content_index": 0}
         yield self.event("response.content_part.added", **where, part=_text_part(""))
-        for piece, self._output in running(plan.text, self._output):
+        for piece, output in running(plan.text, self._output):
+            self._output = output
             yield self.event("response.output_text.delta", **where, delta=piece, logprobs=[])
         yield self.event("response.output_text.done", **where, text=plan.full_text, logprobs=[])
         yield self.event("response.content_part.done", **where, part=_text_part(plan.full_text))
@@ -211,7 +225,8 @@ class _Stream:
             return
         yield self.event("response.output_item.added", output_index=index, item=_call_item(self._plan))
         where = {"item_id": item["id"], "output_index": index}
-        for piece, self._output in running(tool.pieces, self._output):
+        for piece, output in running(tool.pieces, self._output):
+            self._output = output
             yield self.event("response.function_call_arguments.delta", **where, delta=piece)
         yield self.event(
             "response.function_call_arguments.done", **where, name=tool.name, arguments=tool.arguments
@@ -251,7 +266,9 @@ def _items(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         return as_items(given)
     if given is None and body.get("previous_response_id"):
         return []
-    raise Refused(400, "Missing required parameter: 'input'.", param="input", code="missing_required_parameter")
+    raise Refused(
+        400, "Missing required parameter: 'input'.", param="input", code="missing_required_parameter"
+    )
 
 
 def _blocks(item: Mapping[str, Any]) -> list[Block]:
@@ -277,5 +294,9 @@ def _last_text(items: list[Mapping[str, Any]]) -> str:
         if item.get("role") != "user":
             return ""
         content = item.get("content")
-        return content if isinstance(content, str) else " ".join(str(p.get("text", "")) for p in as_items(content))
+        return (
+            content
+            if isinstance(content, str)
+            else " ".join(str(p.get("text", "")) for p in as_items(content))
+        )
     return ""
