@@ -12,7 +12,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --exclud
 	--generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-old-sdks run check test test-all bench fmt lint types unit docs reference lock release clean
+.PHONY: help setup setup-old-sdks run check test test-all bench fmt lint types unit docs reference migrate migration lock release clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,12 @@ docs: setup ## check links and the generated configuration reference
 
 reference: setup ## regenerate docs/operations/configuration.md from settings.py
 	$(PY) -m tools.settings_reference
+
+migrate: setup ## bring the database of ./data (or of HEADGATE_DATABASE_URL) to the newest schema
+	@$(BIN)/headgate migrate
+
+migration: setup ## draft the next migration from the models: make migration m="add plans"
+	@$(PY) -m tools.new_migration "$(m)"
 
 lock: setup ## resolve anew: releases older than 7 days only, no registry address in the files
 	$(LOCK) -o requirements/runtime.lock pyproject.toml
