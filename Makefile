@@ -40,6 +40,7 @@ lint: setup
 types: setup
 	$(PY) -m mypy
 	$(PY) -m mypy -p tools
+	$(PY) -m mypy -p tests
 
 unit: setup
 	$(PY) -m pytest -q -n $(WORKERS) -m "$(UNIT)"
