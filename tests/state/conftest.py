@@ -1,6 +1,9 @@
-"""Both backends behind one fixture. `elapse` lets time pass: at once for memory, really for Redis (it has its own clock)."""
+"""Both backends behind one fixture. `elapse` lets time pass: at once for memory, really for Redis (own
+clock).
+"""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
@@ -23,6 +26,15 @@ BACKENDS = ["memory", pytest.param("redis", marks=pytest.mark.redis)]
 def short_leases() -> LimitsSettings:
     """Leases shorter than an operator may set, so that real waiting stays short."""
     return LimitsSettings.model_construct(**{**dict(LimitsSettings()), "slot_lease_s": LEASE_S})
+
+
+async def eventually(check: Callable[[], Awaitable[bool]], *, within_s: float = 5) -> None:
+    """Return as soon as `check` holds; `TimeoutError` when it does not in time."""
+    async with asyncio.timeout(within_s):
+        while True:
+            if await check():
+                return
+            await asyncio.sleep(0.002)
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +77,4 @@ def now_ms(backend: str, clock: FakeClock) -> Callable[[], int]:
     """The present as the backend sees it."""
     if backend == "memory":
         return clock.now_ms
-    import time
-
     return lambda: time.time_ns() // 1_000_000

