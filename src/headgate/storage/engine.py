@@ -1,8 +1,10 @@
-"""Where the database is, and the connections to it: one engine per process, right pragmas and deadlines (DESIGN 7).
+"""Where the database is, and the connections to it: one engine per process, right pragmas and deadlines
+(DESIGN 7).
 
 SQLite runs in WAL mode. Its connections take the write lock with the first writing statement of a transaction
-(`BEGIN IMMEDIATE`), never for reads: a read followed by a write can therefore not end in SQLITE_BUSY_SNAPSHOT while
-the journal commits, and a page that only reads never holds the journal up. That equals READ COMMITTED on PostgreSQL.
+(`BEGIN IMMEDIATE`), never for reads: a read followed by a write can therefore not end in
+SQLITE_BUSY_SNAPSHOT while the journal commits, and a page that only reads never holds the journal up. That
+equals READ COMMITTED on PostgreSQL.
 """
 
 import sqlite3
@@ -27,7 +29,14 @@ from headgate.kit.secret import Secret
 from headgate.settings import Settings
 from headgate.storage.unit_of_work import UnitOfWork
 
-__all__ = ["DatabaseTarget", "UnitOfWork", "check_reachable", "create_engine", "database_target", "session_factory"]
+__all__ = [
+    "DatabaseTarget",
+    "UnitOfWork",
+    "check_reachable",
+    "create_engine",
+    "database_target",
+    "session_factory",
+]
 
 _POSTGRES_SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
 _SQLITE_SCHEMES = ("sqlite", "sqlite+aiosqlite")
@@ -103,7 +112,8 @@ def create_engine(target: DatabaseTarget) -> AsyncEngine:
 
 
 def postgres_session(target: DatabaseTarget) -> dict[str, str]:
-    """Server-side deadlines of every connection: a lost client or a forgotten transaction cannot hold locks for ever."""
+    """Server-side deadlines of every connection: a lost client or a forgotten transaction cannot hold locks
+    for ever."""
     statement_ms = str(round(target.statement_timeout_s * 1000))
     return {
         "application_name": "headgate",
@@ -146,7 +156,9 @@ def _parsed(given: Secret) -> URL:
     except ArgumentError:
         raise StartupError(f"database.url is not a URL; {_REMEDY}") from None
     if url.drivername not in _SQLITE_SCHEMES + _POSTGRES_SCHEMES:
-        raise StartupError(f"database.url has the scheme {url.drivername!r}, which Headgate cannot use; {_REMEDY}")
+        raise StartupError(
+            f"database.url has the scheme {url.drivername!r}, which Headgate cannot use; {_REMEDY}"
+        )
     if not url.database or url.database == ":memory:":
         what = "a file" if url.drivername in _SQLITE_SCHEMES else "a database name"
         raise StartupError(f"database.url names no {what[2:]}; {_REMEDY}")
@@ -206,7 +218,8 @@ def _make_folder(path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StartupError(
-            f"database folder {path.parent} cannot be created: {error.strerror}; create it or set HEADGATE_DATA_DIR"
+            f"database folder {path.parent} cannot be created: {error.strerror};"
+            " create it or set HEADGATE_DATA_DIR"
         ) from None
 
 
@@ -216,10 +229,11 @@ def _unreachable(target: DatabaseTarget, error: Exception) -> str:
     password = target.url.password
     if password:
         reason = reason.replace(str(password), "***")
+    name = target.name
     if target.backend == "postgresql":
-        return f"database {target.name} is not reachable: {reason:.200}; start it or correct HEADGATE_DATABASE_URL"
+        return f"database {name} is not reachable: {reason:.200}; start it or correct HEADGATE_DATABASE_URL"
     if "readonly" in reason or "unable to open" in reason:
-        return f"database {target.name} is not writable: {reason}; give this user write access to the file and its folder"
+        return f"database {name} is not writable: {reason}; give this user write access to file and folder"
     if isinstance(getattr(error, "orig", None), sqlite3.DatabaseError) and "not a database" in reason:
-        return f"database {target.name} is no SQLite file; move it away or correct HEADGATE_DATABASE_URL"
-    return f"database {target.name} cannot be used: {reason:.200}; free its lock or correct HEADGATE_DATABASE_URL"
+        return f"database {name} is no SQLite file; move it away or correct HEADGATE_DATABASE_URL"
+    return f"database {name} cannot be used: {reason:.200}; free its lock or correct HEADGATE_DATABASE_URL"

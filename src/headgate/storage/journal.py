@@ -1,9 +1,9 @@
 """The journal: the only writer of the books, in groups (DESIGN 5).
 
-Contract (implemented in `journal_sqlite.py` and `journal_postgres.py`, opened by
-`journal_opening.open_journal`):
-many exchanges share one transaction; `await` returns only after the commit. An intent row exists before the upstream
-call; a settlement deletes it and writes usage record, ledger entries and balance movements in the same transaction.
+Contract, implemented by `journal_group.GroupJournal` over `journal_sqlite.py` or `journal_postgres.py`,
+opened by `journal_opening.open_journal`. Many exchanges share one transaction; `await` returns only after
+the commit. An intent row exists before the upstream call; a settlement deletes it and writes usage record,
+ledger entries and balance movements in the same transaction.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from headgate.core.ids import AccountId, ExchangeId, GroupId, KeyId, UserId
 from headgate.core.pricing.cost import CostLines
-from headgate.core.usage import TokenUsage, UsageSource
+from headgate.core.usage import NO_USAGE, TokenUsage, UsageSource
 
 __all__ = [
     "CostLines", "Intent", "Journal", "RowRefused", "Settlement", "StorageUnavailable",
@@ -42,7 +42,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """The end of an attempt. `trace` (JSON) is written once per exchange, with its last attempt; else None."""
+    """An attempt's end. `trace` (JSON) is written once per exchange, with its last attempt; else None."""
 
     intent: Intent
     outcome: str
@@ -63,8 +63,19 @@ class Settlement:
     trace: bytes | None
 
 
-class StorageUnavailable(Exception):
-    """The database did not take the group within its deadline; nothing of it is committed."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenIntent:
+    """An intent that a process left open when it died."""
+
+    intent: Intent
+    process: str
+    usage: TokenUsage = NO_USAGE
+    """What was known of the usage. The gateway learns it from the answer itself, so after a crash:
+    nothing."""
+
+
+class StorageUnavailable(OSError):
+    """The database did not do it within the deadline."""
 
 
 class RowRefused(StorageUnavailable):
@@ -73,29 +84,43 @@ class RowRefused(StorageUnavailable):
 
 class Journal(Protocol):
     async def open_intent(self, intent: Intent) -> None:
-        """Durable before it returns. Raises StorageUnavailable: then the upstream call must not be made."""
+        """Durable before it returns. Raises StorageUnavailable: then the upstream call must not be made,
+        and no intent stays behind."""
         ...
 
     async def settle(self, settlement: Settlement) -> None:
-        """Exactly once: a second settlement of the same (exchange, attempt) changes nothing. In the same transaction:
-        the intent is deleted; the usage record inserted; when charge > 0 one `charge` entry user:<id> -> revenue and
-        users.balance_nano lowered, key quota and 5h/1d/7d windows raised (spec 4.5); when account_cost > 0 one `cost`
-        entry cost -> account:<id>; last_used_at of key and account."""
+        """Exactly once: a second settlement of the same (exchange, attempt) changes nothing. In the same
+        transaction: the intent is deleted; the usage record inserted; when charge > 0 one `charge` entry
+        user:<id> -> revenue and users.balance_nano lowered, key quota and 5h/1d/7d windows raised (spec
+        4.5); when account_cost > 0 one `cost` entry cost -> account:<id>; last_used_at of key and account.
+
+        Raises StorageUnavailable when the commit takes longer than the deadline: the settlement is then still
+        queued and is written when the database is back. Once called it is kept, even if the caller is
+        cancelled."""
         ...
 
-    async def write_trace(self, exchange_id: ExchangeId, user_id: UserId, trace: bytes, created_at_ms: int) -> None:
+    async def write_trace(
+        self, exchange_id: ExchangeId, user_id: UserId, trace: bytes, created_at_ms: int
+    ) -> None:
         """The trace of an exchange that made no upstream call (refused); not awaited for durability."""
         ...
 
     async def mark_account(
-        self, account_id: AccountId, *, error: str | None = None, rate_limited_until_ms: int | None = None,
-        overloaded_until_ms: int | None = None, reason: str = ""
+        self,
+        account_id: AccountId,
+        *,
+        error: str | None = None,
+        rate_limited_until_ms: int | None = None,
+        overloaded_until_ms: int | None = None,
+        reason: str = "",
     ) -> None:
-        """Persist an account's state change (spec 3.10): `error` sets status error; the others extend a cooldown."""
+        """Persist an account's state change (spec 3.10): `error` sets status error; the others only extend a
+        cooldown. Raises StorageUnavailable like `settle`."""
         ...
 
-    async def open_intents(self) -> Sequence[Intent]:
-        """Intents of other, dead processes: what a crash left open, oldest first."""
+    async def open_intents(self) -> Sequence[OpenIntent]:
+        """Intents of other processes that are not seen to live: what crashes left open, oldest first. On
+        PostgreSQL the process's journal connection proves life, on SQLite there is one process."""
         ...
 
     def lag_s(self) -> float:

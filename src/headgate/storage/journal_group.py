@@ -1,10 +1,11 @@
 """Group commit, the same for both databases: one queue, one flusher, one transaction for whatever is waiting.
 
-While a group is being written the next one collects; an idle journal writes at once, no timer delays anything. An
-operation leaves the queue in one of three ways: committed, refused by the database as a row (`RowRefused`), or, for
-an intent only, given up after the commit deadline. Settlements stay until they are written, however long it takes.
-An intent whose caller was told "not durable" after it had been sent to the database is withdrawn, so that none is
-left behind for an upstream call that was never made.
+While a group is being written the next one collects; an idle journal writes at once, no timer delays
+anything. An operation leaves the queue in one of three ways: committed, refused by the database as a row
+(`RowRefused`), or, for an intent only, given up after the commit deadline. Settlements stay until they are
+written, however long it takes; their callers are told after the deadline.
+An intent whose caller was told "not durable" after it had been sent to the database is withdrawn, so that
+none is left behind for an upstream call that was never made.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import structlog
 
 from headgate.core.ids import AccountId, ExchangeId, UserId
 from headgate.kit.tasks import TaskOwner
-from headgate.storage.journal import Intent, RowRefused, Settlement, StorageUnavailable
+from headgate.storage.journal import Intent, OpenIntent, RowRefused, Settlement, StorageUnavailable
 from headgate.storage.journal_rows import AccountMark, OpKind, TraceNote
 
 log = structlog.get_logger(__name__)
@@ -33,7 +34,9 @@ class Op:
 
     __slots__ = ("body", "kind", "queued_at", "tried", "waiter")
 
-    def __init__(self, kind: OpKind, body: Any, waiter: asyncio.Future[None] | None, queued_at: float) -> None:
+    def __init__(
+        self, kind: OpKind, body: Any, waiter: asyncio.Future[None] | None, queued_at: float
+    ) -> None:
         self.kind = kind
         self.body = body
         self.waiter = waiter
@@ -46,17 +49,18 @@ class GroupWriter(Protocol):
     """Writes a group in one transaction. Used by one task at a time."""
 
     async def write(self, ops: Sequence[Op]) -> Mapping[Op, RowRefused]:
-        """Commit the group; returns the operations that the database refuses as rows (the others are committed).
-        Raises StorageUnavailable when the group should be tried again."""
+        """Commit the group; returns the operations that the database refuses as rows (the others are
+        committed). Raises StorageUnavailable when the group should be tried again."""
         ...
 
-    async def open_intents(self) -> Sequence[Intent]: ...
+    async def open_intents(self) -> Sequence[OpenIntent]: ...
 
     async def close(self) -> None: ...
 
 
 class GroupJournal:
-    """`journal.Journal` over a `GroupWriter`. Build with `journal_opening.open_journal`, on the running loop."""
+    """`journal.Journal` over a `GroupWriter`. Build with `journal_opening.open_journal`, on the running
+    loop."""
 
     def __init__(self, writer: GroupWriter, *, commit_timeout_s: float, max_queue: int = MAX_QUEUE) -> None:
         self._writer = writer
@@ -76,15 +80,17 @@ class GroupJournal:
     async def open_intent(self, intent: Intent) -> None:
         """Durable before it returns. Raises StorageUnavailable: then the upstream call must not be made."""
         if self._is_closing or len(self._queue) >= self._max_queue:
-            raise StorageUnavailable("the journal is closing" if self._is_closing else "the journal's queue is full")
+            raise StorageUnavailable(
+                "the journal is closing" if self._is_closing else "the journal's queue is full"
+            )
         waiter = self._loop.create_future()
         self._append(Op(OpKind.INTENT, intent, waiter, self._loop.time()))
         self._watch_deadline()
         await waiter
 
     async def settle(self, settlement: Settlement) -> None:
-        """Returns when committed. Once called, the settlement is kept until it is written, even if the caller is
-        cancelled. Raises RowRefused when the database refuses the row itself."""
+        """Returns when committed; see `Journal.settle`. Raises RowRefused when the database refuses the
+        row."""
         if self._flusher.done():
             raise StorageUnavailable("the journal is closed")
         waiter = self._loop.create_future()
@@ -95,9 +101,12 @@ class GroupJournal:
                 await self._room.wait()
         finally:
             self._append(op)
+            self._watch_deadline()
         await waiter
 
-    async def write_trace(self, exchange_id: ExchangeId, user_id: UserId, trace: bytes, created_at_ms: int) -> None:
+    async def write_trace(
+        self, exchange_id: ExchangeId, user_id: UserId, trace: bytes, created_at_ms: int
+    ) -> None:
         """Queue the trace of a refused exchange; dropped when the queue is full (it is no money)."""
         if len(self._queue) < self._max_queue and not self._is_closing:
             note = TraceNote(exchange_id, user_id, trace, created_at_ms)
@@ -126,7 +135,7 @@ class GroupJournal:
         self._watch_deadline()
         await waiter
 
-    async def open_intents(self) -> Sequence[Intent]:
+    async def open_intents(self) -> Sequence[OpenIntent]:
         """Intents of other, dead processes, oldest first. Raises StorageUnavailable."""
         return await self._writer.open_intents()
 
@@ -136,7 +145,8 @@ class GroupJournal:
         return max(0.0, self._loop.time() - min(oldest)) if oldest else 0.0
 
     async def close(self) -> None:
-        """Commit what is queued, then stop; gives up after the commit deadline (open intents then stay for recovery)."""
+        """Commit what is queued, then stop; gives up after the commit deadline (open intents then stay for
+        recovery)."""
         self._is_closing = True
         self._work.set()
         await asyncio.wait([self._flusher], timeout=self._timeout_s)
@@ -170,7 +180,8 @@ class GroupJournal:
         return [live for op in taken if (live := self._still_wanted(op)) is not None]
 
     def _still_wanted(self, op: Op) -> Op | None:
-        """The operation; for an intent that its caller gave up, nothing, or its withdrawal if it may be committed."""
+        """The operation; for an intent that its caller gave up, nothing, or its withdrawal if it may be
+        committed."""
         if op.kind is not OpKind.INTENT or op.waiter is None or not op.waiter.done():
             return op
         return self._withdrawal(op) if op.tried else None
@@ -221,12 +232,13 @@ class GroupJournal:
             self._deadline_timer = self._loop.call_later(self._timeout_s / 4, self._expire)
 
     def _expire(self) -> None:
-        """Fail those who wait for too long; looks four times per deadline, so that nobody waits longer than it."""
+        """Fail those who wait for too long; looks four times per deadline, so that nobody waits longer than
+        it."""
         self._deadline_timer = None
         oldest = self._loop.time() - self._timeout_s * 3 / 4
         is_anyone_left = False
         for op in (*self._in_flight, *self._queue):
-            if op.waiter is None or op.waiter.done() or op.kind is OpKind.SETTLEMENT:
+            if op.waiter is None or op.waiter.done():
                 continue
             if op.queued_at <= oldest:
                 op.waiter.set_exception(StorageUnavailable("the database did not commit within the deadline"))

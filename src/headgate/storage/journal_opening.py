@@ -10,14 +10,16 @@ from headgate.storage.journal_sqlite import SqliteBooks, SqliteWriter
 
 
 async def open_journal(settings: Settings, clock: Clock, process_id: str) -> Journal:
-    """The journal of a running gateway. `process_id` (at most 32 characters) is new for every start of a process."""
+    """The journal of a running gateway. `process_id` (at most 32 characters) is new for every start of a
+    process."""
     return await open_journal_at(database_target(settings), clock, process_id, timezone=settings.timezone)
 
 
 async def open_journal_at(
     target: DatabaseTarget, clock: Clock, process_id: str, *, timezone: str = "UTC"
 ) -> GroupJournal:
-    """Like `open_journal`, for a known target. `timezone` says when a day begins for 1d and 7d key windows."""
+    """Like `open_journal`, for a known target. `timezone` says when a day begins for 1d and 7d key
+    windows."""
     writer: GroupWriter
     if target.path is not None:
         books = SqliteBooks(

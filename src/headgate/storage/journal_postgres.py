@@ -1,9 +1,10 @@
-"""The journal's writer on PostgreSQL: one connection of its own, one transaction per group, arrays instead of rows.
+"""The journal's writer on PostgreSQL: one connection of its own, one transaction per group, arrays instead
+of rows.
 
-The connection holds an advisory lock named after the process: that is how another process sees that this one lives
-and leaves its open intents alone. Rows of users and keys are locked in id order before they change, so that two
-gateways cannot deadlock. A connection lost around COMMIT is harmless: the group is written again, and what is in the
-books already moves no money twice.
+The connection holds an advisory lock named after the process: that is how another process sees that this
+one lives and leaves its open intents alone. Rows of users and keys are locked in id order before they
+change, so that two gateways cannot deadlock. A connection lost around COMMIT is harmless: the group is
+written again, and what is in the books already moves no money twice.
 """
 
 import asyncio
@@ -16,11 +17,17 @@ import asyncpg
 from headgate.kit.clock import Clock
 from headgate.storage import journal_rows as rows
 from headgate.storage.engine import DatabaseTarget, postgres_session
-from headgate.storage.journal import Intent, RowRefused, StorageUnavailable
+from headgate.storage.journal import Intent, OpenIntent, RowRefused, StorageUnavailable
 from headgate.storage.journal_group import Op
 from headgate.storage.journal_rows import OpKind, Row
 
-_ROW_ERRORS = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, OverflowError, ValueError, TypeError)
+_ROW_ERRORS = (
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.DataError,
+    OverflowError,
+    ValueError,
+    TypeError,
+)
 """What says "this row", not "this database" (asyncpg raises its own DataError before sending a bad value)."""
 _OUTAGES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _LAST_USED_EVERY_MS = 30_000
@@ -28,7 +35,9 @@ _LAST_USED_EVERY_MS = 30_000
 
 def _insert(table: str, columns: Mapping[str, str], tail: str, extra: Mapping[str, str] | None = None) -> str:
     """`columns` name -> PostgreSQL type of the array element; `flag` is an int that becomes a boolean."""
-    given = ", ".join(f"${n}::{'int' if kind == 'flag' else kind}[]" for n, kind in enumerate(columns.values(), 1))
+    given = ", ".join(
+        f"${n}::{'int' if kind == 'flag' else kind}[]" for n, kind in enumerate(columns.values(), 1)
+    )
     names = [*columns, *(extra or {})]
     values = [f"{name}::boolean" if kind == "flag" else name for name, kind in columns.items()]
     values.extend((extra or {}).values())
@@ -41,15 +50,21 @@ def _insert(table: str, columns: Mapping[str, str], tail: str, extra: Mapping[st
 def _types(columns: Sequence[str], texts: frozenset[str]) -> dict[str, str]:
     flags = {"is_stream", "is_price_default"}
     small = {"attempt", "charge_multiplier", "cost_multiplier", "image_count"}
-    kinds = {**dict.fromkeys(columns, "bigint"), **dict.fromkeys(small, "int"), **dict.fromkeys(flags, "flag")}
+    kinds = {
+        **dict.fromkeys(columns, "bigint"),
+        **dict.fromkeys(small, "int"),
+        **dict.fromkeys(flags, "flag"),
+    }
     kinds.update(dict.fromkeys(texts, "text"))
     return {column: kinds[column] for column in columns}
 
 
 _TEXTS = frozenset({
-    "exchange_id", "process", "dialect", "endpoint", "client_model", "upstream_model", "outcome", "usage_source",
+    "exchange_id", "process", "dialect", "endpoint", "client_model", "upstream_model", "outcome",
+    "usage_source",
     "fault", "upstream_request_id", "inbound_endpoint", "upstream_endpoint", "served_model", "price_version",
-    "service_tier", "reasoning_effort", "user_agent", "client_ip", "kind", "debit_book", "credit_book", "trace",
+    "service_tier", "reasoning_effort", "user_agent", "client_ip", "kind", "debit_book", "credit_book",
+    "trace",
 })  # fmt: skip
 _OR_NOTHING = "ON CONFLICT DO NOTHING"
 _INTENTS = _insert("usage_intents", _types(rows.INTENT_COLUMNS, _TEXTS), _OR_NOTHING)
@@ -107,7 +122,7 @@ class PostgresWriter:
             self._drop_connection()
             raise StorageUnavailable(f"PostgreSQL: {type(error).__name__}") from None
 
-    async def open_intents(self) -> Sequence[Intent]:
+    async def open_intents(self) -> Sequence[OpenIntent]:
         """On a connection of its own: a process is dead when its advisory lock is free."""
         query = f"SELECT {', '.join(rows.INTENT_COLUMNS)} FROM usage_intents WHERE process = ANY($1::text[])"  # noqa: S608
         try:
@@ -120,7 +135,7 @@ class PostgresWriter:
                     await connection.close()
         except _OUTAGES as error:
             raise StorageUnavailable(f"PostgreSQL: {type(error).__name__}") from None
-        return [rows.intent_from(tuple(record)) for record in found]
+        return [rows.open_intent_from(tuple(record)) for record in found]
 
     async def close(self) -> None:
         if self._connection is not None and not self._connection.is_closed():
@@ -191,7 +206,9 @@ class PostgresWriter:
             await self._mark(connection, mark)
 
     async def _settle(self, connection: Any, settlements: list[Any]) -> None:
-        found = await connection.fetch(_USAGE, *_arrays([rows.usage_row(settlement) for settlement in settlements]))
+        found = await connection.fetch(
+            _USAGE, *_arrays([rows.usage_row(settlement) for settlement in settlements])
+        )
         await self._forget(connection, [settlement.intent for settlement in settlements])
         new = _first_of_each(settlements, {tuple(record) for record in found})
         if entries := rows.ledger_rows(new):

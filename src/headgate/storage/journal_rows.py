@@ -1,7 +1,8 @@
 """What the journal writes, as plain tuples in column order: the same rows for both databases.
 
 Texts that come from outside (model names, user agents) are cut to their column and freed from characters that
-PostgreSQL cannot store, so that no client can make a group fail. Booleans are 0 or 1: SQLite binds exact ints fast.
+PostgreSQL cannot store, so that no client can make a group fail. Booleans are 0 or 1: SQLite binds exact
+ints fast.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from headgate.core.ids import AccountId, ExchangeId, GroupId, KeyId, UserId
-from headgate.storage.journal import Intent, Settlement
+from headgate.storage.journal import Intent, OpenIntent, Settlement
 
 Row = tuple[Any, ...]
 
@@ -23,15 +24,16 @@ INTENT_COLUMNS = (
 )  # fmt: skip
 USAGE_COLUMNS = (
     "exchange_id", "attempt", "outcome", "usage_source", "fault", "upstream_request_id", "user_id", "key_id",
-    "group_id", "account_id", "dialect", "inbound_endpoint", "upstream_endpoint", "client_model", "upstream_model",
-    "served_model", "input_tokens", "output_tokens", "reasoning_tokens", "cache_read_tokens",
+    "group_id", "account_id", "dialect", "inbound_endpoint", "upstream_endpoint", "client_model",
+    "upstream_model", "served_model", "input_tokens", "output_tokens", "reasoning_tokens", "cache_read_tokens",
     "cache_write_5m_tokens", "cache_write_1h_tokens", "image_count", "input_cost_nano", "output_cost_nano",
     "cache_read_cost_nano", "cache_write_cost_nano", "list_cost_nano", "charge_nano", "account_cost_nano",
-    "charge_multiplier", "cost_multiplier", "price_version", "is_price_default", "service_tier", "reasoning_effort",
-    "is_stream", "duration_ms", "first_byte_ms", "user_agent", "client_ip", "created_at_ms",
+    "charge_multiplier", "cost_multiplier", "price_version", "is_price_default", "service_tier",
+    "reasoning_effort", "is_stream", "duration_ms", "first_byte_ms", "user_agent", "client_ip", "created_at_ms",
 )  # fmt: skip
 LEDGER_COLUMNS = (
-    "exchange_id", "attempt", "kind", "debit_book", "credit_book", "amount_nano", "price_version", "created_at_ms",
+    "exchange_id", "attempt", "kind", "debit_book", "credit_book", "amount_nano", "price_version",
+    "created_at_ms",
 )  # fmt: skip
 TRACE_COLUMNS = ("exchange_id", "user_id", "trace", "created_at_ms")
 
@@ -69,7 +71,8 @@ class AccountMark:
 
 @dataclass(slots=True)
 class Money:
-    """Movements of a group, summed per row, so that a busy user costs one update per group and not one per exchange."""
+    """Movements of a group, summed per row, so that a busy user costs one update per group and not one per
+    exchange."""
 
     users: dict[int, int] = field(default_factory=dict)
     keys: dict[int, int] = field(default_factory=dict)
@@ -84,14 +87,15 @@ def intent_row(intent: Intent, process: str) -> Row:
     )  # fmt: skip
 
 
-def intent_from(row: Sequence[Any]) -> Intent:
+def open_intent_from(row: Sequence[Any]) -> OpenIntent:
     """The intent of a row in the order of `INTENT_COLUMNS`."""
-    return Intent(
+    intent = Intent(
         exchange_id=ExchangeId(row[0]), attempt=row[1], user_id=UserId(row[3]), key_id=KeyId(row[4]),
         group_id=GroupId(row[5]), account_id=AccountId(row[6]), dialect=row[7], endpoint=row[8],
         client_model=row[9], upstream_model=row[10], is_stream=bool(row[11]), charge_multiplier=row[12],
         cost_multiplier=row[13], input_estimate=row[14], started_at_ms=row[15],
     )  # fmt: skip
+    return OpenIntent(intent=intent, process=row[2])
 
 
 def usage_row(settlement: Settlement) -> Row:
@@ -102,10 +106,11 @@ def usage_row(settlement: Settlement) -> Row:
         intent.user_id, intent.key_id, intent.group_id, intent.account_id, intent.dialect,
         text(intent.endpoint, 64), text(settlement.upstream_endpoint, 128), text(intent.client_model, 200),
         text(intent.upstream_model, 200), optional(settlement.served_model, 200),
-        usage.input, usage.output, usage.reasoning, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h,
-        usage.images, cost.input, cost.output, cost.cache_read, cost.cache_write, cost.list_cost, cost.charge,
+        usage.input, usage.output, usage.reasoning, usage.cache_read, usage.cache_write_5m,
+        usage.cache_write_1h, usage.images, cost.input, cost.output, cost.cache_read, cost.cache_write, cost.list_cost, cost.charge,
         cost.account_cost, intent.charge_multiplier, intent.cost_multiplier, cost.price_version,
-        1 if cost.is_default else 0, optional(settlement.service_tier, 32), optional(settlement.reasoning_effort, 32),
+        1 if cost.is_default else 0, optional(settlement.service_tier, 32),
+        optional(settlement.reasoning_effort, 32),
         1 if intent.is_stream else 0, settlement.duration_ms, settlement.first_byte_ms,
         text(settlement.user_agent, 512), settlement.client_ip, settlement.finished_at_ms,
     )  # fmt: skip
@@ -183,13 +188,16 @@ def mark_statements(mark: AccountMark, now_ms: int) -> list[tuple[str, Row]]:
 
 
 def key_update(now: str, day: str, delta: str) -> str:
-    """SET part that raises a key's counters by `delta`; expired windows restart (spec 4.5). Arguments are SQL terms."""
+    """SET part that raises a key's counters by `delta`; expired windows restart (spec 4.5). Arguments are
+    SQL terms."""
     limited = "(limit_5h_nano > 0 OR limit_1d_nano > 0 OR limit_7d_nano > 0)"
     parts = [f"quota_used_nano = quota_used_nano + CASE WHEN quota_nano > 0 THEN {delta} ELSE 0 END"]
     for name, start in (("5h", now), ("1d", day), ("7d", day)):
         used, begun = f"used_{name}_nano", f"window_{name}_start"
         over = f"({begun} IS NULL OR {begun} + {WINDOW_MS[name]} <= {now})"
-        parts.append(f"{used} = CASE WHEN NOT {limited} THEN {used} WHEN {over} THEN {delta} ELSE {used} + {delta} END")
+        parts.append(
+            f"{used} = CASE WHEN NOT {limited} THEN {used} WHEN {over} THEN {delta} ELSE {used} + {delta} END"
+        )
         parts.append(f"{begun} = CASE WHEN {limited} AND {over} THEN {start} ELSE {begun} END")
     return ", ".join(parts)
 
@@ -223,7 +231,10 @@ def optional(value: str | None, limit: int) -> str | None:
 
 
 def text(value: str, limit: int) -> str:
-    """`value` as it can be stored: at most `limit` characters, control characters and lone surrogates replaced."""
+    """`value` as it can be stored: at most `limit` characters, control characters and lone surrogates
+    replaced."""
     if len(value) <= limit and value.isprintable():
         return value
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value[:limit])
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value[:limit]
+    )

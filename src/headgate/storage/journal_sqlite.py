@@ -1,7 +1,7 @@
 """The journal's writer on SQLite: one thread with one connection, one transaction per group.
 
-Why multi-row VALUES and not executemany: each `sqlite3_step` gives the GIL away and must win it back from a busy
-event loop. One statement for up to 64 rows does that once, and costs a third of the CPU.
+Why multi-row VALUES and not executemany: each `sqlite3_step` gives the GIL away and must win it back from a
+busy event loop. One statement for up to 64 rows does that once, and costs a third of the CPU.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from headgate.kit.clock import Clock
 from headgate.storage import journal_rows as rows
-from headgate.storage.journal import Intent, RowRefused, StorageUnavailable
+from headgate.storage.journal import Intent, OpenIntent, RowRefused, StorageUnavailable
 from headgate.storage.journal_group import Op
 from headgate.storage.journal_rows import OpKind, Row
 
@@ -67,7 +67,8 @@ _LEDGER = _Bulk(
     "(?,?,?,?,?,?,?,?,'')",
 )
 _BALANCES = _Bulk(
-    "UPDATE users SET balance_nano = balance_nano - d.column2 FROM (VALUES {rows}) AS d WHERE users.id = d.column1",
+    "UPDATE users SET balance_nano = balance_nano - d.column2"
+    " FROM (VALUES {rows}) AS d WHERE users.id = d.column1",
     "(?,?)",
 )
 _KEYS = _Bulk(
@@ -90,7 +91,14 @@ class SqliteBooks:
     """The synchronous half, on its own thread: applies groups to the file."""
 
     def __init__(
-        self, path: Path, *, pragmas: Sequence[str], busy_timeout_s: float, process: str, clock: Clock, timezone: str
+        self,
+        path: Path,
+        *,
+        pragmas: Sequence[str],
+        busy_timeout_s: float,
+        process: str,
+        clock: Clock,
+        timezone: str,
     ) -> None:
         self._process = process
         self._clock = clock
@@ -113,11 +121,11 @@ class SqliteBooks:
         except sqlite3.Error as error:
             raise StorageUnavailable(f"SQLite: {error}") from None
 
-    def open_intents(self) -> Sequence[Intent]:
+    def open_intents(self) -> Sequence[OpenIntent]:
         columns = ", ".join(rows.INTENT_COLUMNS)
         query = f"SELECT {columns} FROM usage_intents WHERE process <> ? ORDER BY started_at_ms"  # noqa: S608
         try:
-            return [rows.intent_from(row) for row in self._connection.execute(query, (self._process,))]
+            return [rows.open_intent_from(row) for row in self._connection.execute(query, (self._process,))]
         except sqlite3.Error as error:
             raise StorageUnavailable(f"SQLite: {error}") from None
 
@@ -137,7 +145,8 @@ class SqliteBooks:
                     self._connection.execute("ROLLBACK")
 
     def _one_by_one(self, ops: Sequence[Op]) -> Mapping[Op, RowRefused]:
-        """Each operation in its own savepoint: one bad row, or one settled already, leaves the others alone."""
+        """Each operation in its own savepoint: one bad row, or one settled already, leaves the others
+        alone."""
         refused: dict[Op, RowRefused] = {}
         for op in ops:
             self._connection.execute("SAVEPOINT one")
@@ -212,14 +221,16 @@ class SqliteWriter:
     def __init__(self, books: SqliteBooks) -> None:
         self._books = books
         self._loop = asyncio.get_running_loop()
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None] = (
+            queue.SimpleQueue()
+        )
         self._thread = threading.Thread(target=self._work, name="headgate-journal", daemon=True)
         self._thread.start()
 
     async def write(self, ops: Sequence[Op]) -> Mapping[Op, RowRefused]:
         return await self._call(lambda: self._books.write(ops))
 
-    async def open_intents(self) -> Sequence[Intent]:
+    async def open_intents(self) -> Sequence[OpenIntent]:
         return await self._call(self._books.open_intents)
 
     async def close(self) -> None:

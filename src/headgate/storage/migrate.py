@@ -1,7 +1,7 @@
 """Schema migrations, runnable from an installed wheel: up, down, current revision, drift (DESIGN 7).
 
-On PostgreSQL one advisory lock lets replicas start together: the first migrates, the others wait and find it done.
-On SQLite the write lock of the migration's own transaction does the same.
+On PostgreSQL one advisory lock lets replicas start together: the first migrates, the others wait and find
+it done. On SQLite the write lock of the migration's own transaction does the same.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,8 @@ _LOCK_ID = 0x68656164_67617465
 
 
 async def upgrade(engine: AsyncEngine, revision: str = "head") -> None:
-    """Bring the schema up to `revision`. Raises `StartupError` when the database is newer than the program."""
+    """Bring the schema up to `revision`. Raises `StartupError` when the database is newer than the
+    program."""
     await _run(engine, lambda config: command.upgrade(config, revision))
 
 
@@ -58,7 +59,8 @@ async def require_current(engine: AsyncEngine, *, name: str) -> None:
     if found != newest():
         shown = found or "none"
         raise StartupError(
-            f"database {name} has schema revision {shown}, this program needs {newest()}; run `headgate migrate`"
+            f"database {name} has schema revision {shown}, this program needs {newest()};"
+            " run `headgate migrate`"
         )
 
 

@@ -13,7 +13,8 @@ BigId = BigInteger().with_variant(Integer, "sqlite")
 
 
 class EpochMs(TypeDecorator[datetime]):
-    """An instant, stored as Unix milliseconds: sorts, compares and partitions alike on both databases, no zone traps."""
+    """An instant, stored as Unix milliseconds: sorts, compares and partitions alike on both databases, no
+    zone traps."""
 
     impl = BigInteger
     cache_ok = True

@@ -1,4 +1,5 @@
-"""One transaction of the control plane or a job; the only place that commits a session (HOUSE_STYLE, control plane)."""
+"""One transaction of the control plane or a job; the only place that commits a session (HOUSE_STYLE,
+control plane)."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -16,9 +17,9 @@ AfterCommit = Callable[[], Awaitable[None] | None]
 class UnitOfWork:
     """`async with UnitOfWork(sessions) as uow:` commits at the end, or rolls back when the block raises.
 
-    `touch_directory()` bumps the directory version in the same transaction, so that the data plane reloads its
-    snapshot. Callbacks registered with `after_commit` run in order after the commit (they must not raise); a rollback
-    drops them.
+    `touch_directory()` bumps the directory version in the same transaction, so that the data plane reloads
+    its snapshot. Callbacks registered with `after_commit` run in order after the commit (they must not
+    raise); a rollback drops them.
     """
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
@@ -34,7 +35,8 @@ class UnitOfWork:
         self._callbacks.append(callback)
 
     async def commit(self) -> None:
-        """Commit now (a request does so before its answer leaves); the block may go on with a new transaction."""
+        """Commit now (a request does so before its answer leaves); the block may go on with a new
+        transaction."""
         if self._touched:
             await self.session.flush()
             await bump_directory(self.session)

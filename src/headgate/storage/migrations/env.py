@@ -1,6 +1,7 @@
 """Alembic's entry: runs the migrations on the connection that `headgate.storage.migrate` hands over.
 
-There is no alembic.ini and no URL here: settings are read in one place only, and an installed wheel has no ini file.
+There is no alembic.ini and no URL here: settings are read in one place only, and an installed wheel has no
+ini file.
 """
 
 from alembic import context

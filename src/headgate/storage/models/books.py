@@ -1,4 +1,5 @@
-"""The books: intents, usage records, ledger, traces. Written by `storage.journal` only; append-only but for intents.
+"""The books: intents, usage records, ledger, traces. Written by `storage.journal` only; append-only but for
+intents.
 
 Instants of these tables are plain BIGINT milliseconds: the journal writes them by the thousand.
 """
@@ -9,12 +10,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 from headgate.storage.models.base import Base
 from headgate.storage.types import BigId
 
-
 ADJUSTMENTS = text("kind = 'adjustment'")
 
 
 class UsageIntentRow(Base):
-    """An upstream call that has been or is about to be made and is not settled yet (DESIGN 5). Deleted by its settlement."""
+    """An upstream call that has been or is about to be made and is not settled yet (DESIGN 5). Deleted by
+    its settlement."""
 
     __tablename__ = "usage_intents"
     __table_args__ = {"sqlite_with_rowid": False}
@@ -40,13 +41,15 @@ class UsageIntentRow(Base):
 
 
 class UsageRecordRow(Base):
-    """One row per upstream call (attempt). The user is charged on at most one attempt of an exchange (spec 1.7)."""
+    """One row per upstream call (attempt). The user is charged on at most one attempt of an exchange (spec
+    1.7)."""
 
     __tablename__ = "usage_records"
     __table_args__ = (
         Index("uq_usage_records_exchange_id_attempt", "exchange_id", "attempt", unique=True),
         Index("ix_usage_records_created_at_ms", "created_at_ms"),
-        # Each index costs the journal a page per exchange, so a key's records are found through its user's: a query
+        # Each index costs the journal a page per exchange, so a key's records are found through its user's:
+        # a query
         # by key names the user as well, and the key is tested inside this index.
         Index("ix_usage_records_user_id_created_at_ms_key_id", "user_id", "created_at_ms", "key_id"),
         Index("ix_usage_records_account_id_created_at_ms", "account_id", "created_at_ms"),
@@ -61,7 +64,8 @@ class UsageRecordRow(Base):
     exchange_id: Mapped[str] = mapped_column(String(64))
     attempt: Mapped[int] = mapped_column(Integer)
     outcome: Mapped[str] = mapped_column(String(20))
-    """completed | partial (broke off after output) | failed (no usable answer) | interrupted (gateway died)."""
+    """completed | partial (broke off after output) | failed (no usable answer) | interrupted (gateway
+    died)."""
     usage_source: Mapped[str] = mapped_column(String(10))
     fault: Mapped[str | None] = mapped_column(String(40))
     upstream_request_id: Mapped[str | None] = mapped_column(String(128))
@@ -106,18 +110,24 @@ class UsageRecordRow(Base):
 
 
 class LedgerEntryRow(Base):
-    """One movement of money: `amount_nano` leaves `debit` and enters `credit` (double entry, one row, balanced by shape).
+    """One movement of money: `amount_nano` leaves `debit` and enters `credit` (double entry, one row,
+    balanced by shape).
 
-    Books: `user:<id>` (prepaid balance), `revenue`, `cost`, `account:<id>` (owed to the provider), `equity` (admin top-ups).
+    Books: `user:<id>` (prepaid balance), `revenue`, `cost`, `account:<id>` (owed to the provider), `equity`
+    (admin top-ups).
     """
 
     __tablename__ = "ledger_entries"
     __table_args__ = (
         Index("uq_ledger_entries_exchange_id_attempt_kind", "exchange_id", "attempt", "kind", unique=True),
-        # Only adjustments are listed per book; charges are listed as usage records, and `verify` reads everything.
+        # Only adjustments are listed per book; charges are listed as usage records, and `verify` reads
+        # everything.
         Index(
-            "ix_ledger_entries_adjustment", "credit_book", "debit_book",
-            sqlite_where=ADJUSTMENTS, postgresql_where=ADJUSTMENTS,
+            "ix_ledger_entries_adjustment",
+            "credit_book",
+            "debit_book",
+            sqlite_where=ADJUSTMENTS,
+            postgresql_where=ADJUSTMENTS,
         ),
     )
 

@@ -1,4 +1,5 @@
-"""Users and the keys they own (spec 1.2, 1.5). Keys are kept as keyed hash plus a displayable prefix (DESIGN 8)."""
+"""Users and the keys they own (spec 1.2, 1.5). Keys are kept as keyed hash plus a displayable prefix
+(DESIGN 8)."""
 
 from datetime import datetime
 from typing import Any
@@ -34,7 +35,9 @@ class UserAllowedGroupRow(Base):
 
     __tablename__ = "user_allowed_groups"
     user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    group_id: Mapped[int] = mapped_column(BigId, ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True)
+    group_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True
+    )
     created_at: Mapped[datetime] = mapped_column(EpochMs)
 
 
@@ -43,7 +46,9 @@ class UserGroupMultiplierRow(Base):
 
     __tablename__ = "user_group_multipliers"
     user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    group_id: Mapped[int] = mapped_column(BigId, ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True)
+    group_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True
+    )
     charge_multiplier: Mapped[int] = mapped_column(Integer)
 
 

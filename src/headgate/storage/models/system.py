@@ -28,7 +28,8 @@ class SecuritySecretRow(Base):
 
 
 class PriceOverrideRow(Identified, Base):
-    """An operator's own price for a model (exact id or trailing `*`); nano-USD per million tokens; NULL = bundled price."""
+    """An operator's own price for a model (exact id or trailing `*`); nano-USD per million tokens; NULL =
+    bundled price."""
 
     __tablename__ = "price_overrides"
     model: Mapped[str] = mapped_column(String(200), unique=True)

@@ -1,0 +1,186 @@
+"""From rows to the values of `core.world`: the only place that opens sealed credentials for the data plane.
+
+An account that cannot be read (wrong master key, damaged blob, unknown platform or type) never stops the
+others: it is logged and left out, or shown as not schedulable.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+
+from headgate.core.ids import AccountId, GroupId, KeyId, ProxyId, UserId
+from headgate.core.pricing.price import Price, Tariff, rates_of
+from headgate.core.world import (
+    Account,
+    ApiKey,
+    CredentialKind,
+    DisconnectPolicy,
+    EgressProxy,
+    Group,
+    KeyWindow,
+    Provider,
+    User,
+)
+from headgate.kit import json
+from headgate.kit.crypto import SealBroken, Vault
+from headgate.kit.secret import Secret
+from headgate.storage.journal_rows import WINDOW_MS
+from headgate.storage.models import AccountRow, ApiKeyRow, GroupRow, PriceOverrideRow, ProxyRow, UserRow
+
+log = structlog.get_logger(__name__)
+
+ACCOUNT_CONTEXT = "account.credentials"
+PROXY_CONTEXT = "proxy.password"
+
+DEFAULT_BASE_URLS: Mapping[Provider, str] = {
+    Provider.ANTHROPIC: "https://api.anthropic.com",
+    Provider.OPENAI: "https://api.openai.com",
+    Provider.GEMINI: "https://generativelanguage.googleapis.com",
+}
+"""Where an account without a `base_url` goes (spec 1.4)."""
+_SECRET_FIELDS = {CredentialKind.API_KEY: "api_key", CredentialKind.BEARER: "access_token"}
+
+
+def group_from(row: GroupRow) -> Group | None:
+    """None for a platform that this version does not serve."""
+    if row.platform not in set(Provider):
+        return None
+    is_known_policy = row.disconnect_policy in set(DisconnectPolicy)
+    return Group(
+        id=GroupId(row.id),
+        name=row.name,
+        provider=Provider(row.platform),
+        charge_multiplier=row.charge_multiplier,
+        is_active=row.status == "active",
+        is_exclusive=row.is_exclusive,
+        is_subscription=row.subscription_type == "subscription",
+        disconnect_policy=DisconnectPolicy(row.disconnect_policy)
+        if is_known_policy
+        else DisconnectPolicy.DRAIN,
+    )
+
+
+def account_from(
+    row: AccountRow, *, group_ids: Iterable[int], proxy: ProxyRow | None, vault: Vault
+) -> Account | None:
+    """None for a platform or credential kind that this version does not serve."""
+    if row.platform not in set(Provider) or row.type not in set(CredentialKind):
+        log.warning("account_not_served", account_id=row.id, platform=row.platform, type=row.type)
+        return None
+    provider, kind = Provider(row.platform), CredentialKind(row.type)
+    secret = _account_secret(row, kind, vault)
+    open_part: Mapping[str, Any] = row.credentials_open or {}
+    expires_at = row.expires_at if row.auto_pause_on_expired else None
+    return Account(
+        id=AccountId(row.id),
+        name=row.name,
+        provider=provider,
+        credential_kind=kind,
+        secret=secret,
+        base_url=(open_part.get("base_url") or DEFAULT_BASE_URLS[provider]).rstrip("/"),
+        proxy=None if proxy is None else proxy_from(proxy, vault),
+        priority=row.priority,
+        concurrency=row.concurrency,
+        load_factor=row.load_factor,
+        cost_multiplier=row.cost_multiplier,
+        model_mapping=dict(open_part.get("model_mapping") or {}),
+        group_ids=frozenset(GroupId(group_id) for group_id in group_ids),
+        is_schedulable=row.status == "active" and row.schedulable and bool(secret),
+        expires_at_ms=ms(expires_at),
+        cooldown_until_ms=max(
+            ms(row.rate_limit_reset_at) or 0,
+            ms(row.overload_until) or 0,
+            ms(row.temp_unschedulable_until) or 0,
+        ),
+    )
+
+
+def proxy_from(row: ProxyRow, vault: Vault) -> EgressProxy:
+    """Plain socks5 becomes socks5h: names are resolved at the proxy (spec 1.10). An unreadable password
+    makes the proxy inactive, which closes the account: it must not go out another way."""
+    password, is_readable = _proxy_password(row, vault)
+    login = quote(row.username, safe="")
+    if password:
+        login += ":" + quote(password, safe="")
+    scheme = "socks5h" if row.protocol == "socks5" else row.protocol
+    host = f"[{row.host}]" if ":" in row.host else row.host
+    url = f"{scheme}://{login}@{host}:{row.port}" if login else f"{scheme}://{host}:{row.port}"
+    is_active = row.status == "active" and row.deleted_at is None and is_readable
+    return EgressProxy(id=ProxyId(row.id), url=Secret(url), is_active=is_active)
+
+
+def key_from(row: ApiKeyRow) -> ApiKey:
+    limits = {"5h": row.limit_5h_nano, "1d": row.limit_1d_nano, "7d": row.limit_7d_nano}
+    return ApiKey(
+        id=KeyId(row.id),
+        user_id=UserId(row.user_id),
+        name=row.name,
+        group_id=None if row.group_id is None else GroupId(row.group_id),
+        status=row.status,
+        expires_at_ms=ms(row.expires_at),
+        quota_nano=row.quota_nano,
+        windows=tuple(
+            KeyWindow(name=name, length_ms=WINDOW_MS[name], limit_nano=limit)
+            for name, limit in limits.items()
+            if limit > 0
+        ),
+        ip_allow=tuple(row.ip_whitelist or ()),
+        ip_deny=tuple(row.ip_blacklist or ()),
+    )
+
+
+def user_from(row: UserRow, multipliers: Mapping[int, int]) -> User:
+    return User(
+        id=UserId(row.id),
+        is_active=row.status == "active",
+        concurrency=row.concurrency,
+        group_multipliers={GroupId(group_id): value for group_id, value in multipliers.items()},
+    )
+
+
+def price_from(row: PriceOverrideRow) -> Price:
+    """Cache buckets without a price of their own cost what plain input costs."""
+    rates = rates_of(
+        input=row.input_nano,
+        output=row.output_nano,
+        cache_read=row.cache_read_nano,
+        cache_write_5m=row.cache_write_5m_nano,
+        cache_write_1h=row.cache_write_1h_nano,
+    )
+    return Price(standard=Tariff(rates=rates), image=row.image_nano)
+
+
+def window_used(row: ApiKeyRow, name: str, now_ms: int) -> tuple[int, int | None]:
+    """Nano-USD used in a window and its start; (0, None) when the window is over or has not begun."""
+    started_ms = ms(getattr(row, f"window_{name}_start"))
+    if started_ms is None or started_ms + WINDOW_MS[name] <= now_ms:
+        return 0, None
+    used: int = getattr(row, f"used_{name}_nano")
+    return used, started_ms
+
+
+def ms(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)
+
+
+def _account_secret(row: AccountRow, kind: CredentialKind, vault: Vault) -> Secret:
+    try:
+        sealed = json.loads(vault.unseal(row.credentials_sealed, context=ACCOUNT_CONTEXT))
+    except (SealBroken, json.JSONDecodeError):
+        log.error("account_credentials_unreadable", account_id=row.id, remedy="was the secret key changed?")
+        return Secret("")
+    value = sealed.get(_SECRET_FIELDS[kind]) if isinstance(sealed, dict) else None
+    return Secret(value if isinstance(value, str) else "")
+
+
+def _proxy_password(row: ProxyRow, vault: Vault) -> tuple[str, bool]:
+    if row.password_sealed is None:
+        return "", True
+    try:
+        return vault.unseal(row.password_sealed, context=PROXY_CONTEXT).decode(), True
+    except (SealBroken, UnicodeDecodeError):
+        log.error("proxy_password_unreadable", proxy_id=row.id, remedy="was the secret key changed?")
+        return "", False

@@ -1,0 +1,142 @@
+"""The ledger's own rules: manual adjustments, and the proof that it agrees with balances and records
+(DESIGN 5).
+
+A user's balance is what entered the book `user:<id>` minus what left it. Every change of
+`users.balance_nano` writes an entry in the same transaction: charges by the journal, everything else
+through `adjust_balance`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Select, and_, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from headgate.storage.models import LedgerEntryRow, UsageRecordRow, UserRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceMismatch:
+    """A user whose stored balance is not what the ledger says, in nano-USD."""
+
+    user_id: int
+    balance_nano: int
+    ledger_nano: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerReport:
+    """The result of `verify`."""
+
+    entries: int
+    mismatches: tuple[BalanceMismatch, ...]
+    records_without_entry: int
+    """Usage records with a charge or an account cost and no ledger entry of the same amount."""
+    entries_without_record: int
+    """Charges and costs whose usage record is missing or says another amount."""
+
+    @property
+    def is_sound(self) -> bool:
+        return not (self.mismatches or self.records_without_entry or self.entries_without_record)
+
+
+async def adjust_balance(
+    session: AsyncSession,
+    *,
+    user_id: int,
+    delta_nano: int,
+    note: str,
+    actor_id: int | None,
+    operation_id: str,
+    now_ms: int,
+) -> None:
+    """Raise (or, negative, lower) a balance and write the `adjustment` entry, in the caller's transaction.
+
+    `operation_id` (at most 64 characters) makes it happen once: a repetition fails with the database's
+    IntegrityError.
+    """
+    book = f"user:{user_id}"
+    entry = LedgerEntryRow(
+        exchange_id=operation_id,
+        attempt=0,
+        kind="adjustment",
+        debit_book="equity" if delta_nano >= 0 else book,
+        credit_book=book if delta_nano >= 0 else "equity",
+        amount_nano=abs(delta_nano),
+        note=note,
+        actor_id=actor_id,
+        created_at_ms=now_ms,
+    )
+    session.add(entry)
+    await session.flush()
+    await session.execute(
+        update(UserRow)
+        .where(UserRow.id == user_id)
+        .values(balance_nano=UserRow.balance_nano + delta_nano)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def verify(engine: AsyncEngine) -> LedgerReport:
+    """Compare the ledger with the balances and with the usage records. Reads everything: not for the
+    request path."""
+    async with AsyncSession(engine) as session:
+        books = await _book_sums(session)
+        users = await session.execute(select(UserRow.id, UserRow.balance_nano))
+        mismatches = tuple(
+            BalanceMismatch(
+                user_id=user_id, balance_nano=balance, ledger_nano=books.get(f"user:{user_id}", 0)
+            )
+            for user_id, balance in users
+            if balance != books.get(f"user:{user_id}", 0)
+        )
+        return LedgerReport(
+            entries=await session.scalar(select(func.count()).select_from(LedgerEntryRow)) or 0,
+            mismatches=mismatches,
+            records_without_entry=await _count(session, _unbooked("charge"), _unbooked("cost")),
+            entries_without_record=await session.scalar(_unfounded()) or 0,
+        )
+
+
+async def _book_sums(session: AsyncSession) -> Mapping[str, int]:
+    """Credits minus debits of every user book."""
+    sums: dict[str, int] = {}
+    for column, sign in ((LedgerEntryRow.credit_book, 1), (LedgerEntryRow.debit_book, -1)):
+        query = (
+            select(column, func.sum(LedgerEntryRow.amount_nano)).where(column.like("user:%")).group_by(column)
+        )
+        for book, amount in await session.execute(query):
+            sums[book] = sums.get(book, 0) + sign * int(amount)
+    return sums
+
+
+async def _count(session: AsyncSession, *queries: Select[int]) -> int:
+    return sum([await session.scalar(query) or 0 for query in queries])
+
+
+def _unbooked(kind: str) -> Select[int]:
+    entry, record = LedgerEntryRow, UsageRecordRow
+    amount = record.charge_nano if kind == "charge" else record.account_cost_nano
+    same = and_(
+        entry.exchange_id == record.exchange_id,
+        entry.attempt == record.attempt,
+        entry.kind == kind,
+        entry.amount_nano == amount,
+    )
+    return (
+        select(func.count()).select_from(record).outerjoin(entry, same).where(amount > 0, entry.id.is_(None))
+    )
+
+
+def _unfounded() -> Select[int]:
+    entry, record = LedgerEntryRow, UsageRecordRow
+    same = and_(
+        entry.exchange_id == record.exchange_id,
+        entry.attempt == record.attempt,
+        or_(
+            and_(entry.kind == "charge", entry.amount_nano == record.charge_nano),
+            and_(entry.kind == "cost", entry.amount_nano == record.account_cost_nano),
+        ),
+    )
+    query = select(func.count()).select_from(entry).outerjoin(record, same)
+    return query.where(entry.kind != "adjustment", record.id.is_(None))

@@ -1,0 +1,284 @@
+"""What the data plane reads: the directory snapshot, single keys, spending bounds, a key's usage.
+
+Few queries, values of `core` out, no rows. Every method raises `StorageUnavailable` when the database
+cannot answer.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from headgate.core.ids import KeyId
+from headgate.core.pricing.price import Price
+from headgate.core.world import Account, ApiKey, Group, User
+from headgate.kit.clock import Clock, SystemClock
+from headgate.kit.crypto import Vault
+from headgate.storage import directory_rows as mapping
+from headgate.storage.journal import StorageUnavailable
+from headgate.storage.journal_rows import HOUR_MS
+from headgate.storage.models import (
+    AccountGroupRow,
+    AccountRow,
+    ApiKeyRow,
+    DirectoryVersionRow,
+    GroupRow,
+    PriceOverrideRow,
+    ProxyRow,
+    SettingRow,
+    UsageRecordRow,
+    UserGroupMultiplierRow,
+    UserRow,
+)
+
+UNBOUNDED = 2**62
+"""Settled value of a bound that has no limit."""
+_DAY_MS = 24 * HOUR_MS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryData:
+    """One consistent picture of what the operator configured."""
+
+    version: int
+    groups: tuple[Group, ...] = ()
+    accounts: tuple[Account, ...] = ()
+    price_overrides: Mapping[str, Price] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls) -> "DirectoryData":
+        return cls(version=-1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageTotals:
+    """Sums over usage records: tokens by bucket, nano-USD."""
+
+    requests: int = 0
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    list_cost_nano: int = 0
+    charge_nano: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.input + self.output + self.cache_read + self.cache_write_5m + self.cache_write_1h
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyUsage:
+    """Everything GET /v1/usage shows about a key (spec 2.10). Failed attempts are not the user's and not
+    counted."""
+
+    today: UsageTotals
+    total: UsageTotals
+    average_duration_ms: int
+    requests_last_minute: int
+    tokens_last_minute: int
+    models: tuple[tuple[str, UsageTotals], ...]
+    """Client model and its totals within the period asked for, dearest first."""
+    balance_nano: int
+    quota_used_nano: int
+    windows: tuple[tuple[int, int | None], ...]
+    """(used, start in ms) of each window that has a limit, in the order of `ApiKey.windows`."""
+
+
+class ReadModel:
+    def __init__(self, engine: AsyncEngine, vault: Vault, clock: Clock | None = None) -> None:
+        self._engine = engine
+        self._vault = vault
+        self._clock = clock or SystemClock()
+
+    async def directory_version(self) -> int:
+        async with self._reading() as session:
+            return await _version(session)
+
+    async def load_directory(self) -> DirectoryData:
+        """The version is read first: a change while we read makes the caller read again, never miss it."""
+        async with self._reading() as session:
+            version = await _version(session)
+            groups = await session.scalars(select(GroupRow).where(GroupRow.deleted_at.is_(None)))
+            accounts = await self._accounts(session)
+            prices = await session.scalars(select(PriceOverrideRow))
+            settings = await session.execute(select(SettingRow.key, SettingRow.value))
+            return DirectoryData(
+                version=version,
+                groups=tuple(group for row in groups if (group := mapping.group_from(row)) is not None),
+                accounts=accounts,
+                price_overrides={row.model: mapping.price_from(row) for row in prices},
+                settings=dict(settings.tuples().all()),
+            )
+
+    async def load_key(self, key_hash: bytes) -> tuple[ApiKey, User] | None:
+        """The key with this keyed hash and its owner; None when there is none, or either is deleted."""
+        query = (
+            select(ApiKeyRow, UserRow)
+            .join(UserRow, UserRow.id == ApiKeyRow.user_id)
+            .where(
+                ApiKeyRow.key_hash == key_hash, ApiKeyRow.deleted_at.is_(None), UserRow.deleted_at.is_(None)
+            )
+        )
+        async with self._reading() as session:
+            found = (await session.execute(query)).tuples().one_or_none()
+            if found is None:
+                return None
+            key, user = found
+            personal = UserGroupMultiplierRow
+            multipliers = await session.execute(
+                select(personal.group_id, personal.charge_multiplier).where(personal.user_id == user.id)
+            )
+            return mapping.key_from(key), mapping.user_from(user, dict(multipliers.tuples().all()))
+
+    async def load_bounds(self, bounds: Sequence[str]) -> Mapping[str, int]:
+        """Settled value, in nano-USD, of bounds named `user:<id>:balance`, `key:<id>:quota`,
+        `key:<id>:5h|1d|7d`.
+
+        What is left to spend; below zero when overdrawn; 0 for a user or key that does not exist;
+        `UNBOUNDED` where the key has no such limit. Raises ValueError on any other name."""
+        parsed = [_bound(name) for name in bounds]
+        now_ms = self._clock.now_ms()
+        async with self._reading() as session:
+            users = await _by_id(session, UserRow, {number for kind, number, _ in parsed if kind == "user"})
+            keys = await _by_id(session, ApiKeyRow, {number for kind, number, _ in parsed if kind == "key"})
+        left: dict[str, int] = {}
+        for name, (kind, number, what) in zip(bounds, parsed, strict=True):
+            if kind == "user":
+                left[name] = users[number].balance_nano if number in users else 0
+            else:
+                left[name] = _key_left(keys[number], what, now_ms) if number in keys else 0
+        return left
+
+    async def key_usage(self, key_id: KeyId, *, since_ms: int, until_ms: int) -> KeyUsage:
+        """Usage of an existing key; `since_ms` (inclusive) to `until_ms` (exclusive) limits `models` only."""
+        now_ms = self._clock.now_ms()
+        record = UsageRecordRow
+        async with self._reading() as session:
+            row, balance = await _key_and_balance(session, key_id)
+            mine = (record.user_id == row.user_id, record.key_id == key_id, record.outcome != "failed")
+            today_ms = now_ms - now_ms % _DAY_MS
+            last_minute = await _totals(session, *mine, record.created_at_ms > now_ms - 60_000)
+            average = await session.scalar(select(func.avg(record.duration_ms)).where(*mine))
+            return KeyUsage(
+                today=await _totals(session, *mine, record.created_at_ms >= today_ms),
+                total=await _totals(session, *mine),
+                average_duration_ms=round(average or 0),
+                requests_last_minute=last_minute.requests,
+                tokens_last_minute=last_minute.tokens,
+                models=await _by_model(
+                    session, *mine, record.created_at_ms >= since_ms, record.created_at_ms < until_ms
+                ),
+                balance_nano=balance,
+                quota_used_nano=row.quota_used_nano,
+                windows=tuple(
+                    mapping.window_used(row, window.name, now_ms) for window in mapping.key_from(row).windows
+                ),
+            )
+
+    async def _accounts(self, session: AsyncSession) -> tuple[Account, ...]:
+        groups: dict[int, list[int]] = {}
+        for account_id, group_id in await session.execute(
+            select(AccountGroupRow.account_id, AccountGroupRow.group_id)
+        ):
+            groups.setdefault(account_id, []).append(group_id)
+        proxies = {row.id: row for row in await session.scalars(select(ProxyRow))}
+        rows = await session.scalars(
+            select(AccountRow).where(AccountRow.deleted_at.is_(None)).order_by(AccountRow.id)
+        )
+        accounts = (
+            mapping.account_from(
+                row,
+                group_ids=groups.get(row.id, ()),
+                proxy=None if row.proxy_id is None else proxies[row.proxy_id],
+                vault=self._vault,
+            )
+            for row in rows
+        )
+        return tuple(account for account in accounts if account is not None)
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncSession]:
+        try:
+            async with AsyncSession(self._engine) as session:
+                yield session
+        except SQLAlchemyError as error:
+            raise StorageUnavailable(f"the database did not answer: {type(error).__name__}") from None
+
+
+def _bound(name: str) -> tuple[str, int, str]:
+    match name.split(":"):
+        case ["user", number, "balance"]:
+            return "user", int(number), "balance"
+        case ["key", number, ("quota" | "5h" | "1d" | "7d") as what]:
+            return "key", int(number), what
+    raise ValueError(f"unknown bound {name!r}")
+
+
+def _key_left(row: ApiKeyRow, what: str, now_ms: int) -> int:
+    limit: int = row.quota_nano if what == "quota" else getattr(row, f"limit_{what}_nano")
+    if limit <= 0:
+        return UNBOUNDED
+    return limit - (row.quota_used_nano if what == "quota" else mapping.window_used(row, what, now_ms)[0])
+
+
+async def _version(session: AsyncSession) -> int:
+    return await session.scalar(select(DirectoryVersionRow.version).where(DirectoryVersionRow.id == 1)) or 0
+
+
+async def _by_id(session: AsyncSession, table: Any, ids: Iterable[int]) -> dict[int, Any]:
+    wanted = sorted(ids)
+    if not wanted:
+        return {}
+    return {row.id: row for row in await session.scalars(select(table).where(table.id.in_(wanted)))}
+
+
+async def _key_and_balance(session: AsyncSession, key_id: int) -> tuple[ApiKeyRow, int]:
+    query = select(ApiKeyRow, UserRow.balance_nano).join(UserRow, UserRow.id == ApiKeyRow.user_id)
+    key, balance = (await session.execute(query.where(ApiKeyRow.id == key_id))).tuples().one()
+    return key, balance
+
+
+def _sums() -> tuple[ColumnElement[Any], ...]:
+    record = UsageRecordRow
+    columns = (
+        record.input_tokens, record.output_tokens, record.cache_read_tokens, record.cache_write_5m_tokens,
+        record.cache_write_1h_tokens, record.list_cost_nano, record.charge_nano,
+    )  # fmt: skip
+    return (func.count(), *(func.coalesce(func.sum(column), 0) for column in columns))
+
+
+def _totals_from(row: Sequence[Any]) -> UsageTotals:
+    """PostgreSQL sums BIGINT as NUMERIC: back to int."""
+    requests, tokens_in, tokens_out, cache_read, write_5m, write_1h, list_cost, charge = (
+        int(value) for value in row
+    )
+    return UsageTotals(
+        requests=requests,
+        input=tokens_in,
+        output=tokens_out,
+        cache_read=cache_read,
+        cache_write_5m=write_5m,
+        cache_write_1h=write_1h,
+        list_cost_nano=list_cost,
+        charge_nano=charge,
+    )
+
+
+async def _totals(session: AsyncSession, *where: ColumnElement[bool]) -> UsageTotals:
+    return _totals_from((await session.execute(select(*_sums()).where(*where))).one())
+
+
+async def _by_model(
+    session: AsyncSession, *where: ColumnElement[bool]
+) -> tuple[tuple[str, UsageTotals], ...]:
+    model = UsageRecordRow.client_model
+    query = select(model, *_sums()).where(*where).group_by(model)
+    found = [(row[0], _totals_from(row[1:])) for row in await session.execute(query)]
+    return tuple(sorted(found, key=lambda entry: (-entry[1].charge_nano, entry[0])))
