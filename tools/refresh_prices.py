@@ -94,7 +94,7 @@ def _tariff(provider: str, prices: dict[str, Any]) -> Tariff:
 
 
 def _rates(provider: str, prices: dict[str, Any], context_tokens: int) -> Rates:
-    found = {
+    found: dict[str, int] = {
         bucket: from_usd(_at(prices[name], context_tokens))
         for bucket, name in BUCKETS.items()
         if name in prices

@@ -1,4 +1,5 @@
-"""The one JSON decoder and encoder of the control plane and the shell (hot-path peeking uses msgspec structs)."""
+"""The one JSON decoder and encoder of the control plane and the shell (hot-path peeking uses msgspec
+structs)."""
 
 from typing import Any
 
@@ -8,8 +9,13 @@ JSONDecodeError = msgspec.DecodeError
 
 
 def loads(data: bytes | str) -> Any:
-    """Decode strictly (RFC 8259: no NaN, valid UTF-8). Raises `JSONDecodeError`."""
-    return msgspec.json.decode(data)
+    """Decode strictly (RFC 8259: no NaN, valid UTF-8, nesting within the stack). Raises `JSONDecodeError`."""
+    try:
+        return msgspec.json.decode(data)
+    except UnicodeError:
+        raise JSONDecodeError("not valid UTF-8") from None
+    except RecursionError:
+        raise JSONDecodeError("nested too deeply") from None
 
 
 def dumps(value: Any) -> bytes:

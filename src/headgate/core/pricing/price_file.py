@@ -7,6 +7,7 @@ per million tokens without floating-point error; a broken entry is named, never 
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -32,7 +33,7 @@ class PriceFileInvalid(ValueError):
 
 
 def parse_price_file(data: bytes) -> dict[str, Price]:
-    """Lower-case model name -> price. Entries without any token or picture price are left out."""
+    """Lower-case model name -> price. Entries that price no tokens, or only one side, are left out."""
     try:
         entries = json.loads(data)
     except json.JSONDecodeError as error:
@@ -52,14 +53,16 @@ def parse_price_file(data: bytes) -> dict[str, Price]:
 
 
 def _price(model: str, entry: Mapping[str, Any]) -> Price | None:
-    standard = _rates(model, entry, "", None)
+    found = _found(model, entry, "")
     image = _amount(model, entry, "output_cost_per_image", per_token=False)
-    if standard is None:
-        return None
+    sells_no_output = image is not None or entry.get("mode") == "embedding"
+    if "input" not in found or ("output" not in found and not sells_no_output):
+        return None  # half a price would make the other half free
+    standard = rates_of(**({"output": 0} | found))
     tiers = {
-        tier: Tariff(rates=rates)
+        tier: Tariff(rates=replace(standard, **changes))
         for tier in _TIERS
-        if _has_any(entry, f"_{tier}") and (rates := _rates(model, entry, f"_{tier}", standard)) is not None
+        if (changes := _found(model, entry, f"_{tier}"))
     }
     return Price(
         standard=Tariff(rates=standard, long_context=_long_context(model, entry, standard)),
@@ -69,32 +72,23 @@ def _price(model: str, entry: Mapping[str, Any]) -> Price | None:
     )
 
 
-def _has_any(entry: Mapping[str, Any], suffix: str) -> bool:
-    return any(entry.get(name + suffix) is not None for name in _FIELDS.values())
-
-
 def _long_context(model: str, entry: Mapping[str, Any], standard: Rates) -> tuple[LongContext, ...]:
     thresholds = sorted({int(found[1]) for name in entry if (found := _LONG_CONTEXT.match(name))})
     steps: list[LongContext] = []
+    rates = standard
     for thousands in thresholds:
-        rates = _rates(model, entry, f"_above_{thousands}k_tokens", steps[-1].rates if steps else standard)
-        if rates is not None:
-            steps.append(LongContext(above_tokens=thousands * 1000, rates=rates))
+        rates = replace(rates, **_found(model, entry, f"_above_{thousands}k_tokens"))
+        steps.append(LongContext(above_tokens=thousands * 1000, rates=rates))
     return tuple(steps)
 
 
-def _rates(model: str, entry: Mapping[str, Any], suffix: str, base: Rates | None) -> Rates | None:
-    """Rates whose fields carry `suffix`; what is missing comes from `base`. None: no price at all."""
-    found = {
+def _found(model: str, entry: Mapping[str, Any], suffix: str) -> dict[str, int]:
+    """The rates whose fields carry `suffix`, by bucket."""
+    return {
         bucket: amount
         for bucket, name in _FIELDS.items()
         if (amount := _amount(model, entry, name + suffix, per_token=True)) is not None
     }
-    if base is not None:
-        return rates_of(**({bucket: getattr(base, bucket) for bucket in _FIELDS} | found))
-    if "input" not in found and "output" not in found:
-        return None
-    return rates_of(**({"input": 0, "output": 0} | found))
 
 
 def _amount(model: str, entry: Mapping[str, Any], name: str, *, per_token: bool) -> int | None:

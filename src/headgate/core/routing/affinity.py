@@ -86,7 +86,7 @@ def _claude_user_id(_headers: Headers, peek: Peek) -> str | None:
         return None
     try:
         return msgspec.convert(json.loads(user_id), _ClaudeUserId).session_id
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeEncodeError, RecursionError):
+    except json.JSONDecodeError:  # or not of that shape: a ValidationError is one
         return None
 
 

@@ -314,29 +314,20 @@ _VALUE_NAMES: Mapping[Reason, str] = {
 def explain(selection: Selection) -> list[dict[str, Any]]:
     """The decision as the trace stores it: the choice first, then every other account with its reason."""
     lines: list[dict[str, Any]] = []
-    match selection:
-        case Selected():
-            lines.append(
-                {
-                    "account_id": selection.account.id,
-                    "outcome": "selected",
-                    "sticky": selection.is_sticky,
-                    "upstream_model": selection.upstream_model,
-                }
-            )
-        case WaitFor():
-            lines.append(
-                {
-                    "account_id": selection.account.id,
-                    "outcome": "wait",
-                    "sticky": selection.is_sticky,
-                    "upstream_model": selection.upstream_model,
-                    "timeout_s": selection.timeout_s,
-                    "max_waiting": selection.max_waiting,
-                }
-            )
-        case NoneEligible():
-            pass
+    if not isinstance(selection, NoneEligible):
+        choice: dict[str, Any] = {
+            "account_id": selection.account.id,
+            "outcome": "selected",
+            "sticky": selection.is_sticky,
+            "upstream_model": selection.upstream_model,
+        }
+        if isinstance(selection, WaitFor):
+            choice |= {
+                "outcome": "wait",
+                "timeout_s": selection.timeout_s,
+                "max_waiting": selection.max_waiting,
+            }
+        lines.append(choice)
     for account_id, rejection in selection.rejections.items():
         line: dict[str, Any] = {
             "account_id": account_id,

@@ -1,0 +1,152 @@
+"""The book finds the right price, or says that nobody knows it (spec 4.4, DESIGN 5)."""
+
+import pytest
+
+from headgate.core.pricing.book import PriceBook, PriceUnknown
+from headgate.core.pricing.catalogue import Catalogue, Dated, Entry, Match
+from headgate.core.pricing.cost import Quote
+from headgate.core.pricing.price import Price, flat_price
+
+NOW = 1_750_000_000_000
+
+
+def usd(amount: int) -> Price:
+    return flat_price(input_usd_per_mtok=amount, output_usd_per_mtok=amount)
+
+
+CATALOGUE = Catalogue(
+    version="prices-1",
+    entries=(
+        Entry(
+            provider="anthropic", model="claude-x", match=Match(prefixes=("claude-x",)),
+            prices=(Dated(from_ms=0, price=usd(3)), Dated(from_ms=NOW, price=usd(4))),
+        ),
+        Entry(
+            provider="openai", model="gpt-x", match=Match(equals=frozenset({"gpt-x"})),
+            prices=(Dated(from_ms=0, price=usd(5)),),
+        ),
+        Entry(
+            provider="google", model="resold", match=Match(others=(("contains", "claude-x"),)),
+            prices=(Dated(from_ms=0, price=usd(6)),),
+        ),
+        Entry(
+            provider="google", model="new", match=Match(equals=frozenset({"new"})),
+            prices=(Dated(from_ms=NOW, price=usd(7)),),
+        ),
+    ),
+)  # fmt: skip
+
+
+def book(
+    *,
+    refuse_unknown: bool = False,
+    overrides: dict[str, Price] | None = None,
+    file: dict[str, Price] | None = None,
+) -> PriceBook:
+    return PriceBook(
+        catalogue=CATALOGUE, default=usd(99), refuse_unknown=refuse_unknown, overrides=overrides, file=file
+    )
+
+
+def found(prices: PriceBook, *models: str, at_ms: int = NOW) -> Quote:
+    quote = prices.quote(*models, at_ms=at_ms)
+    assert isinstance(quote, Quote)
+    return quote
+
+
+def test_the_catalogue_answers_with_version_and_entry() -> None:
+    prices = book()
+    assert found(prices, "gpt-x") == Quote(
+        price=usd(5), version=prices.version, source="bundled", entry="openai/gpt-x"
+    )
+
+
+def test_the_price_file_overrides_the_catalogue() -> None:
+    assert found(book(file={"GPT-X": usd(1)}), "gpt-x").source == "file"
+
+
+def test_the_operators_override_wins_over_all() -> None:
+    quote = found(book(overrides={"gpt-x": usd(2)}, file={"gpt-x": usd(1)}), "GPT-X")
+    assert (quote.source, quote.price) == ("override", usd(2))
+
+
+def test_an_exact_override_wins_over_a_pattern_and_the_longest_pattern_over_shorter_ones() -> None:
+    prices = book(overrides={"*": usd(10), "gpt-*": usd(20), "gpt-x-*": usd(30), "gpt-x": usd(40)})
+    assert [found(prices, m).price for m in ("gpt-x", "gpt-x-mini", "gpt-5", "other")] == [
+        usd(40), usd(30), usd(20), usd(10),
+    ]  # fmt: skip
+    assert found(prices, "gpt-5").entry == "gpt-*"
+
+
+def test_prices_change_on_their_date() -> None:
+    prices = book()
+    assert found(prices, "claude-x", at_ms=NOW - 1).price == usd(3)
+    assert found(prices, "claude-x", at_ms=NOW).price == usd(4)
+
+
+def test_a_price_that_is_not_valid_yet_is_unknown() -> None:
+    assert found(book(), "new").price == usd(7)
+    prices = PriceBook(
+        catalogue=Catalogue(
+            version="v",
+            entries=(
+                Entry(
+                    provider="p",
+                    model="m",
+                    match=Match(equals=frozenset({"m"})),
+                    prices=(Dated(from_ms=NOW, price=usd(1)), Dated(from_ms=NOW + 5, price=usd(2))),
+                ),
+            ),
+        ),
+        default=usd(99),
+    )
+    assert found(prices, "m", at_ms=NOW - 1).is_default
+
+
+@pytest.mark.parametrize(
+    "name", ["us.anthropic.claude-x-20250929-v1:0", "anthropic/claude-x", "claude-x@20250929"]
+)
+def test_the_makers_price_comes_before_a_resellers(name: str) -> None:
+    assert found(book(), name).entry == "anthropic/claude-x"
+
+
+def test_the_first_name_that_has_a_price_is_taken() -> None:
+    prices = book()
+    assert found(prices, "my-alias", "gpt-x").entry == "openai/gpt-x"
+    assert found(prices, "gpt-x", "claude-x").entry == "openai/gpt-x"
+
+
+def test_an_unknown_model_gets_the_default_flagged() -> None:
+    quote = found(book(), "nobody-knows")
+    assert quote.is_default
+    assert quote.price == usd(99)
+    assert quote == book().default_quote()
+
+
+def test_an_unknown_model_can_be_refused() -> None:
+    assert book(refuse_unknown=True).quote("nobody-knows", "nor-this", at_ms=NOW) == PriceUnknown(
+        "nobody-knows"
+    )
+
+
+def test_an_overlong_name_is_unknown_and_not_remembered() -> None:
+    prices = book(overrides={"*": usd(1)})
+    assert found(prices, "x" * 201).is_default
+
+
+def test_the_memo_is_bounded_and_answers_stay_the_same() -> None:
+    prices = book()
+    first = found(prices, "gpt-x")
+    for number in range(5000):
+        prices.quote(f"name-{number}", at_ms=NOW)
+    assert found(prices, "gpt-x") == first
+
+
+def test_the_version_follows_the_content() -> None:
+    assert book().version == book().version
+    assert book().version.startswith("prices-1+")
+    assert book().version != book(overrides={"a": usd(1)}).version
+    assert book(overrides={"a": usd(1)}).version != book(overrides={"a": usd(2)}).version
+    assert book(file={"a": usd(1)}).version != book(overrides={"a": usd(1)}).version
+    assert len(book().version) <= 64
+    assert repr(book()) == f"PriceBook({book().version})"

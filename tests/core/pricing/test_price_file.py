@@ -1,0 +1,97 @@
+"""LiteLLM-format price files are read exactly or refused with the entry named (spec 4.4)."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headgate.core.pricing.price import Price
+from headgate.core.pricing.price_file import PriceFileInvalid, parse_price_file
+from headgate.kit import json
+
+
+def parse(**entry: Any) -> Price:
+    return parse_price_file(json.dumps({"Model": entry}))["model"]
+
+
+def test_per_token_floats_become_exact_integers() -> None:
+    rates = parse(
+        input_cost_per_token=3e-06, output_cost_per_token=1.5e-05, cache_read_input_token_cost=3e-07,
+        cache_creation_input_token_cost=3.75e-06, cache_creation_input_token_cost_above_1hr=6e-06,
+    ).standard.rates  # fmt: skip
+    assert (rates.input, rates.output, rates.cache_read, rates.cache_write_5m, rates.cache_write_1h) == (
+        3_000_000_000, 15_000_000_000, 300_000_000, 3_750_000_000, 6_000_000_000,
+    )  # fmt: skip
+
+
+def test_missing_cache_prices_cost_input() -> None:
+    assert (
+        parse(input_cost_per_token=1e-06, output_cost_per_token=0).standard.rates.cache_read == 1_000_000_000
+    )
+
+
+def test_long_context_prices_are_read_with_their_threshold() -> None:
+    steps = parse(
+        input_cost_per_token=1.25e-06, output_cost_per_token=1e-05,
+        input_cost_per_token_above_200k_tokens=2.5e-06, output_cost_per_token_above_200k_tokens=1.5e-05,
+        cache_read_input_token_cost=1.25e-07, output_cost_per_token_above_400k_tokens=3e-05,
+    ).standard.long_context  # fmt: skip
+    assert [(s.above_tokens, s.rates.input, s.rates.output) for s in steps] == [
+        (200_000, 2_500_000_000, 15_000_000_000),
+        (400_000, 2_500_000_000, 30_000_000_000),
+    ]
+    assert steps[0].rates.cache_read == 125_000_000
+
+
+def test_service_tiers_are_read_and_completed_from_the_standard_price() -> None:
+    price = parse(
+        input_cost_per_token=1e-06, output_cost_per_token=2e-06, input_cost_per_token_priority=3e-06,
+        litellm_provider="openai",
+    )  # fmt: skip
+    rates = price.service_tiers["priority"].rates
+    assert (rates.input, rates.output) == (3_000_000_000, 2_000_000_000)
+    assert price.has_tier_factors
+    assert "flex" not in price.service_tiers
+
+
+def test_other_providers_have_no_tier_factors() -> None:
+    assert not parse(
+        input_cost_per_token=1e-06, mode="embedding", litellm_provider="anthropic"
+    ).has_tier_factors
+
+
+def test_pictures_are_priced_in_usd_apiece() -> None:
+    assert parse(input_cost_per_token=0, output_cost_per_image=0.039).image == 39_000_000
+
+
+def test_the_example_and_entries_without_token_prices_are_left_out() -> None:
+    data = {
+        "sample_spec": {"input_cost_per_token": "example"},
+        "audio": {"mode": "audio"},
+        "half": {"input_cost_per_token": 1},
+    }
+    assert parse_price_file(json.dumps(data)) == {}
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (b"{", "not JSON"),
+        (b"[]", "top level"),
+        (b'{"m": 5}', "m: must be an object"),
+        (b'{"m": {"input_cost_per_token": -1}}', "m: input_cost_per_token"),
+        (b'{"m": {"input_cost_per_token": "1e-6"}}', "m: input_cost_per_token"),
+        (b'{"m": {"input_cost_per_token": true}}', "m: input_cost_per_token"),
+    ],
+)
+def test_a_broken_file_is_refused_with_the_place_named(data: bytes, complaint: str) -> None:
+    with pytest.raises(PriceFileInvalid, match=complaint):
+        parse_price_file(data)
+
+
+@given(st.decimals(0, 1000, places=4, allow_nan=False, allow_infinity=False))
+def test_usd_per_million_survives_the_detour_over_floats(usd_per_mtok: Decimal) -> None:
+    price = parse(input_cost_per_token=float(usd_per_mtok / 1_000_000), mode="embedding")
+    assert price.standard.rates.input == int(usd_per_mtok * 10**9)

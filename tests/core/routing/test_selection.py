@@ -1,0 +1,321 @@
+"""Selection picks one account and says why not the others (spec 3.4, DESIGN 6)."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headgate.core.ids import AccountId
+from headgate.core.routing.candidates import Candidate, WaitLimits, Wanted
+from headgate.core.routing.selection import (
+    NoneEligible,
+    Reason,
+    Rejection,
+    Selected,
+    Selection,
+    WaitFor,
+    explain,
+    select_account,
+)
+from headgate.core.world import Account, CredentialKind, Dialect, Provider
+from headgate.kit.secret import Secret
+
+NOW = 1_750_000_000_000
+WANTED = Wanted(dialect=Dialect.ANTHROPIC_MESSAGES, provider=Provider.ANTHROPIC, model="claude-sonnet-4-5")
+LIMITS = WaitLimits(
+    sticky_timeout_s=120, sticky_max_waiting=3, fallback_timeout_s=30, fallback_max_waiting=100
+)
+
+
+@dataclass(frozen=True)
+class Cooling:
+    until_ms: int
+    model: str = ""
+    reason: str = "rate_limited"
+
+
+def account(number: int, **changes: Any) -> Account:
+    plain = Account(
+        id=AccountId(number),
+        name=f"account {number}",
+        provider=Provider.ANTHROPIC,
+        credential_kind=CredentialKind.API_KEY,
+        secret=Secret("x"),
+        base_url="https://api.example",
+        concurrency=2,
+    )
+    return replace(plain, **changes)
+
+
+def candidate(number: int, *, live: dict[str, Any] | None = None, **changes: Any) -> Candidate:
+    return Candidate(account=account(number, **changes), **(live or {}))
+
+
+def select(*pool: Candidate, **changes: Any) -> Selection:
+    options: dict[str, Any] = {
+        "wanted": WANTED, "sticky_to": None, "excluded": frozenset(), "now_ms": NOW, "seed": 1,
+        "limits": LIMITS,
+    }  # fmt: skip
+    return select_account(pool, **(options | changes))
+
+
+def chosen(selection: Selection) -> int:
+    assert isinstance(selection, Selected | WaitFor)
+    return selection.account.id
+
+
+def test_the_lower_priority_number_wins() -> None:
+    result = select(candidate(1, priority=60), candidate(2, priority=10))
+    assert chosen(result) == 2
+    assert result.rejections == {1: Rejection(Reason.LOWER_PRIORITY, 60)}
+
+
+def test_within_a_priority_the_lower_load_rate_wins() -> None:
+    result = select(candidate(1, live={"in_use": 1}), candidate(2, concurrency=10, live={"in_use": 2}))
+    assert chosen(result) == 2
+    assert result.rejections == {1: Rejection(Reason.HIGHER_LOAD, 50)}
+
+
+def test_among_equal_loads_the_least_recently_used_wins() -> None:
+    result = select(candidate(1, live={"last_used_ms": 9}), candidate(2, live={"last_used_ms": 5}))
+    assert chosen(result) == 2
+    assert result.rejections == {1: Rejection(Reason.USED_MORE_RECENTLY, 9)}
+
+
+def test_never_used_comes_before_used() -> None:
+    assert chosen(select(candidate(1, live={"last_used_ms": 0}), candidate(2))) == 2
+
+
+def test_equals_are_drawn_by_the_seed_and_the_draw_is_repeatable() -> None:
+    pool = [candidate(number) for number in range(1, 6)]
+    draws = [chosen(select(*pool, seed=seed)) for seed in range(500)]
+    assert draws == [chosen(select(*pool, seed=seed)) for seed in range(500)]
+    assert all(60 < draws.count(number) < 140 for number in range(1, 6))
+
+
+def test_the_losers_of_a_draw_are_told_so() -> None:
+    result = select(candidate(1), candidate(2))
+    assert list(result.rejections.values()) == [Rejection(Reason.LOST_TIE)]
+
+
+def test_load_rate_uses_the_load_factor_when_there_is_one() -> None:
+    assert candidate(1, load_factor=4, live={"in_use": 1, "waiting": 2}).load_rate == 75
+
+
+def test_load_rate_of_an_unlimited_account_counts_against_one() -> None:
+    assert candidate(1, concurrency=0, live={"in_use": 3}).load_rate == 300
+
+
+def test_a_load_factor_of_zero_means_none() -> None:
+    assert candidate(1, load_factor=0, concurrency=4, live={"in_use": 1}).load_rate == 25
+
+
+def test_an_account_at_its_load_factor_yields_to_a_lower_priority() -> None:
+    crowded = candidate(1, priority=1, concurrency=10, load_factor=2, live={"in_use": 2})
+    result = select(crowded, candidate(2, priority=90))
+    assert chosen(result) == 2
+    assert result.rejections == {1: Rejection(Reason.HIGHER_LOAD, 100)}
+
+
+def test_an_unlimited_account_is_never_full() -> None:
+    result = select(candidate(1, concurrency=0, live={"in_use": 500}))
+    assert isinstance(result, Selected)
+
+
+@pytest.mark.parametrize(
+    ("pool", "why"),
+    [
+        (candidate(1, is_schedulable=False), Rejection(Reason.DISABLED)),
+        (candidate(1, expires_at_ms=NOW), Rejection(Reason.EXPIRED, NOW)),
+        (candidate(1, provider=Provider.OPENAI), Rejection(Reason.WRONG_PROVIDER)),
+        (candidate(1, model_mapping={"gpt-*": "gpt-5"}), Rejection(Reason.MODEL_UNSUPPORTED)),
+        (candidate(1, cooldown_until_ms=NOW + 5), Rejection(Reason.COOLING_DOWN, NOW + 5, "stored")),
+        (
+            candidate(1, live={"cooldowns": (Cooling(NOW + 9), Cooling(NOW + 3, reason="x"))}),
+            Rejection(Reason.COOLING_DOWN, NOW + 9, "rate_limited"),
+        ),
+        (
+            candidate(1, live={"cooldowns": (Cooling(NOW + 9, model="claude-sonnet-4-5"),)}),
+            Rejection(Reason.COOLING_DOWN, NOW + 9, "rate_limited"),
+        ),
+    ],
+)
+def test_an_account_that_cannot_serve_is_named_with_its_reason(pool: Candidate, why: Rejection) -> None:
+    assert select(pool) == NoneEligible(rejections={AccountId(1): why})
+
+
+def test_an_account_that_failed_in_this_exchange_is_excluded() -> None:
+    result = select(candidate(1), excluded=frozenset({AccountId(1)}))
+    assert result.rejections == {1: Rejection(Reason.EXCLUDED)}
+
+
+def test_a_dialect_that_the_provider_does_not_speak_needs_translation() -> None:
+    result = select(candidate(1), wanted=replace(WANTED, dialect=Dialect.OPENAI_CHAT))
+    assert result.rejections == {1: Rejection(Reason.NO_SUCH_DIALECT)}
+
+
+@pytest.mark.parametrize("cooling", [Cooling(NOW), Cooling(NOW + 9, model="another-model")])
+def test_cooldowns_that_ended_or_concern_another_model_do_not_matter(cooling: Cooling) -> None:
+    assert isinstance(select(candidate(1, live={"cooldowns": (cooling,)})), Selected)
+
+
+def test_a_cooldown_of_the_upstream_model_counts() -> None:
+    mapped = candidate(
+        1,
+        model_mapping={"claude-*": "vendor-model"},
+        live={"cooldowns": (Cooling(NOW + 9, model="vendor-model"),)},
+    )
+    assert isinstance(select(mapped), NoneEligible)
+
+
+def test_the_choice_carries_the_upstream_model() -> None:
+    result = select(candidate(1, model_mapping={"claude-*": "vendor-model"}))
+    assert isinstance(result, Selected)
+    assert result.upstream_model == "vendor-model"
+
+
+def test_the_sticky_account_is_taken_although_another_is_preferred() -> None:
+    result = select(candidate(1, priority=90), candidate(2, priority=1), sticky_to=AccountId(1))
+    assert isinstance(result, Selected)
+    assert result.is_sticky
+    assert chosen(result) == 1
+    assert result.rejections == {2: Rejection(Reason.NOT_STICKY)}
+
+
+def test_a_full_sticky_account_is_waited_for() -> None:
+    result = select(candidate(1, live={"in_use": 2, "waiting": 2}), candidate(2), sticky_to=AccountId(1))
+    assert isinstance(result, WaitFor)
+    assert (result.is_sticky, result.timeout_s, result.max_waiting) == (True, 120, 3)
+    assert chosen(result) == 1
+
+
+def test_a_sticky_account_with_a_long_queue_is_given_up() -> None:
+    result = select(candidate(1, live={"in_use": 2, "waiting": 3}), candidate(2), sticky_to=AccountId(1))
+    assert isinstance(result, Selected)
+    assert chosen(result) == 2
+    assert result.rejections == {1: Rejection(Reason.FULL, 3)}
+
+
+def test_a_sticky_account_that_cannot_serve_is_given_up() -> None:
+    result = select(candidate(1, is_schedulable=False), candidate(2), sticky_to=AccountId(1))
+    assert chosen(result) == 2
+    assert result.rejections == {1: Rejection(Reason.DISABLED)}
+
+
+def test_nobody_overtakes_a_queue() -> None:
+    """A slot that is free while somebody waits is already promised."""
+    result = select(candidate(1, priority=1, live={"in_use": 1, "waiting": 1}), candidate(2, priority=90))
+    assert chosen(result) == 2
+    assert result.rejections == {1: Rejection(Reason.FULL, 1)}
+
+
+def test_when_all_are_full_the_best_is_waited_for() -> None:
+    result = select(
+        candidate(1, live={"in_use": 2, "waiting": 4}), candidate(2, live={"in_use": 2, "waiting": 1})
+    )
+    assert isinstance(result, WaitFor)
+    assert (result.is_sticky, result.timeout_s, result.max_waiting) == (False, 30, 100)
+    assert chosen(result) == 2
+    assert result.rejections == {1: Rejection(Reason.FULL, 4)}
+
+
+def test_a_queue_with_room_is_preferred_to_a_better_account_without() -> None:
+    result = select(
+        candidate(1, priority=1, live={"in_use": 2, "waiting": 100}),
+        candidate(2, live={"in_use": 2, "waiting": 1}),
+    )
+    assert chosen(result) == 2
+
+
+def test_when_no_queue_has_room_the_best_queue_refuses() -> None:
+    result = select(candidate(1, live={"in_use": 2, "waiting": 100}))
+    assert isinstance(result, WaitFor)
+
+
+def test_an_empty_pool_has_nobody() -> None:
+    assert select() == NoneEligible(rejections={})
+
+
+def test_nobody_eligible_says_when_the_first_cooldown_ends() -> None:
+    result = select(
+        candidate(1, cooldown_until_ms=NOW + 900),
+        candidate(2, cooldown_until_ms=NOW + 400),
+        candidate(3, expires_at_ms=1),
+    )
+    assert isinstance(result, NoneEligible)
+    assert result.retry_at_ms == NOW + 400
+
+
+def test_without_cooldowns_there_is_no_time_to_retry() -> None:
+    assert NoneEligible(rejections={AccountId(1): Rejection(Reason.DISABLED)}).retry_at_ms is None
+
+
+def test_the_trace_shows_the_choice_and_every_reason() -> None:
+    lines = explain(
+        select(
+            candidate(1),
+            candidate(2, priority=77),
+            candidate(3, cooldown_until_ms=NOW + 1),
+            candidate(4, is_schedulable=False),
+        )
+    )
+    assert lines == [
+        {"account_id": 1, "outcome": "selected", "sticky": False, "upstream_model": "claude-sonnet-4-5"},
+        {
+            "account_id": 3,
+            "outcome": "rejected",
+            "reason": "cooling_down",
+            "until_ms": NOW + 1,
+            "detail": "stored",
+        },
+        {"account_id": 4, "outcome": "rejected", "reason": "disabled"},
+        {"account_id": 2, "outcome": "rejected", "reason": "lower_priority", "priority": 77},
+    ]
+
+
+def test_the_trace_of_a_wait_shows_its_limits() -> None:
+    lines = explain(select(candidate(1, live={"in_use": 2})))
+    assert lines == [
+        {
+            "account_id": 1, "outcome": "wait", "sticky": False, "upstream_model": "claude-sonnet-4-5",
+            "timeout_s": 30, "max_waiting": 100,
+        }
+    ]  # fmt: skip
+
+
+def test_the_trace_of_nobody_lists_only_reasons() -> None:
+    assert [line["reason"] for line in explain(select(candidate(1, expires_at_ms=5)))] == ["expired"]
+
+
+LIVE = st.fixed_dictionaries({
+    "in_use": st.integers(0, 4), "waiting": st.integers(0, 3), "last_used_ms": st.none() | st.integers(0, 9),
+})  # fmt: skip
+CHANGES = st.fixed_dictionaries({
+    "priority": st.integers(1, 3), "concurrency": st.integers(0, 4), "is_schedulable": st.booleans(),
+    "cooldown_until_ms": st.sampled_from([0, NOW + 1]), "load_factor": st.none() | st.integers(0, 5),
+})  # fmt: skip
+POOLS = st.lists(st.tuples(LIVE, CHANGES), max_size=8).map(
+    lambda drawn: [candidate(n, live=live, **changes) for n, (live, changes) in enumerate(drawn, 1)]
+)
+
+
+@given(pool=POOLS, sticky=st.none() | st.integers(1, 8), seed=st.integers(0, 2**64))
+def test_everybody_is_either_chosen_or_rejected(pool: list[Candidate], sticky: int | None, seed: int) -> None:
+    result = select(*pool, sticky_to=sticky, seed=seed)
+    named = set(result.rejections) | (set() if isinstance(result, NoneEligible) else {result.account.id})
+    assert named == {c.account.id for c in pool}
+    assert isinstance(result, NoneEligible) or result.account.id not in result.rejections
+
+
+@given(pool=POOLS, seed=st.integers(0, 2**64))
+def test_a_selected_account_is_never_full(pool: list[Candidate], seed: int) -> None:
+    result = select(*pool, seed=seed)
+    if isinstance(result, Selected):
+        assert not next(c for c in pool if c.account is result.account).is_full
+
+
+@given(pool=POOLS, seed=st.integers(0, 2**64))
+def test_the_order_of_the_candidates_does_not_matter(pool: list[Candidate], seed: int) -> None:
+    assert select(*pool, seed=seed) == select(*reversed(pool), seed=seed)
