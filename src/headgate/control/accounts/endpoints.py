@@ -1,0 +1,140 @@
+"""HTTP of upstream accounts."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import Query, Response
+from fastapi.responses import StreamingResponse
+
+from headgate.control.accounts.default_models import DEFAULT_MODELS, DEFAULT_PROMPT, DEFAULT_TEST_MODEL
+from headgate.control.accounts.repository import AccountFilter, AccountRepository
+from headgate.control.accounts.schemas import (
+    AccountCreate,
+    AccountUpdate,
+    AccountView,
+    ModelView,
+    SchedulableBody,
+    TempUnschedulableView,
+    TestBody,
+)
+from headgate.control.accounts.service import AccountService
+from headgate.control.accounts.testing import stream_test
+from headgate.control.accounts.views import account_views, temp_unschedulable_view
+from headgate.control.web.envelope import MessageView, Page, PagingParams
+from headgate.control.web.fields import IdPath, Search
+from headgate.control.web.routing import CurrentWork, Permission, RouteTable
+from headgate.control.work import Work
+from headgate.storage.models import AccountRow
+
+routes = RouteTable("/admin/accounts", tag="accounts")
+
+
+@routes.route("GET", "", Permission.ADMIN, etag=True)
+async def list_accounts(
+    work: CurrentWork,
+    paging: PagingParams,
+    platform: Search = "",
+    type: Search = "",
+    status: Search = "",
+    search: Search = "",
+    group: Search = "",
+    lite: Annotated[str, Query(description="1: without live concurrency")] = "",
+) -> Page[AccountView]:
+    """Accounts, newest first; answers 304 to a matching If-None-Match."""
+    wanted = AccountFilter(platform=platform, type=type, status=status, search=search, group=group)
+    rows, total = await AccountRepository(work.session).page(wanted, paging, work.now())
+    return paging.wrap(await account_views(work, rows, is_live=lite not in ("1", "true")), total)
+
+
+@routes.route("POST", "", Permission.ADMIN, status=201)
+async def create_account(body: AccountCreate, work: CurrentWork) -> AccountView:
+    """Create an account. Its credential is sealed and never shown in full again."""
+    return await _view(work, await AccountService(work).create(body))
+
+
+@routes.route("GET", "/{account_id}", Permission.ADMIN)
+async def get_account(account_id: IdPath, work: CurrentWork) -> AccountView:
+    """One account, secrets masked."""
+    return await _view(work, await AccountRepository(work.session).get(account_id))
+
+
+@routes.route("PUT", "/{account_id}", Permission.ADMIN)
+async def update_account(account_id: IdPath, body: AccountUpdate, work: CurrentWork) -> AccountView:
+    """Change an account; a masked or absent secret keeps the stored one."""
+    return await _view(work, await AccountService(work).update(account_id, body))
+
+
+@routes.route("DELETE", "/{account_id}", Permission.ADMIN)
+async def delete_account(account_id: IdPath, work: CurrentWork) -> MessageView:
+    """Delete an account and its credential; the books stay."""
+    await AccountService(work).delete(account_id)
+    return MessageView(message="account deleted")
+
+
+@routes.route("POST", "/{account_id}/test", Permission.ADMIN)
+async def run_test(account_id: IdPath, body: TestBody, work: CurrentWork) -> Response:
+    """Make one real call with the account, as `text/event-stream`."""
+    row = await AccountRepository(work.session).get(account_id)
+    events = stream_test(
+        work.deps,
+        work.actor,
+        account_id,
+        model=body.model_id or DEFAULT_TEST_MODEL[row.platform],
+        prompt=body.prompt or DEFAULT_PROMPT,
+    )
+    return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+@routes.route("POST", "/{account_id}/schedulable", Permission.ADMIN)
+async def set_schedulable(account_id: IdPath, body: SchedulableBody, work: CurrentWork) -> AccountView:
+    """Switch scheduling of an account on or off."""
+    return await _view(
+        work, await AccountService(work).set_schedulable(account_id, schedulable=body.schedulable)
+    )
+
+
+@routes.route("POST", "/{account_id}/clear-error", Permission.ADMIN)
+async def clear_error(account_id: IdPath, work: CurrentWork) -> AccountView:
+    """Take the error mark off."""
+    return await _view(work, await AccountService(work).clear_error(account_id))
+
+
+@routes.route("POST", "/{account_id}/clear-rate-limit", Permission.ADMIN)
+async def clear_rate_limit(account_id: IdPath, work: CurrentWork) -> AccountView:
+    """Forget all cooldowns."""
+    return await _view(work, await AccountService(work).clear_rate_limit(account_id))
+
+
+@routes.route("POST", "/{account_id}/recover-state", Permission.ADMIN)
+async def recover_state(account_id: IdPath, work: CurrentWork) -> AccountView:
+    """Error mark and cooldowns, all at once."""
+    return await _view(work, await AccountService(work).recover(account_id))
+
+
+@routes.route("GET", "/{account_id}/temp-unschedulable", Permission.ADMIN)
+async def get_temp_unschedulable(account_id: IdPath, work: CurrentWork) -> TempUnschedulableView:
+    """Whether a rule has taken the account out for a while, and why."""
+    return temp_unschedulable_view(await AccountRepository(work.session).get(account_id), work.now())
+
+
+@routes.route("DELETE", "/{account_id}/temp-unschedulable", Permission.ADMIN)
+async def clear_temp_unschedulable(account_id: IdPath, work: CurrentWork) -> MessageView:
+    """Bring the account back now."""
+    await AccountService(work).clear_temp_unschedulable(account_id)
+    return MessageView(message="temporary unschedulable state cleared")
+
+
+@routes.route("GET", "/{account_id}/models", Permission.ADMIN)
+async def account_models(account_id: IdPath, work: CurrentWork) -> list[ModelView]:
+    """Models to choose from for a test: those of the mapping, else the usual ones of the platform."""
+    row = await AccountRepository(work.session).get(account_id)
+    mapping = (row.credentials_open or {}).get("model_mapping") or {}
+    names = [name for name in mapping if not name.endswith("*")]
+    pairs: Sequence[tuple[str, str]] = [(name, name) for name in names] or DEFAULT_MODELS.get(
+        row.platform, ()
+    )
+    return [ModelView(id=id_, display_name=shown) for id_, shown in pairs]
+
+
+async def _view(work: Work, row: AccountRow) -> AccountView:
+    return (await account_views(work, [row], is_live=True))[0]

@@ -1,0 +1,51 @@
+"""The test of an account as a stream of server-sent events (spec 8.4)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, suppress
+from typing import Any, cast
+
+from headgate.control.accounts.service import AccountService
+from headgate.control.accounts.tester import EVENT_TYPES
+from headgate.control.deps import ControlDeps
+from headgate.control.work import Actor, open_work
+from headgate.errors import ApiError
+from headgate.kit import json
+
+TEST_DEADLINE_S = 120
+"""Of the whole test: a picture takes a minute, a text seconds."""
+
+
+async def stream_test(
+    deps: ControlDeps, actor: Actor, account_id: int, *, model: str, prompt: str
+) -> AsyncIterator[bytes]:
+    """Events as `data: {...}`. A success clears whatever had marked the account."""
+    async for event in _events(deps, account_id, model=model, prompt=prompt):
+        if event["type"] == "test_complete" and event.get("success") is True:
+            await _recover(deps, actor, account_id)
+        yield b"data: " + json.dumps(event) + b"\n\n"
+
+
+async def _events(
+    deps: ControlDeps, account_id: int, *, model: str, prompt: str
+) -> AsyncIterator[Mapping[str, Any]]:
+    deadline = deps.clock.monotonic() + TEST_DEADLINE_S
+    run = deps.account_tester.run(account_id, model=model, prompt=prompt)
+    async with aclosing(cast("Any", run)) as events:
+        while True:
+            try:
+                async with asyncio.timeout(max(0.0, deadline - deps.clock.monotonic())):
+                    event = await anext(events)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                yield {"type": "error", "error": f"no end after {TEST_DEADLINE_S} seconds"}
+                return
+            if event.get("type") in EVENT_TYPES:
+                yield event
+
+
+async def _recover(deps: ControlDeps, actor: Actor, account_id: int) -> None:
+    with suppress(ApiError):  # deleted while it was being tested
+        async with open_work(deps, actor) as work:
+            await AccountService(work).recover(account_id)

@@ -1,0 +1,37 @@
+"""The management API as one FastAPI app; the composition root mounts it at /api (DESIGN 8)."""
+
+from fastapi import FastAPI
+
+from headgate.control.accounts import endpoints as accounts
+from headgate.control.auth import endpoints as auth
+from headgate.control.deps import ControlDeps
+from headgate.control.groups import endpoints as groups
+from headgate.control.keys import endpoints as keys
+from headgate.control.prices import endpoints as prices
+from headgate.control.proxies import endpoints as proxies
+from headgate.control.settings import endpoints as settings
+from headgate.control.usage import endpoints as usage
+from headgate.control.users import endpoints as users
+from headgate.control.web import faults
+from headgate.control.web.body_limit import BodyLimit
+from headgate.control.web.routing import GuardedRoute
+
+SLICES = (auth, users, groups, accounts, proxies, keys, usage, prices, settings)
+
+
+def create_control_app(deps: ControlDeps) -> FastAPI:
+    """Build the app: routes `/v1/...`, documentation at `/docs`, schema at `/openapi.json`."""
+    app = FastAPI(
+        title="Headgate management API",
+        docs_url="/docs",
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+    )
+    app.router.route_class = GuardedRoute  # whoever adds a route past the tables needs a permission as well
+    app.state.deps = deps
+    faults.install(app)
+    for slice_ in SLICES:
+        slice_.routes.install(app)
+    app.add_middleware(BodyLimit)
+    return app

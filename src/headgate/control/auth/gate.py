@@ -1,0 +1,74 @@
+"""Who calls: bearer token or admin key, checked against the database on every request (spec 7.3, 7.14)."""
+
+import hmac
+
+from sqlalchemy import select
+from starlette.datastructures import Headers
+
+from headgate.control.auth.tokens import AccessTokens
+from headgate.control.deps import ControlDeps
+from headgate.control.settings.admin_key import read_admin_key
+from headgate.control.web.faults import AuthRefused
+from headgate.control.work import Actor
+from headgate.storage.models import UserRow
+
+MAX_ADMIN_KEY_CHARS = 256
+
+
+async def authenticate_user(deps: ControlDeps, headers: Headers) -> Actor:
+    """The active user behind `Authorization: Bearer`. Raises `AuthRefused`."""
+    claims = AccessTokens(deps.vault).read(_bearer(headers), now_s=deps.clock.now_ms() // 1000)
+    async with deps.uow() as uow:
+        user = await uow.session.get(UserRow, claims.user_id)
+    if user is None or user.deleted_at is not None:
+        raise AuthRefused("USER_NOT_FOUND", "User not found")
+    if user.status != "active":
+        raise AuthRefused("USER_INACTIVE", "User account is not active")
+    if user.token_version != claims.token_version:
+        raise AuthRefused("TOKEN_REVOKED", "Token has been revoked")
+    return _actor(user, via="token")
+
+
+async def authenticate_admin(deps: ControlDeps, headers: Headers) -> Actor:
+    """The admin key, which acts as the first active admin, or the token of an admin. Raises `AuthRefused`."""
+    if "x-api-key" in headers:
+        return await _by_admin_key(deps, headers["x-api-key"])
+    actor = await authenticate_user(deps, headers)
+    if not actor.is_admin:
+        raise AuthRefused("FORBIDDEN", "Admin access required", status=403)
+    return actor
+
+
+async def _by_admin_key(deps: ControlDeps, given: str) -> Actor:
+    refused = AuthRefused("INVALID_ADMIN_KEY", "Invalid admin API key")
+    if not given or len(given) > MAX_ADMIN_KEY_CHARS:
+        raise refused
+    async with deps.uow() as uow:
+        stored = await read_admin_key(uow.session)
+        if stored is None or not hmac.compare_digest(deps.vault.key_hash(given).hex(), stored.digest):
+            raise refused
+        admin = await uow.session.scalar(
+            select(UserRow)
+            .where(UserRow.role == "admin", UserRow.status == "active", UserRow.deleted_at.is_(None))
+            .order_by(UserRow.id)
+            .limit(1)
+        )
+    if admin is None:
+        raise refused
+    return _actor(admin, via="admin_key")
+
+
+def _actor(user: UserRow, *, via: str) -> Actor:
+    return Actor(user_id=user.id, email=user.email, role=user.role, via=via)
+
+
+def _bearer(headers: Headers) -> str:
+    header = headers.get("authorization", "")
+    if not header:
+        raise AuthRefused("UNAUTHORIZED", "Authorization header is required")
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise AuthRefused("INVALID_AUTH_HEADER", "Authorization header format must be 'Bearer {token}'")
+    if not token.strip():
+        raise AuthRefused("EMPTY_TOKEN", "Token is empty")
+    return token.strip()

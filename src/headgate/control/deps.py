@@ -1,0 +1,60 @@
+"""What the management API needs from outside, as protocols; the composition root supplies it (HOUSE_STYLE
+8)."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from headgate.control.accounts.tester import AccountTester
+from headgate.control.auth.passwords import Passwords
+from headgate.core.pricing.book import PriceBook
+from headgate.kit.clock import Clock
+from headgate.kit.crypto import Vault
+from headgate.settings import Settings
+from headgate.state.protocols import SharedState
+
+
+class UnitOfWork(Protocol):
+    """One database transaction: commits when its context ends well, rolls back otherwise
+    (`storage.engine`)."""
+
+    @property
+    def session(self) -> AsyncSession: ...
+
+    def touch_directory(self) -> None:
+        """The data plane must reload after this commit."""
+        ...
+
+
+UnitOfWorkFactory = Callable[[], AbstractAsyncContextManager[UnitOfWork]]
+BoundsChanged = Callable[[list[str]], Awaitable[None]]
+"""Hears, after the commit, which bounds (such as `user:3:balance`) changed behind the reservations."""
+BaseUrlCheck = Callable[[str], Awaitable[str | None]]
+"""The address guard: None when an account may point there, else one sentence that says why not."""
+
+
+class LiveLoad(Protocol):
+    """How many requests are in flight right now."""
+
+    async def accounts(self, ids: Sequence[int]) -> Mapping[int, int]: ...
+
+    async def users(self, ids: Sequence[int]) -> Mapping[int, int]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlDeps:
+    settings: Settings
+    uow: UnitOfWorkFactory
+    vault: Vault
+    clock: Clock
+    state: SharedState
+    on_bounds_changed: BoundsChanged
+    account_tester: AccountTester
+    check_base_url: BaseUrlCheck
+    live: LiveLoad
+    prices: Callable[[], PriceBook]
+    """The price book in force, as the data plane uses it."""
+    passwords: Passwords = field(default_factory=Passwords)

@@ -1,0 +1,140 @@
+"""SQL about groups, their accounts and personal multipliers."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import case, delete, func, insert, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from headgate.control.search import contains
+from headgate.control.web.envelope import Paging
+from headgate.errors import NotFound
+from headgate.storage.models import (
+    AccountGroupRow,
+    AccountRow,
+    ApiKeyRow,
+    GroupRow,
+    UserAllowedGroupRow,
+    UserGroupMultiplierRow,
+    UserRow,
+)
+from headgate.storage.types import BigId, EpochMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupFilter:
+    platform: str = ""
+    status: str = ""
+    is_exclusive: bool | None = None
+    search: str = ""
+
+
+class GroupRepository:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def get(self, group_id: int) -> GroupRow:
+        """Raises GROUP_NOT_FOUND."""
+        row = await self._session.scalar(
+            select(GroupRow).where(GroupRow.id == group_id, GroupRow.deleted_at.is_(None))
+        )
+        if row is None:
+            raise NotFound("group not found", reason="GROUP_NOT_FOUND")
+        return row
+
+    async def by_name(self, name: str) -> GroupRow | None:
+        return await self._session.scalar(
+            select(GroupRow).where(GroupRow.name == name, GroupRow.deleted_at.is_(None))
+        )
+
+    async def by_ids(self, ids: Collection[int]) -> Mapping[int, GroupRow]:
+        if not ids:
+            return {}
+        rows = await self._session.scalars(
+            select(GroupRow).where(GroupRow.id.in_(ids), GroupRow.deleted_at.is_(None))
+        )
+        return {row.id: row for row in rows}
+
+    async def page(self, wanted: GroupFilter, paging: Paging) -> tuple[Sequence[GroupRow], int]:
+        query = select(GroupRow).where(GroupRow.deleted_at.is_(None))
+        if wanted.platform:
+            query = query.where(GroupRow.platform == wanted.platform)
+        if wanted.status:
+            query = query.where(GroupRow.status == wanted.status)
+        if wanted.is_exclusive is not None:
+            query = query.where(GroupRow.is_exclusive.is_(wanted.is_exclusive))
+        if wanted.search:
+            query = query.where(contains(wanted.search, GroupRow.name, GroupRow.description))
+        total = await self._session.scalar(select(func.count()).select_from(query.subquery()))
+        rows = await self._session.scalars(
+            query.order_by(GroupRow.sort_order, GroupRow.id).limit(paging.page_size).offset(paging.offset)
+        )
+        return rows.all(), total or 0
+
+    async def active(self, platform: str) -> Sequence[GroupRow]:
+        """In display order, unpaged."""
+        query = select(GroupRow).where(GroupRow.deleted_at.is_(None), GroupRow.status == "active")
+        if platform:
+            query = query.where(GroupRow.platform == platform)
+        rows = await self._session.scalars(query.order_by(GroupRow.sort_order, GroupRow.id))
+        return rows.all()
+
+    async def account_counts(self, group_ids: Sequence[int], now: datetime) -> Mapping[int, dict[str, int]]:
+        """account_count, active_account_count, rate_limited_account_count per group."""
+        is_active = (AccountRow.status == "active") & AccountRow.schedulable
+        rows = await self._session.execute(
+            select(
+                AccountGroupRow.group_id,
+                func.count(),
+                func.sum(case((is_active, 1), else_=0)),
+                func.sum(case((AccountRow.rate_limit_reset_at > now, 1), else_=0)),
+            )
+            .join(AccountRow, AccountRow.id == AccountGroupRow.account_id)
+            .where(AccountGroupRow.group_id.in_(group_ids), AccountRow.deleted_at.is_(None))
+            .group_by(AccountGroupRow.group_id)
+        )
+        names = ("account_count", "active_account_count", "rate_limited_account_count")
+        return {row[0]: dict(zip(names, (int(value) for value in row[1:]), strict=True)) for row in rows}
+
+    async def copy_accounts(self, target_id: int, source_ids: Sequence[int], now: datetime) -> None:
+        """Add the accounts of the sources to the target; those that are there stay as they are."""
+        link = AccountGroupRow
+        present = select(link.account_id).where(link.group_id == target_id)
+        source = (
+            select(link.account_id, literal(target_id, BigId), func.min(link.priority), literal(now, EpochMs))
+            .where(link.group_id.in_(source_ids), link.account_id.not_in(present))
+            .group_by(link.account_id)
+        )
+        columns = ["account_id", "group_id", "priority", "created_at"]
+        await self._session.execute(insert(link).from_select(columns, source))
+
+    async def clear_accounts(self, group_id: int) -> None:
+        await self._session.execute(delete(AccountGroupRow).where(AccountGroupRow.group_id == group_id))
+
+    async def detach(self, row: GroupRow, now: datetime) -> None:
+        """Soft-delete and let go of accounts, keys, permissions, multipliers and fallbacks (spec 8.3)."""
+        row.deleted_at = row.updated_at = now
+        await self.clear_accounts(row.id)
+        await self._session.execute(
+            update(ApiKeyRow).where(ApiKeyRow.group_id == row.id).values(group_id=None, updated_at=now)
+        )
+        await self._session.execute(delete(UserAllowedGroupRow).where(UserAllowedGroupRow.group_id == row.id))
+        await self.clear_rates(row.id)
+        for column in ("fallback_group_id", "fallback_group_id_on_invalid_request"):
+            attribute = getattr(GroupRow, column)
+            await self._session.execute(update(GroupRow).where(attribute == row.id).values({column: None}))
+
+    async def rates(self, group_id: int) -> Sequence[tuple[UserRow, int]]:
+        rows = await self._session.execute(
+            select(UserRow, UserGroupMultiplierRow.charge_multiplier)
+            .join(UserGroupMultiplierRow, UserGroupMultiplierRow.user_id == UserRow.id)
+            .where(UserGroupMultiplierRow.group_id == group_id, UserRow.deleted_at.is_(None))
+            .order_by(UserRow.id)
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    async def clear_rates(self, group_id: int) -> None:
+        await self._session.execute(
+            delete(UserGroupMultiplierRow).where(UserGroupMultiplierRow.group_id == group_id)
+        )

@@ -1,0 +1,188 @@
+"""Bodies and answers about groups (spec 1.25, 8.3, appendix A)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+from headgate.control.web.fields import MAX_ID, MAX_USD, Multiplier, Name, Notes, OptionalId, RequestBody
+from headgate.core.money import MULTIPLIER_ONE, to_usd
+from headgate.storage.models import GroupRow
+
+Platform = Literal["anthropic", "openai", "gemini"]
+Ids = Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(max_length=1000)]
+
+
+def _limit(value: Any) -> Any:
+    """A number, a numeric string or null; negative and empty mean "no limit" (spec 8.3)."""
+    if value in (None, ""):
+        return None
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return value
+    return None if isinstance(value, int | float) and value < 0 else value
+
+
+Limit = Annotated[
+    Annotated[float, Field(ge=0, le=MAX_USD, allow_inf_nan=False)] | None, BeforeValidator(_limit), Field()
+]
+ModelRouting = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=200)], Ids], Field(max_length=500)
+]
+
+
+class GroupFields(RequestBody):
+    """What create and update share. Absent limits and image prices are cleared, other absent fields stay."""
+
+    description: Notes | None = None
+    rate_multiplier: Multiplier | None = None
+    is_exclusive: bool | None = None
+    subscription_type: Literal["standard", "subscription"] | None = None
+    daily_limit_usd: Limit = None
+    weekly_limit_usd: Limit = None
+    monthly_limit_usd: Limit = None
+    image_price_1k: Limit = None
+    image_price_2k: Limit = None
+    image_price_4k: Limit = None
+    default_validity_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    claude_code_only: bool | None = None
+    fallback_group_id: OptionalId | None = None
+    fallback_group_id_on_invalid_request: OptionalId | None = None
+    default_proxy_id: OptionalId | None = None
+    model_routing: ModelRouting | None = None
+    model_routing_enabled: bool | None = None
+    supported_model_scopes: Annotated[list[Name], Field(max_length=100)] | None = None
+    allow_messages_dispatch: bool | None = None
+    default_mapped_model: Annotated[str, Field(max_length=100)] | None = None
+    sort_order: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] | None = None
+    disconnect_policy: Literal["drain", "cancel"] | None = None
+    """Ours: what happens upstream when a client leaves mid-answer."""
+    copy_accounts_from_group_ids: Ids = Field(default_factory=list)
+
+
+class GroupCreate(GroupFields):
+    name: Name
+    platform: Platform = "anthropic"
+
+
+class GroupUpdate(GroupFields):
+    name: Name | None = None
+    platform: Platform | None = None
+    status: Literal["active", "inactive"] | None = None
+
+
+class SortEntry(RequestBody):
+    id: Annotated[int, Field(ge=1, le=MAX_ID)]
+    sort_order: Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
+
+
+class SortBody(RequestBody):
+    updates: Annotated[list[SortEntry], Field(max_length=1000)]
+
+
+class RateEntry(RequestBody):
+    user_id: Annotated[int, Field(ge=1, le=MAX_ID)]
+    rate_multiplier: Multiplier
+
+
+class RatesBody(RequestBody):
+    entries: Annotated[list[RateEntry], Field(max_length=10_000)]
+
+
+class GroupView(BaseModel):
+    """What users see."""
+
+    id: int
+    name: str
+    description: str
+    platform: str
+    rate_multiplier: float
+    is_exclusive: bool
+    status: str
+    subscription_type: str
+    daily_limit_usd: float | None
+    weekly_limit_usd: float | None
+    monthly_limit_usd: float | None
+    image_price_1k: float | None
+    image_price_2k: float | None
+    image_price_4k: float | None
+    claude_code_only: bool
+    fallback_group_id: int | None
+    fallback_group_id_on_invalid_request: int | None
+    allow_messages_dispatch: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class AdminGroupView(GroupView):
+    default_proxy_id: int | None
+    default_validity_days: int
+    model_routing: Mapping[str, Sequence[int]]
+    model_routing_enabled: bool
+    default_mapped_model: str
+    supported_model_scopes: Sequence[str]
+    sort_order: int
+    disconnect_policy: str
+    account_count: int = 0
+    active_account_count: int = 0
+    rate_limited_account_count: int = 0
+
+
+class RateView(BaseModel):
+    user_id: int
+    user_name: str
+    user_email: str
+    user_notes: str
+    user_status: str
+    rate_multiplier: float
+
+
+def group_view(row: GroupRow) -> GroupView:
+    return GroupView(**_fields(row))
+
+
+def admin_group_view(row: GroupRow, counts: Mapping[str, int] | None = None) -> AdminGroupView:
+    return AdminGroupView(
+        **_fields(row),
+        default_proxy_id=row.default_proxy_id,
+        default_validity_days=row.default_validity_days,
+        model_routing=row.model_routing or {},
+        model_routing_enabled=row.model_routing_enabled,
+        default_mapped_model=row.default_mapped_model,
+        supported_model_scopes=row.supported_model_scopes or [],
+        sort_order=row.sort_order,
+        disconnect_policy=row.disconnect_policy,
+        **(counts or {}),
+    )
+
+
+def _fields(row: GroupRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "description": row.description,
+        "platform": row.platform,
+        "rate_multiplier": row.charge_multiplier / MULTIPLIER_ONE,
+        "is_exclusive": row.is_exclusive,
+        "status": row.status,
+        "subscription_type": row.subscription_type,
+        "daily_limit_usd": _usd(row.daily_limit_nano),
+        "weekly_limit_usd": _usd(row.weekly_limit_nano),
+        "monthly_limit_usd": _usd(row.monthly_limit_nano),
+        "image_price_1k": _usd(row.image_price_1k_nano),
+        "image_price_2k": _usd(row.image_price_2k_nano),
+        "image_price_4k": _usd(row.image_price_4k_nano),
+        "claude_code_only": row.claude_code_only,
+        "fallback_group_id": row.fallback_group_id,
+        "fallback_group_id_on_invalid_request": row.fallback_group_id_on_invalid_request,
+        "allow_messages_dispatch": row.allow_messages_dispatch,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
+
+
+def _usd(amount: int | None) -> float | None:
+    return None if amount is None else to_usd(amount)

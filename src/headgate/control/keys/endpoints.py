@@ -1,0 +1,63 @@
+"""HTTP of a user's own keys."""
+
+from headgate.control.groups.repository import GroupRepository
+from headgate.control.groups.schemas import group_view
+from headgate.control.keys.repository import KeyFilter, KeyRepository
+from headgate.control.keys.schemas import KeyCreate, KeyUpdate, KeyView, key_view
+from headgate.control.keys.service import KeyService
+from headgate.control.web.envelope import MessageView, Page, PagingParams
+from headgate.control.web.fields import IdPath, IdQuery, Search
+from headgate.control.web.routing import CurrentWork, Permission, RouteTable
+from headgate.control.work import Work
+from headgate.storage.models import ApiKeyRow
+
+routes = RouteTable("/keys", tag="keys")
+
+
+@routes.route("GET", "", Permission.USER)
+async def list_keys(
+    work: CurrentWork,
+    paging: PagingParams,
+    search: Search = "",
+    status: Search = "",
+    group_id: IdQuery = None,
+) -> Page[KeyView]:
+    """Own keys, newest first. `group_id=0`: those without a group."""
+    wanted = KeyFilter(search=search, status=status, group_id=group_id)
+    rows, total = await KeyRepository(work.session).page_of_user(work.actor.user_id, paging, wanted)
+    return paging.wrap(await _views(work, list(rows)), total)
+
+
+@routes.route("POST", "", Permission.USER, status=201)
+async def create_key(body: KeyCreate, work: CurrentWork) -> KeyView:
+    """Create an API key. The key is shown once, in this response."""
+    row, secret = await KeyService(work).create(work.actor.user_id, body)
+    return key_view(row, now_ms=work.now_ms(), secret=secret)
+
+
+@routes.route("GET", "/{key_id}", Permission.USER)
+async def get_key(key_id: IdPath, work: CurrentWork) -> KeyView:
+    """One of the caller's keys, masked."""
+    return (await _views(work, [await KeyService(work).own(key_id)]))[0]
+
+
+@routes.route("PUT", "/{key_id}", Permission.USER)
+async def update_key(key_id: IdPath, body: KeyUpdate, work: CurrentWork) -> KeyView:
+    """Change a key; absent fields stay, absent IP lists become empty."""
+    service = KeyService(work)
+    return (await _views(work, [await service.update(await service.own(key_id), body)]))[0]
+
+
+@routes.route("DELETE", "/{key_id}", Permission.USER)
+async def delete_key(key_id: IdPath, work: CurrentWork) -> MessageView:
+    """Delete a key; requests with it fail from now on."""
+    service = KeyService(work)
+    await service.delete(await service.own(key_id))
+    return MessageView(message="API key deleted")
+
+
+async def _views(work: Work, rows: list[ApiKeyRow]) -> list[KeyView]:
+    ids = {row.group_id for row in rows if row.group_id is not None}
+    groups = await GroupRepository(work.session).by_ids(ids)
+    shown = {id_: group_view(group) for id_, group in groups.items()}
+    return [key_view(row, now_ms=work.now_ms(), group=shown.get(row.group_id or 0)) for row in rows]

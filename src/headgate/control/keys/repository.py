@@ -1,0 +1,69 @@
+"""SQL about customer keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from headgate.control.search import contains
+from headgate.control.web.envelope import Paging
+from headgate.errors import NotFound
+from headgate.storage.models import ApiKeyRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFilter:
+    search: str = ""
+    status: str = ""
+    group_id: int | None = None
+    """0: keys without a group."""
+
+
+class KeyRepository:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def get(self, key_id: int) -> ApiKeyRow:
+        """Raises API_KEY_NOT_FOUND."""
+        row = await self._session.scalar(
+            select(ApiKeyRow).where(ApiKeyRow.id == key_id, ApiKeyRow.deleted_at.is_(None))
+        )
+        if row is None:
+            raise NotFound("api key not found", reason="API_KEY_NOT_FOUND")
+        return row
+
+    async def by_hash(self, key_hash: bytes) -> ApiKeyRow | None:
+        """Deleted ones too: a key is never given out twice."""
+        return await self._session.scalar(select(ApiKeyRow).where(ApiKeyRow.key_hash == key_hash))
+
+    async def page_of_user(
+        self, user_id: int, paging: Paging, wanted: KeyFilter | None = None
+    ) -> tuple[Sequence[ApiKeyRow], int]:
+        query = select(ApiKeyRow).where(ApiKeyRow.user_id == user_id, ApiKeyRow.deleted_at.is_(None))
+        if wanted is not None:
+            query = _filtered(query, wanted)
+        return await self._page(query, paging)
+
+    async def page_of_group(self, group_id: int, paging: Paging) -> tuple[Sequence[ApiKeyRow], int]:
+        query = select(ApiKeyRow).where(ApiKeyRow.group_id == group_id, ApiKeyRow.deleted_at.is_(None))
+        return await self._page(query, paging)
+
+    async def _page(self, query: Select[ApiKeyRow], paging: Paging) -> tuple[Sequence[ApiKeyRow], int]:
+        total = await self._session.scalar(select(func.count()).select_from(query.subquery()))
+        rows = await self._session.scalars(
+            query.order_by(ApiKeyRow.id.desc()).limit(paging.page_size).offset(paging.offset)
+        )
+        return rows.all(), total or 0
+
+
+def _filtered(query: Select[ApiKeyRow], wanted: KeyFilter) -> Select[ApiKeyRow]:
+    if wanted.search:
+        query = query.where(contains(wanted.search, ApiKeyRow.name, ApiKeyRow.key_prefix))
+    if wanted.status:
+        query = query.where(ApiKeyRow.status == wanted.status)
+    if wanted.group_id is not None:
+        query = query.where(
+            ApiKeyRow.group_id.is_(None) if wanted.group_id == 0 else ApiKeyRow.group_id == wanted.group_id
+        )
+    return query

@@ -1,0 +1,121 @@
+"""Bodies and answers about customer keys (spec 1.25, 7.12). The key is shown once; afterwards a mask."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from headgate.control.groups.schemas import GroupView
+from headgate.control.web.fields import Name, OptionalId, RequestBody, Usd, storable
+from headgate.core.money import to_usd
+from headgate.storage.directory_rows import window_used
+from headgate.storage.models import ApiKeyRow
+
+IpList = Annotated[
+    list[Annotated[str, Field(max_length=64), AfterValidator(storable)]], Field(max_length=200)
+]
+WINDOW_LENGTHS = {"5h": timedelta(hours=5), "1d": timedelta(days=1), "7d": timedelta(days=7)}
+
+
+class KeyCreate(RequestBody):
+    name: Name
+    group_id: OptionalId | None = None
+    custom_key: Annotated[str, Field(max_length=128)] | None = None
+    ip_whitelist: IpList = Field(default_factory=list)
+    ip_blacklist: IpList = Field(default_factory=list)
+    quota: Usd = 0
+    expires_in_days: Annotated[int, Field(ge=0, le=36_500)] | None = None
+    rate_limit_5h: Usd = 0
+    rate_limit_1d: Usd = 0
+    rate_limit_7d: Usd = 0
+
+
+class KeyUpdate(RequestBody):
+    """Absent fields stay, but for the IP lists: absent means empty (spec 1.5)."""
+
+    name: Name | None = None
+    group_id: OptionalId | None = None
+    status: Literal["active", "inactive"] | None = None
+    ip_whitelist: IpList = Field(default_factory=list)
+    ip_blacklist: IpList = Field(default_factory=list)
+    quota: Usd | None = None
+    expires_at: datetime | Literal[""] | None = None
+    """RFC 3339; "" clears."""
+    reset_quota: bool = False
+    rate_limit_5h: Usd | None = None
+    rate_limit_1d: Usd | None = None
+    rate_limit_7d: Usd | None = None
+    reset_rate_limit_usage: bool = False
+
+
+class KeyView(BaseModel):
+    id: int
+    user_id: int
+    key: str
+    """Masked, but for the answer that creates it."""
+    name: str
+    group_id: int | None
+    status: str
+    ip_whitelist: Sequence[str]
+    ip_blacklist: Sequence[str]
+    last_used_at: datetime | None
+    quota: float
+    quota_used: float
+    expires_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    rate_limit_5h: float
+    rate_limit_1d: float
+    rate_limit_7d: float
+    usage_5h: float
+    usage_1d: float
+    usage_7d: float
+    window_5h_start: datetime | None
+    window_1d_start: datetime | None
+    window_7d_start: datetime | None
+    reset_5h_at: datetime | None
+    reset_1d_at: datetime | None
+    reset_7d_at: datetime | None
+    group: GroupView | None = None
+
+
+class KeyGroupAnswer(BaseModel):
+    api_key: KeyView
+    auto_granted_group_access: bool
+    granted_group_id: int | None = None
+    granted_group_name: str | None = None
+
+
+def key_view(
+    row: ApiKeyRow, *, now_ms: int, secret: str | None = None, group: GroupView | None = None
+) -> KeyView:
+    """`secret` only in the answer that creates the key. A window that is over shows nothing used."""
+    windows: dict[str, Any] = {}
+    for window, length in WINDOW_LENGTHS.items():
+        used, started_ms = window_used(row, window, now_ms)
+        start = None if started_ms is None else datetime.fromtimestamp(started_ms / 1000, tz=UTC)
+        windows[f"usage_{window}"] = to_usd(used)
+        windows[f"window_{window}_start"] = start
+        windows[f"reset_{window}_at"] = None if start is None else start + length
+    return KeyView(
+        id=row.id,
+        user_id=row.user_id,
+        key=secret or row.key_prefix,
+        name=row.name,
+        group_id=row.group_id,
+        status=row.status,
+        ip_whitelist=row.ip_whitelist or [],
+        ip_blacklist=row.ip_blacklist or [],
+        last_used_at=row.last_used_at,
+        quota=to_usd(row.quota_nano),
+        quota_used=to_usd(row.quota_used_nano),
+        expires_at=row.expires_at,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        rate_limit_5h=to_usd(row.limit_5h_nano),
+        rate_limit_1d=to_usd(row.limit_1d_nano),
+        rate_limit_7d=to_usd(row.limit_7d_nano),
+        **windows,
+        group=group,
+    )

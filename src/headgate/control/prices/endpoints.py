@@ -1,0 +1,47 @@
+"""HTTP of the operator's prices."""
+
+from headgate.control.prices.schemas import PreviewBody, PreviewView, PriceBody, PriceView, price_view
+from headgate.control.prices.service import PriceService
+from headgate.control.web.envelope import MessageView, Page, PagingParams
+from headgate.control.web.fields import IdPath, Search
+from headgate.control.web.routing import CurrentWork, Permission, RouteTable
+
+routes = RouteTable("/admin/prices", tag="prices")
+
+
+@routes.route("GET", "", Permission.ADMIN)
+async def list_prices(work: CurrentWork, paging: PagingParams, search: Search = "") -> Page[PriceView]:
+    """Price overrides by model name."""
+    rows, total = await PriceService(work).page(search, paging)
+    return paging.wrap([price_view(row) for row in rows], total)
+
+
+@routes.route("POST", "/preview", Permission.ADMIN)
+async def preview_price(body: PreviewBody, work: CurrentWork) -> PreviewView:
+    """What so much usage would cost, under the present price book or under a draft price."""
+    return await PriceService(work).preview(body)
+
+
+@routes.route("POST", "", Permission.ADMIN, status=201)
+async def create_price(body: PriceBody, work: CurrentWork) -> PriceView:
+    """Override the price of a model (exact name, or prefix and trailing `*`)."""
+    return price_view(await PriceService(work).create(body))
+
+
+@routes.route("GET", "/{price_id}", Permission.ADMIN)
+async def get_price(price_id: IdPath, work: CurrentWork) -> PriceView:
+    """One override."""
+    return price_view(await PriceService(work).get(price_id))
+
+
+@routes.route("PUT", "/{price_id}", Permission.ADMIN)
+async def update_price(price_id: IdPath, body: PriceBody, work: CurrentWork) -> PriceView:
+    """Replace an override; records keep the version they were priced with."""
+    return price_view(await PriceService(work).update(price_id, body))
+
+
+@routes.route("DELETE", "/{price_id}", Permission.ADMIN)
+async def delete_price(price_id: IdPath, work: CurrentWork) -> MessageView:
+    """Remove an override: the bundled price applies again."""
+    await PriceService(work).delete(price_id)
+    return MessageView(message="price deleted")

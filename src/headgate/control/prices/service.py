@@ -1,0 +1,147 @@
+"""The operator's own prices, and what a request would cost under the price book (DESIGN 5)."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+
+from headgate.control.groups.repository import GroupRepository
+from headgate.control.prices.schemas import PreviewBody, PreviewView, PriceBody, rates_view
+from headgate.control.search import contains
+from headgate.control.web.envelope import Paging
+from headgate.control.work import Work
+from headgate.core.money import MULTIPLIER_ONE, from_usd, multiplier_from, to_usd
+from headgate.core.pricing.book import PriceUnknown
+from headgate.core.pricing.cost import Quote, price_usage
+from headgate.core.pricing.price import Price, Tariff, rates_of
+from headgate.core.usage import TokenUsage
+from headgate.errors import BadRequest, Conflict, NotFound
+from headgate.storage.models import PriceOverrideRow
+
+
+class PriceService:
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    async def page(self, search: str, paging: Paging) -> tuple[Sequence[PriceOverrideRow], int]:
+        query = select(PriceOverrideRow)
+        if search:
+            query = query.where(contains(search, PriceOverrideRow.model))
+        session = self._work.session
+        total = await session.scalar(select(func.count()).select_from(query.subquery()))
+        rows = await session.scalars(
+            query.order_by(PriceOverrideRow.model).limit(paging.page_size).offset(paging.offset)
+        )
+        return rows.all(), total or 0
+
+    async def get(self, price_id: int) -> PriceOverrideRow:
+        """Raises PRICE_NOT_FOUND."""
+        row = await self._work.session.get(PriceOverrideRow, price_id)
+        if row is None:
+            raise NotFound("price not found", reason="PRICE_NOT_FOUND")
+        return row
+
+    async def create(self, body: PriceBody) -> PriceOverrideRow:
+        """Raises PRICE_EXISTS."""
+        await self._require_free(body.model, owner=None)
+        row = PriceOverrideRow(created_at=self._work.now())
+        self._fill(row, body)
+        self._work.session.add(row)
+        await self._work.session.flush()
+        return row
+
+    async def update(self, price_id: int, body: PriceBody) -> PriceOverrideRow:
+        """Replaces the whole price. Raises PRICE_NOT_FOUND, PRICE_EXISTS."""
+        row = await self.get(price_id)
+        await self._require_free(body.model, owner=row.id)
+        self._fill(row, body)
+        return row
+
+    async def delete(self, price_id: int) -> None:
+        """Raises PRICE_NOT_FOUND. The bundled price applies again."""
+        await self._work.session.delete(await self.get(price_id))
+        self._work.touch_directory()
+
+    async def preview(self, body: PreviewBody) -> PreviewView:
+        """Priced by the same code as real requests. Raises PRICE_UNKNOWN, GROUP_NOT_FOUND."""
+        quote = self._quote(body)
+        multiplier = await self._multiplier(body)
+        usage = TokenUsage(
+            input=body.input_tokens,
+            output=body.output_tokens,
+            cache_read=body.cache_read_tokens,
+            cache_write_5m=body.cache_write_5m_tokens,
+            cache_write_1h=body.cache_write_1h_tokens,
+            images=body.image_count,
+        )
+        lines = price_usage(
+            quote.price,
+            usage,
+            charge_multiplier=multiplier,
+            cost_multiplier=MULTIPLIER_ONE,
+            service_tier=body.service_tier,
+        )
+        tariff, _, _ = quote.price.tariff_for(body.service_tier)
+        context = usage.total - usage.output
+        return PreviewView(
+            model=body.model,
+            source=quote.source,
+            entry=quote.entry,
+            price_version=quote.version,
+            is_price_default=quote.is_default,
+            rates=rates_view(tariff.rates_for(context)),
+            input_cost=to_usd(lines.input),
+            output_cost=to_usd(lines.output),
+            cache_read_cost=to_usd(lines.cache_read),
+            cache_creation_cost=to_usd(lines.cache_write),
+            total_cost=to_usd(lines.list_cost),
+            rate_multiplier=multiplier / MULTIPLIER_ONE,
+            actual_cost=to_usd(lines.charge),
+        )
+
+    def _quote(self, body: PreviewBody) -> Quote:
+        if body.draft is not None:
+            return Quote(price=_price(body.draft), version="draft", source="draft", entry=body.draft.model)
+        quote = self._work.deps.prices().quote(body.model, at_ms=self._work.now_ms())
+        if isinstance(quote, PriceUnknown):
+            raise BadRequest(
+                f"no price is known for {body.model!r} and unknown models are refused; add one",
+                reason="PRICE_UNKNOWN",
+            )
+        return quote
+
+    async def _multiplier(self, body: PreviewBody) -> int:
+        if body.rate_multiplier is not None:
+            return multiplier_from(body.rate_multiplier)
+        if body.group_id is not None:
+            return (await GroupRepository(self._work.session).get(body.group_id)).charge_multiplier
+        return MULTIPLIER_ONE
+
+    def _fill(self, row: PriceOverrideRow, body: PriceBody) -> None:
+        row.model = body.model
+        row.input_nano, row.output_nano = from_usd(body.input), from_usd(body.output)
+        for name in ("cache_read", "cache_write_5m", "cache_write_1h", "image"):
+            amount = getattr(body, name)
+            setattr(row, f"{name}_nano", None if amount is None else from_usd(amount))
+        row.updated_at = self._work.now()
+        self._work.touch_directory()
+
+    async def _require_free(self, model: str, *, owner: int | None) -> None:
+        holder = await self._work.session.scalar(
+            select(PriceOverrideRow.id).where(func.lower(PriceOverrideRow.model) == model.lower())
+        )
+        if holder is not None and holder != owner:
+            raise Conflict(f"there is a price for {model!r} already", reason="PRICE_EXISTS")
+
+
+def _price(body: PriceBody) -> Price:
+    def nano(amount: float | None) -> int | None:
+        return None if amount is None else from_usd(amount)
+
+    rates = rates_of(
+        input=from_usd(body.input),
+        output=from_usd(body.output),
+        cache_read=nano(body.cache_read),
+        cache_write_5m=nano(body.cache_write_5m),
+        cache_write_1h=nano(body.cache_write_1h),
+    )
+    return Price(standard=Tariff(rates=rates), image=nano(body.image))

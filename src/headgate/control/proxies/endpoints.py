@@ -1,0 +1,60 @@
+"""HTTP of egress proxies."""
+
+from collections.abc import Sequence
+
+from headgate.control.proxies.repository import ProxyFilter, ProxyRepository
+from headgate.control.proxies.schemas import ProxyCreate, ProxyUpdate, ProxyView, proxy_view
+from headgate.control.proxies.service import ProxyService
+from headgate.control.web.envelope import MessageView, Page, PagingParams
+from headgate.control.web.fields import IdPath, Search
+from headgate.control.web.routing import CurrentWork, Permission, RouteTable
+from headgate.control.work import Work
+from headgate.storage.models import ProxyRow
+
+routes = RouteTable("/admin/proxies", tag="proxies")
+
+
+@routes.route("GET", "", Permission.ADMIN)
+async def list_proxies(
+    work: CurrentWork, paging: PagingParams, protocol: Search = "", status: Search = "", search: Search = ""
+) -> Page[ProxyView]:
+    """Egress proxies, newest first, with the number of accounts that use them."""
+    wanted = ProxyFilter(protocol=protocol, status=status, search=search)
+    rows, total = await ProxyRepository(work.session).page(wanted, paging)
+    return paging.wrap(await _views(work, rows), total)
+
+
+@routes.route("GET", "/all", Permission.ADMIN)
+async def all_proxies(work: CurrentWork) -> list[ProxyView]:
+    """Active egress proxies, unpaged."""
+    return await _views(work, await ProxyRepository(work.session).active())
+
+
+@routes.route("POST", "", Permission.ADMIN, status=201)
+async def create_proxy(body: ProxyCreate, work: CurrentWork) -> ProxyView:
+    """Create an egress proxy."""
+    return proxy_view(await ProxyService(work).create(body))
+
+
+@routes.route("GET", "/{proxy_id}", Permission.ADMIN)
+async def get_proxy(proxy_id: IdPath, work: CurrentWork) -> ProxyView:
+    """One egress proxy."""
+    return (await _views(work, [await ProxyRepository(work.session).get(proxy_id)]))[0]
+
+
+@routes.route("PUT", "/{proxy_id}", Permission.ADMIN)
+async def update_proxy(proxy_id: IdPath, body: ProxyUpdate, work: CurrentWork) -> ProxyView:
+    """Change an egress proxy; absent fields and a masked password stay."""
+    return (await _views(work, [await ProxyService(work).update(proxy_id, body)]))[0]
+
+
+@routes.route("DELETE", "/{proxy_id}", Permission.ADMIN)
+async def delete_proxy(proxy_id: IdPath, work: CurrentWork) -> MessageView:
+    """Delete an egress proxy that no account uses."""
+    await ProxyService(work).delete(proxy_id)
+    return MessageView(message="proxy deleted")
+
+
+async def _views(work: Work, rows: Sequence[ProxyRow]) -> list[ProxyView]:
+    counts = await ProxyRepository(work.session).account_counts([row.id for row in rows])
+    return [proxy_view(row, counts.get(row.id, 0)) for row in rows]

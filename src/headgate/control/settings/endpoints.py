@@ -1,0 +1,43 @@
+"""HTTP of public settings and the admin key."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from headgate.control.settings.admin_key import delete_admin_key, read_admin_key, regenerate_admin_key
+from headgate.control.settings.schemas import AdminKeyStatus, NewAdminKey, PublicSettings
+from headgate.control.web.envelope import MessageView
+from headgate.control.web.routing import CurrentWork, Permission, RouteTable
+
+routes = RouteTable("", tag="settings")
+
+
+@routes.route("GET", "/settings/public", Permission.PUBLIC)
+async def public_settings(work: CurrentWork) -> PublicSettings:
+    """What the login page needs before anybody is known."""
+    return PublicSettings(version=_version(), api_base_url=work.deps.settings.server.public_url)
+
+
+@routes.route("GET", "/admin/settings/admin-api-key", Permission.ADMIN)
+async def admin_key_status(work: CurrentWork) -> AdminKeyStatus:
+    """Whether there is an admin key, and its mask."""
+    stored = await read_admin_key(work.session)
+    return AdminKeyStatus(exists=stored is not None, masked_key=stored.mask if stored else "")
+
+
+@routes.route("POST", "/admin/settings/admin-api-key/regenerate", Permission.ADMIN)
+async def regenerate(work: CurrentWork) -> NewAdminKey:
+    """Make a new admin key; the old one stops working. The key is shown once, in this response."""
+    return NewAdminKey(key=await regenerate_admin_key(work))
+
+
+@routes.route("DELETE", "/admin/settings/admin-api-key", Permission.ADMIN)
+async def delete(work: CurrentWork) -> MessageView:
+    """Switch key access to the admin API off."""
+    await delete_admin_key(work.session)
+    return MessageView(message="admin API key deleted")
+
+
+def _version() -> str:
+    try:
+        return version("headgate")
+    except PackageNotFoundError:  # running from a source tree that was never installed
+        return "0+source"

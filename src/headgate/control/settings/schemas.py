@@ -1,0 +1,38 @@
+"""Answers of the settings slice (spec 7.10, 7.14)."""
+
+from pydantic import BaseModel
+
+
+class AdminKeyStatus(BaseModel):
+    exists: bool
+    masked_key: str
+
+
+class NewAdminKey(BaseModel):
+    key: str
+    """Shown once."""
+
+
+class PublicSettings(BaseModel):
+    """What a login page may know. Features that do not exist here are off."""
+
+    registration_enabled: bool = False
+    email_verify_enabled: bool = False
+    promo_code_enabled: bool = False
+    password_reset_enabled: bool = False
+    invitation_code_enabled: bool = False
+    totp_enabled: bool = False
+    turnstile_enabled: bool = False
+    turnstile_site_key: str = ""
+    site_name: str = "Headgate"
+    site_logo: str = ""
+    site_subtitle: str = ""
+    api_base_url: str = ""
+    contact_info: str = ""
+    doc_url: str = ""
+    home_content: str = ""
+    purchase_subscription_enabled: bool = False
+    purchase_subscription_url: str = ""
+    linuxdo_oauth_enabled: bool = False
+    backend_mode_enabled: bool = False
+    version: str

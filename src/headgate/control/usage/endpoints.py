@@ -1,0 +1,120 @@
+"""HTTP of usage, for users (their own) and admins."""
+
+from dataclasses import replace
+from typing import Annotated
+
+from fastapi import Depends, Path
+
+from headgate.control.keys.service import KeyService
+from headgate.control.usage.schemas import (
+    AdminUsageStats,
+    AdminUsageView,
+    UsageDetail,
+    UsageExplanation,
+    UsageStats,
+    UsageView,
+    admin_usage_view,
+    usage_view,
+)
+from headgate.control.usage.service import UsageQuery, UsageService
+from headgate.control.web.envelope import Page, PagingParams
+from headgate.control.web.fields import IdPath, IdQuery, Search
+from headgate.control.web.routing import CurrentWork, Permission, RouteTable
+from headgate.control.work import Work
+
+routes = RouteTable("", tag="usage")
+
+
+def _common(
+    model: Search = "",
+    request_type: Search = "",
+    stream: Search = "",
+    billing_type: Search = "",
+    start_date: Search = "",
+    end_date: Search = "",
+    timezone: Search = "",
+    period: Search = "",
+    api_key_id: IdQuery = None,
+) -> UsageQuery:
+    return UsageQuery(
+        model=model,
+        request_type=request_type,
+        stream=stream,
+        billing_type=billing_type,
+        start_date=start_date,
+        end_date=end_date,
+        timezone=timezone,
+        period=period,
+        api_key_id=api_key_id,
+    )
+
+
+Common = Annotated[UsageQuery, Depends(_common)]
+
+
+def _admin(
+    common: Common, user_id: IdQuery = None, account_id: IdQuery = None, group_id: IdQuery = None
+) -> UsageQuery:
+    return replace(common, user_id=user_id, account_id=account_id, group_id=group_id)
+
+
+AdminQuery = Annotated[UsageQuery, Depends(_admin)]
+Reference = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_:-]+$")]
+
+
+@routes.route("GET", "/usage", Permission.USER)
+async def own_usage(work: CurrentWork, paging: PagingParams, query: Common) -> Page[UsageView]:
+    """The caller's records, newest first."""
+    service = UsageService(work)
+    rows, total = await service.page(await _own(work, query), paging, hides_failed=True, exact=True)
+    names = await service.references(rows)
+    return paging.wrap([usage_view(row, names) for row in rows], total)
+
+
+@routes.route("GET", "/usage/stats", Permission.USER)
+async def own_stats(work: CurrentWork, query: Common) -> UsageStats:
+    """Sums of the caller's records: `period` today (default), week or month, or dates."""
+    return await UsageService(work).stats(await _own(work, query), hides_failed=True)
+
+
+@routes.route("GET", "/usage/{record_id}", Permission.USER)
+async def own_record(record_id: IdPath, work: CurrentWork) -> UsageDetail:
+    """One of the caller's records, with how it came about."""
+    return await UsageService(work).detail(record_id)
+
+
+@routes.route("GET", "/admin/usage", Permission.ADMIN)
+async def all_usage(
+    work: CurrentWork, paging: PagingParams, query: AdminQuery, exact_total: bool = False
+) -> Page[AdminUsageView]:
+    """Records, newest first. Without a user, key or account the total is an estimate unless `exact_total`."""
+    service = UsageService(work)
+    rows, total = await service.page(query, paging, hides_failed=False, exact=exact_total)
+    names = await service.references(rows, for_admin=True)
+    return paging.wrap([admin_usage_view(row, names) for row in rows], total)
+
+
+@routes.route("GET", "/admin/usage/stats", Permission.ADMIN)
+async def all_stats(work: CurrentWork, query: AdminQuery) -> AdminUsageStats:
+    """Sums: `period` today (default), week or month, or dates; at most 31 days without a user, key or
+    account."""
+    return await UsageService(work).admin_stats(query)
+
+
+@routes.route("GET", "/admin/usage/{record_id}", Permission.ADMIN)
+async def any_record(record_id: IdPath, work: CurrentWork) -> AdminUsageView:
+    """One record."""
+    return await UsageService(work).admin_view(record_id)
+
+
+@routes.route("GET", "/admin/usage/{reference}/explain", Permission.ADMIN)
+async def explain(reference: Reference, work: CurrentWork) -> UsageExplanation:
+    """Why an exchange went as it did: all attempts and the whole trace. By record id or request id."""
+    return await UsageService(work).explain(reference)
+
+
+async def _own(work: Work, query: UsageQuery) -> UsageQuery:
+    """Limited to the caller. Raises INSUFFICIENT_PERMISSIONS for somebody else's key."""
+    if query.api_key_id is not None:
+        await KeyService(work).own(query.api_key_id)
+    return replace(query, user_id=work.actor.user_id)

@@ -1,0 +1,112 @@
+"""HTTP of user administration."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from headgate.control.keys.repository import KeyRepository
+from headgate.control.keys.schemas import KeyGroupAnswer, KeyView, key_view
+from headgate.control.keys.service import KeyService
+from headgate.control.users.balance import BalanceService
+from headgate.control.users.repository import UserFilter, UserRepository
+from headgate.control.users.schemas import (
+    AdminUserView,
+    BalanceBody,
+    BalanceHistory,
+    BalanceSet,
+    KeyGroupBody,
+    UserCreate,
+    UserUpdate,
+    admin_user_view,
+)
+from headgate.control.users.service import UserService
+from headgate.control.web.envelope import MessageView, Page, PagingParams
+from headgate.control.web.fields import IdPath, Search
+from headgate.control.web.routing import CurrentWork, Permission, RouteTable
+from headgate.control.work import Work
+from headgate.storage.models import UserRow
+
+routes = RouteTable("/admin", tag="users")
+BalanceChange = Annotated[BalanceBody | BalanceSet, Field(union_mode="left_to_right")]
+
+
+@routes.route("GET", "/users", Permission.ADMIN)
+async def list_users(
+    work: CurrentWork,
+    paging: PagingParams,
+    status: Search = "",
+    role: Search = "",
+    search: Search = "",
+    group_name: Search = "",
+) -> Page[AdminUserView]:
+    """Users, newest first, with their live concurrency."""
+    wanted = UserFilter(status=status, role=role, search=search, group_name=group_name)
+    rows, total = await UserRepository(work.session).page(wanted, paging)
+    return paging.wrap(await _views(work, rows), total)
+
+
+@routes.route("POST", "/users", Permission.ADMIN, status=201)
+async def create_user(body: UserCreate, work: CurrentWork) -> AdminUserView:
+    """Create a user."""
+    return await _view(work, await UserService(work).create(body))
+
+
+@routes.route("GET", "/users/{user_id}", Permission.ADMIN)
+async def get_user(user_id: IdPath, work: CurrentWork) -> AdminUserView:
+    """One user."""
+    return await _view(work, await UserRepository(work.session).get(user_id))
+
+
+@routes.route("PUT", "/users/{user_id}", Permission.ADMIN)
+async def update_user(user_id: IdPath, body: UserUpdate, work: CurrentWork) -> AdminUserView:
+    """Change a user; absent fields stay."""
+    return await _view(work, await UserService(work).update(user_id, body))
+
+
+@routes.route("DELETE", "/users/{user_id}", Permission.ADMIN)
+async def delete_user(user_id: IdPath, work: CurrentWork) -> MessageView:
+    """Delete a user and its keys; the books stay."""
+    await UserService(work).delete(user_id)
+    return MessageView(message="user deleted")
+
+
+@routes.route("POST", "/users/{user_id}/balance", Permission.ADMIN)
+async def change_balance(user_id: IdPath, body: BalanceChange, work: CurrentWork) -> AdminUserView:
+    """Set, add to or subtract from a balance. With an Idempotency-Key the money moves once."""
+    return await _view(work, await BalanceService(work).change(user_id, body))
+
+
+@routes.route("GET", "/users/{user_id}/balance-history", Permission.ADMIN)
+async def balance_history(user_id: IdPath, work: CurrentWork, paging: PagingParams) -> BalanceHistory:
+    """Adjustments of the balance, newest first."""
+    return await BalanceService(work).history(user_id, paging)
+
+
+@routes.route("GET", "/users/{user_id}/api-keys", Permission.ADMIN)
+async def user_keys(user_id: IdPath, work: CurrentWork, paging: PagingParams) -> Page[KeyView]:
+    """Keys of a user, newest first."""
+    await UserRepository(work.session).get(user_id)
+    rows, total = await KeyRepository(work.session).page_of_user(user_id, paging)
+    return paging.wrap([key_view(row, now_ms=work.now_ms()) for row in rows], total)
+
+
+@routes.route("PUT", "/api-keys/{key_id}", Permission.ADMIN)
+async def change_key_group(key_id: IdPath, body: KeyGroupBody, work: CurrentWork) -> KeyGroupAnswer:
+    """Bind a key to another group; an exclusive group is granted to the owner on the way."""
+    return await KeyService(work).change_group_as_admin(key_id, body.group_id)
+
+
+async def _view(work: Work, row: UserRow) -> AdminUserView:
+    return (await _views(work, [row]))[0]
+
+
+async def _views(work: Work, rows: Sequence[UserRow]) -> list[AdminUserView]:
+    ids = [row.id for row in rows]
+    users = UserRepository(work.session)
+    allowed, rates = await users.allowed_groups(ids), await users.multipliers(ids)
+    in_use = await work.deps.live.users(ids)
+    return [
+        admin_user_view(row, allowed.get(row.id, []), rates.get(row.id, {}), in_use=in_use.get(row.id, 0))
+        for row in rows
+    ]

@@ -1,0 +1,151 @@
+"""SQL about users, their permissions and personal multipliers."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from headgate.control.search import contains
+from headgate.control.web.envelope import Paging
+from headgate.errors import BadRequest, NotFound
+from headgate.storage.models import (
+    ApiKeyRow,
+    GroupRow,
+    UserAllowedGroupRow,
+    UserGroupMultiplierRow,
+    UserRow,
+)
+
+
+def normal_email(email: str) -> str:
+    """One spelling per mailbox: addresses are compared case-insensitively."""
+    return email.strip().lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserFilter:
+    status: str = ""
+    role: str = ""
+    search: str = ""
+    group_name: str = ""
+
+
+class UserRepository:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def get(self, user_id: int) -> UserRow:
+        """Raises USER_NOT_FOUND."""
+        row = await self._session.scalar(
+            select(UserRow).where(UserRow.id == user_id, UserRow.deleted_at.is_(None))
+        )
+        if row is None:
+            raise NotFound("user not found", reason="USER_NOT_FOUND")
+        return row
+
+    async def locked(self, user_id: int) -> UserRow:
+        """The user with its row locked to the end of the transaction, on both databases (an UPDATE takes
+        the lock)."""
+        await self._session.execute(
+            update(UserRow).where(UserRow.id == user_id).values(balance_nano=UserRow.balance_nano)
+        )
+        row = await self.get(user_id)
+        await self._session.refresh(row)
+        return row
+
+    async def by_email(self, email: str) -> UserRow | None:
+        return await self._session.scalar(
+            select(UserRow).where(UserRow.email == normal_email(email), UserRow.deleted_at.is_(None))
+        )
+
+    async def page(self, wanted: UserFilter, paging: Paging) -> tuple[Sequence[UserRow], int]:
+        """Newest first. Search looks at e-mail, username and notes; keys are hashed and cannot be
+        searched."""
+        query = select(UserRow).where(UserRow.deleted_at.is_(None))
+        if wanted.status:
+            query = query.where(UserRow.status == wanted.status)
+        if wanted.role:
+            query = query.where(UserRow.role == wanted.role)
+        if wanted.search:
+            query = query.where(contains(wanted.search, UserRow.email, UserRow.username, UserRow.notes))
+        if wanted.group_name:
+            query = query.where(UserRow.id.in_(_users_of_group_named(wanted.group_name)))
+        total = await self._session.scalar(select(func.count()).select_from(query.subquery()))
+        rows = await self._session.scalars(
+            query.order_by(UserRow.id.desc()).limit(paging.page_size).offset(paging.offset)
+        )
+        return rows.all(), total or 0
+
+    async def allowed_groups(self, user_ids: Sequence[int]) -> Mapping[int, list[int]]:
+        table = UserAllowedGroupRow
+        found = await self._session.execute(
+            select(table.user_id, table.group_id).where(table.user_id.in_(user_ids)).order_by(table.group_id)
+        )
+        groups: dict[int, list[int]] = defaultdict(list)
+        for user_id, group_id in found:
+            groups[user_id].append(group_id)
+        return groups
+
+    async def multipliers(self, user_ids: Sequence[int]) -> Mapping[int, dict[int, int]]:
+        table = UserGroupMultiplierRow
+        found = await self._session.execute(
+            select(table.user_id, table.group_id, table.charge_multiplier).where(table.user_id.in_(user_ids))
+        )
+        rates: dict[int, dict[int, int]] = defaultdict(dict)
+        for user_id, group_id, multiplier in found:
+            rates[user_id][group_id] = multiplier
+        return rates
+
+    async def replace_allowed_groups(self, user_id: int, group_ids: Sequence[int], now: datetime) -> None:
+        """Raises INVALID_GROUP_ID."""
+        wanted = sorted(set(group_ids))
+        await self._require_groups(wanted)
+        table = UserAllowedGroupRow
+        await self._session.execute(delete(table).where(table.user_id == user_id))
+        self._session.add_all(table(user_id=user_id, group_id=group, created_at=now) for group in wanted)
+        await self._session.flush()
+
+    async def set_multipliers(self, user_id: int, changes: Mapping[int, int | None]) -> None:
+        """None deletes. Raises INVALID_GROUP_ID."""
+        await self._require_groups([group for group, value in changes.items() if value is not None])
+        table = UserGroupMultiplierRow
+        await self._session.execute(
+            delete(table).where(table.user_id == user_id, table.group_id.in_(list(changes)))
+        )
+        self._session.add_all(
+            table(user_id=user_id, group_id=group, charge_multiplier=value)
+            for group, value in changes.items()
+            if value is not None
+        )
+        await self._session.flush()
+
+    async def soft_delete(self, row: UserRow, now: datetime) -> None:
+        """The user and its keys vanish; the books keep their numbers."""
+        row.deleted_at = row.updated_at = now
+        await self._session.execute(
+            update(ApiKeyRow)
+            .where(ApiKeyRow.user_id == row.id, ApiKeyRow.deleted_at.is_(None))
+            .values(deleted_at=now, updated_at=now)
+        )
+
+    async def _require_groups(self, group_ids: Sequence[int]) -> None:
+        if not group_ids:
+            return
+        found = set(
+            await self._session.scalars(
+                select(GroupRow.id).where(GroupRow.id.in_(group_ids), GroupRow.deleted_at.is_(None))
+            )
+        )
+        if missing := sorted(set(group_ids) - found):
+            raise BadRequest(f"group {missing[0]} does not exist", reason="INVALID_GROUP_ID")
+
+
+def _users_of_group_named(text: str) -> Select[int]:
+    return (
+        select(UserAllowedGroupRow.user_id)
+        .join(GroupRow, GroupRow.id == UserAllowedGroupRow.group_id)
+        .where(contains(text, GroupRow.name), GroupRow.deleted_at.is_(None))
+    )

@@ -1,0 +1,146 @@
+"""Bodies and answers about users (spec 1.25, 8.2). Money is USD here, nano-USD inside."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from headgate.control.auth.passwords import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS
+from headgate.control.web.fields import (
+    MAX_ID,
+    MAX_USD,
+    Concurrency,
+    Multiplier,
+    Notes,
+    OptionalId,
+    RequestBody,
+    Usd,
+)
+from headgate.core.money import MULTIPLIER_ONE, to_usd
+from headgate.storage.models import UserRow
+
+Email = Annotated[str, Field(min_length=3, max_length=255)]
+Password = Annotated[str, Field(min_length=MIN_PASSWORD_CHARS, max_length=MAX_PASSWORD_CHARS)]
+Username = Annotated[str, Field(max_length=100)]
+GroupIds = Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(max_length=1000)]
+
+
+class UserView(BaseModel):
+    id: int
+    email: str
+    username: str
+    role: str
+    balance: float
+    concurrency: int
+    status: str
+    allowed_groups: Sequence[int]
+    created_at: datetime
+    updated_at: datetime
+
+
+class AdminUserView(UserView):
+    notes: str
+    group_rates: Mapping[int, float]
+    current_concurrency: int = 0
+    subscriptions: Sequence[Any] = ()
+
+
+class UserCreate(RequestBody):
+    email: Email
+    password: Password
+    username: Username = ""
+    notes: Notes = ""
+    balance: Usd | None = None
+    concurrency: Concurrency | None = None
+    allowed_groups: GroupIds = Field(default_factory=list)
+    role: Literal["user", "admin"] = "user"
+
+
+class UserUpdate(RequestBody):
+    """Absent fields stay. `balance` is not among them: see POST :id/balance."""
+
+    email: Email | None = None
+    password: Password | None = None
+    username: Username | None = None
+    notes: Notes | None = None
+    concurrency: Concurrency | None = None
+    status: Literal["active", "disabled"] | None = None
+    allowed_groups: GroupIds | None = None
+    group_rates: Annotated[
+        dict[Annotated[int, Field(ge=1, le=MAX_ID)], Multiplier | None], Field(max_length=1000)
+    ] | (None) = None
+
+
+class BalanceBody(RequestBody):
+    balance: Annotated[float, Field(gt=0, le=MAX_USD, allow_inf_nan=False)]
+    operation: Literal["set", "add", "subtract"]
+    notes: Notes = ""
+
+
+class BalanceSet(RequestBody):
+    """`set` may also be to 0."""
+
+    balance: Usd
+    operation: Literal["set"]
+    notes: Notes = ""
+
+
+class BalanceEvent(BaseModel):
+    """An adjustment in the shape of an audit redeem code (spec 8.2): `value` is the signed difference in
+    USD."""
+
+    id: int
+    code: str
+    type: str = "admin_balance"
+    value: float
+    status: str = "used"
+    used_by: int
+    used_at: datetime
+    created_at: datetime
+    notes: str
+    group_id: int | None = None
+    actor_id: int | None
+
+
+class BalanceHistory(BaseModel):
+    items: Sequence[BalanceEvent]
+    total: int
+    page: int
+    page_size: int
+    pages: int
+    total_recharged: float
+
+
+class KeyGroupBody(RequestBody):
+    """null or absent: no change; 0: unbind; else the group to bind to."""
+
+    group_id: OptionalId | None = None
+
+
+def user_view(row: UserRow, allowed_groups: Sequence[int]) -> UserView:
+    return UserView(**_fields(row, allowed_groups))
+
+
+def admin_user_view(
+    row: UserRow, allowed_groups: Sequence[int], multipliers: Mapping[int, int], *, in_use: int = 0
+) -> AdminUserView:
+    rates = {group: value / MULTIPLIER_ONE for group, value in multipliers.items()}
+    return AdminUserView(
+        **_fields(row, allowed_groups), notes=row.notes, group_rates=rates, current_concurrency=in_use
+    )
+
+
+def _fields(row: UserRow, allowed_groups: Sequence[int]) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "email": row.email,
+        "username": row.username,
+        "role": row.role,
+        "balance": to_usd(row.balance_nano),
+        "concurrency": row.concurrency,
+        "status": row.status,
+        "allowed_groups": list(allowed_groups),
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }

@@ -1,0 +1,98 @@
+"""Users: create, change, delete (spec 8.2). Whatever weakens a user's standing also ends its sessions
+(appendix D)."""
+
+import re
+
+from headgate.control.users.balance import BalanceService
+from headgate.control.users.repository import UserRepository, normal_email
+from headgate.control.users.schemas import UserCreate, UserUpdate
+from headgate.control.work import Work
+from headgate.core.money import from_usd, multiplier_from
+from headgate.errors import BadRequest, Conflict
+from headgate.storage.models import UserRow
+
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
+
+
+class UserService:
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._users = UserRepository(work.session)
+
+    async def create(self, draft: UserCreate) -> UserRow:
+        """Raises EMAIL_EXISTS, INVALID_EMAIL, INVALID_GROUP_ID. A starting balance is a ledger line like
+        any other."""
+        email = await self._free_email(draft.email, owner=None)
+        auth = self._work.deps.settings.auth
+        digest = await self._work.deps.passwords.hash(draft.password)
+        now = self._work.now()
+        row = UserRow(
+            email=email,
+            password_hash=digest,
+            role=draft.role,
+            status="active",
+            username=draft.username.strip(),
+            notes=draft.notes,
+            balance_nano=0,
+            concurrency=auth.default_user_concurrency if draft.concurrency is None else draft.concurrency,
+            token_version=0,
+            created_at=now,
+            updated_at=now,
+        )
+        self._work.session.add(row)
+        await self._work.session.flush()
+        await self._users.replace_allowed_groups(row.id, draft.allowed_groups, now)
+        balance = auth.default_user_balance_usd if draft.balance is None else draft.balance
+        await BalanceService(self._work).adjust(row, from_usd(balance), note="starting balance")
+        self._work.touch_directory()
+        return row
+
+    async def update(self, user_id: int, change: UserUpdate) -> UserRow:
+        """Raises USER_NOT_FOUND, EMAIL_EXISTS, INVALID_EMAIL, INVALID_GROUP_ID; admins cannot be disabled."""
+        row = await self._users.get(user_id)
+        if row.role == "admin" and change.status == "disabled":
+            raise BadRequest("cannot disable admin user")
+        if change.email is not None:
+            row.email = await self._free_email(change.email, owner=row.id)
+        await self._change_standing(row, change)
+        for name in ("username", "notes", "concurrency"):
+            if (value := getattr(change, name)) is not None:
+                setattr(row, name, value)
+        row.updated_at = self._work.now()
+        await self._work.session.flush()
+        if change.allowed_groups is not None:
+            await self._users.replace_allowed_groups(row.id, change.allowed_groups, row.updated_at)
+        if change.group_rates is not None:
+            rates = {
+                group: None if rate is None else multiplier_from(rate)
+                for group, rate in change.group_rates.items()
+            }
+            await self._users.set_multipliers(row.id, rates)
+        self._work.touch_directory()
+        return row
+
+    async def delete(self, user_id: int) -> None:
+        """Raises USER_NOT_FOUND; admins cannot be deleted."""
+        row = await self._users.get(user_id)
+        if row.role == "admin":
+            raise BadRequest("cannot delete admin user")
+        row.token_version += 1
+        await self._users.soft_delete(row, self._work.now())
+        self._work.touch_directory()
+
+    async def _change_standing(self, row: UserRow, change: UserUpdate) -> None:
+        if change.password is not None:
+            row.password_hash = await self._work.deps.passwords.hash(change.password)
+            row.token_version += 1
+        if change.status is not None and change.status != row.status:
+            row.status = change.status
+            row.token_version += 1
+
+    async def _free_email(self, email: str, *, owner: int | None) -> str:
+        normal = normal_email(email)
+        if not _EMAIL.fullmatch(normal):
+            raise BadRequest("email must look like name@host", reason="INVALID_EMAIL")
+        holder = await self._users.by_email(normal)
+        if holder is not None and holder.id != owner:
+            raise Conflict("email is already in use", reason="EMAIL_EXISTS")
+        return normal

@@ -1,0 +1,38 @@
+"""Whose address is it: the peer's, unless the peer is a proxy that the operator trusts (PAINS S14)."""
+
+from collections.abc import Sequence
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from headgate.kit.ipmatch import IpSet
+
+MAX_HOPS = 20
+
+
+def client_address(peer: str, forwarded_for: str, trusted: Sequence[str]) -> str:
+    """The right-most address of the chain that is no trusted proxy; entries beyond it are whatever a client
+    wrote."""
+    proxies = IpSet.parse(trusted)
+    current = peer
+    for hop in reversed([part.strip() for part in forwarded_for.split(",")][-MAX_HOPS:]):
+        if current not in proxies or not _is_address(hop):
+            return current
+        current = hop
+    return current
+
+
+def throttle_name(address: str) -> str:
+    """What one attacker controls at once: an IPv4 address, or a whole IPv6 /64."""
+    if not _is_address(address):
+        return address[:40] or "unknown"
+    parsed = ip_address(address)
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
+        return str(ip_network((int(parsed) >> 64 << 64, 64)).network_address)
+    return str(parsed)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

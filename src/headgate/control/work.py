@@ -1,0 +1,109 @@
+"""One piece of management work: a transaction, who does it, and what must happen once it is committed.
+
+Requests, CLI commands and bootstrap all run in a `Work`. Nobody calls `session.commit()`; leaving
+`open_work` does, once.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from headgate.control.deps import ControlDeps, UnitOfWork
+from headgate.state.protocols import StateUnavailable
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who asks. `role` is the user's; `via` tells a browser or API token from the admin key or the command
+    line."""
+
+    user_id: int
+    email: str
+    role: str
+    via: str
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role == "admin"
+
+
+SYSTEM = Actor(user_id=0, email="", role="admin", via="system")
+"""The command line and the first start."""
+
+
+class Work:
+    """Transaction, actor and clock of one request; collects what to announce after the commit."""
+
+    def __init__(
+        self, deps: ControlDeps, uow: UnitOfWork, actor: Actor | None, idempotency_key: str | None
+    ) -> None:
+        self.deps = deps
+        self.idempotency_key = idempotency_key
+        self.was_replayed = False
+        """True when an Idempotency-Key had been seen before and nothing was done again."""
+        self._uow = uow
+        self._actor = actor
+        self._bounds: list[str] = []
+
+    @property
+    def session(self) -> AsyncSession:
+        return self._uow.session
+
+    @property
+    def actor(self) -> Actor:
+        """Raises AssertionError on a public route: those have nobody to ask about."""
+        assert self._actor is not None, "a public route has no actor"
+        return self._actor
+
+    @property
+    def actor_id(self) -> int | None:
+        """For the books: None for the system itself."""
+        return self.actor.user_id or None
+
+    def now_ms(self) -> int:
+        return self.deps.clock.now_ms()
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.now_ms() / 1000, tz=UTC)
+
+    async def release_connection(self) -> None:
+        """Give the database connection back while something slow runs. Only before the first write; rows read
+        before must be read again."""
+        has_changes = bool(self.session.new or self.session.dirty)
+        assert not has_changes, "release_connection would lose a change"
+        await self.session.rollback()
+
+    def touch_directory(self) -> None:
+        """The data plane must see this change."""
+        self._uow.touch_directory()
+
+    def bounds_changed(self, *bounds: str) -> None:
+        """These spending bounds changed: reservations re-read them after the commit."""
+        self._bounds.extend(bounds)
+
+    async def announce(self) -> None:
+        """After the commit. A state store that is down loses nothing: it reads settled values afresh when
+        it is back."""
+        if not self._bounds:
+            return
+        try:
+            await self.deps.on_bounds_changed(self._bounds)
+        except StateUnavailable:
+            log.warning("bounds_not_announced", bounds=self._bounds)
+
+
+@asynccontextmanager
+async def open_work(
+    deps: ControlDeps, actor: Actor | None, *, idempotency_key: str | None = None
+) -> AsyncIterator[Work]:
+    """Run a piece of work: commit when the block ends well, then announce."""
+    async with deps.uow() as uow:
+        work = Work(deps, uow, actor, idempotency_key)
+        yield work
+    await work.announce()
