@@ -25,11 +25,13 @@ INTENT_COLUMNS = (
 USAGE_COLUMNS = (
     "exchange_id", "attempt", "outcome", "usage_source", "fault", "upstream_request_id", "user_id", "key_id",
     "group_id", "account_id", "dialect", "inbound_endpoint", "upstream_endpoint", "client_model",
-    "upstream_model", "served_model", "input_tokens", "output_tokens", "reasoning_tokens", "cache_read_tokens",
+    "upstream_model", "served_model", "input_tokens", "output_tokens", "reasoning_tokens",
+    "cache_read_tokens",
     "cache_write_5m_tokens", "cache_write_1h_tokens", "image_count", "input_cost_nano", "output_cost_nano",
     "cache_read_cost_nano", "cache_write_cost_nano", "list_cost_nano", "charge_nano", "account_cost_nano",
     "charge_multiplier", "cost_multiplier", "price_version", "is_price_default", "service_tier",
-    "reasoning_effort", "is_stream", "duration_ms", "first_byte_ms", "user_agent", "client_ip", "created_at_ms",
+    "reasoning_effort", "is_stream", "duration_ms", "first_byte_ms", "user_agent", "client_ip",
+    "created_at_ms",
 )  # fmt: skip
 LEDGER_COLUMNS = (
     "exchange_id", "attempt", "kind", "debit_book", "credit_book", "amount_nano", "price_version",
@@ -107,7 +109,8 @@ def usage_row(settlement: Settlement) -> Row:
         text(intent.endpoint, 64), text(settlement.upstream_endpoint, 128), text(intent.client_model, 200),
         text(intent.upstream_model, 200), optional(settlement.served_model, 200),
         usage.input, usage.output, usage.reasoning, usage.cache_read, usage.cache_write_5m,
-        usage.cache_write_1h, usage.images, cost.input, cost.output, cost.cache_read, cost.cache_write, cost.list_cost, cost.charge,
+        usage.cache_write_1h, usage.images, cost.input, cost.output, cost.cache_read, cost.cache_write,
+        cost.list_cost, cost.charge,
         cost.account_cost, intent.charge_multiplier, intent.cost_multiplier, cost.price_version,
         1 if cost.is_default else 0, optional(settlement.service_tier, 32),
         optional(settlement.reasoning_effort, 32),

@@ -1,0 +1,3 @@
+"""Every storage test runs on SQLite and on PostgreSQL."""
+
+from tests.support.databases import *  # noqa: F403

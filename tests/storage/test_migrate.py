@@ -1,0 +1,64 @@
+import asyncio
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from headgate.errors import StartupError
+from headgate.storage import migrate
+from headgate.storage.engine import DatabaseTarget, create_engine
+from headgate.storage.models import Base
+from tests.storage.books import value
+
+
+async def test_the_migrated_schema_is_what_the_models_say(engine: AsyncEngine) -> None:
+    assert await migrate.drift(engine) == []
+    assert await migrate.is_current(engine)
+
+
+async def test_migrations_go_up_down_and_up_again(empty_target: DatabaseTarget) -> None:
+    engine = create_engine(empty_target)
+    await migrate.upgrade(engine)
+    await migrate.downgrade(engine, "base")
+    assert await migrate.current(engine) is None
+    await migrate.upgrade(engine)
+    assert await migrate.drift(engine) == []
+    await engine.dispose()
+
+
+async def test_a_column_that_is_missing_is_drift(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE users DROP COLUMN notes"))
+    assert [change[0] for change in await migrate.drift(engine)] == ["add_column"]
+
+
+async def test_processes_that_start_together_migrate_once(empty_target: DatabaseTarget) -> None:
+    engines = [create_engine(empty_target) for _ in range(4)]
+    await asyncio.gather(*(migrate.upgrade(engine) for engine in engines))
+    assert await value(engines[0], "SELECT COUNT(*) FROM alembic_version") == 1
+    assert await value(engines[0], "SELECT version FROM directory_version") == 0
+    for engine in engines:
+        await engine.dispose()
+
+
+async def test_a_database_newer_than_the_program_is_refused_in_one_line(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StartupError, match=r"revision 9999, which is newer .* install the Headgate version") as caught:
+        await migrate.upgrade(engine)
+    assert "\n" not in str(caught.value)
+    assert not await migrate.is_current(engine)
+
+
+async def test_pending_migrations_are_named_with_their_remedy(empty_target: DatabaseTarget) -> None:
+    engine = create_engine(empty_target)
+    with pytest.raises(StartupError, match="headgate migrate"):
+        await migrate.require_current(engine, name="x")
+    await migrate.upgrade(engine)
+    await migrate.require_current(engine, name="x")
+    await engine.dispose()
+
+
+async def test_every_table_of_the_models_is_migrated(engine: AsyncEngine) -> None:
+    for table in Base.metadata.tables:
+        assert await value(engine, f'SELECT COUNT(*) FROM "{table}"') >= 0
