@@ -109,6 +109,11 @@ class ResponseStream(Protocol):
     """The dialect's terminal event was seen: the answer is complete although the connection may still be open."""
     fault: Fault | None
     """An in-band error event, a malformed event before the commit point, or (after `close`) a cut answer."""
+    @property
+    def at_boundary(self) -> bool:
+        """No event is half passed: a ping may be put in here without breaking one."""
+        ...
+
     fault_shown: bool
     """The fault reached the client as the provider's own event: it must not be rendered a second time."""
 

@@ -1,7 +1,8 @@
 """Named edits of a JSON object's top level, in place where possible.
 
 Knows: how to replace or add top-level members without touching any other value's bytes. Refuses to know: what they mean.
-Invariant: every other member keeps its exact bytes (number formatting, escapes, inner white space).
+Invariants: every other member keeps its exact bytes (number formatting, escapes, inner white space); an edit never lands
+in a nested member or in a string that merely looks the same.
 """
 
 import re
@@ -10,6 +11,11 @@ from collections.abc import Mapping
 import msgspec
 
 _DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_OPENING = re.compile(rb"[ \t\r\n]*\{")
+_KEY = re.compile(rb'[ \t\r\n]*("[^"\\]*+(?:\\.[^"\\]*+)*+")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
+_SEPARATOR = re.compile(rb"[ \t\r\n]*([,}])")
+
+Span = tuple[int, int]
 
 
 class NotAnObject(ValueError):
@@ -17,40 +23,57 @@ class NotAnObject(ValueError):
 
 
 def members(body: bytes) -> dict[str, msgspec.Raw]:
-    """Top-level members with their raw bytes. Raises `NotAnObject`."""
+    """Top-level members with their raw bytes (of duplicates the last, as decoders do). Raises `NotAnObject`."""
     try:
         return _DECODER.decode(body)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotAnObject(str(error)) from None
 
 
 def set_members(body: bytes, changes: Mapping[str, bytes]) -> bytes:
-    """Set top-level members to raw JSON values: replaced where they stand, appended otherwise."""
-    for name, value in changes.items():
-        body = _set_member(body, name, value)
-    return body
+    """Set top-level members to raw JSON values: replaced where they stand, added in front otherwise.
 
-
-def _set_member(body: bytes, name: str, value: bytes) -> bytes:
+    Raises `NotAnObject`."""
     top = members(body)
-    key = msgspec.json.encode(name)
-    if name not in top:
-        return _insert(body, key + b":" + value, is_empty=not top)
-    return _replace(body, top, name, key, value)
-
-
-def _insert(body: bytes, member: bytes, *, is_empty: bool) -> bytes:
+    spans = _locate(body, top)
+    if spans is None:
+        return _rejoin(top, changes)
+    for name in sorted(changes.keys() & spans.keys(), key=lambda name: spans[name], reverse=True):
+        start, end = spans[name]
+        body = body[:start] + changes[name] + body[end:]
+    added = [_member(name, value) for name, value in changes.items() if name not in spans]
+    if not added:
+        return body
     opening = body.index(b"{") + 1
-    return body[:opening] + member + (b"" if is_empty else b",") + body[opening:]
+    return body[:opening] + b",".join(added) + (b"," if spans else b"") + body[opening:]
 
 
-def _replace(body: bytes, top: Mapping[str, msgspec.Raw], name: str, key: bytes, value: bytes) -> bytes:
-    """One textual match must be the top-level member; where a nested member looks the same, rejoin the raw values."""
-    old = bytes(top[name])
-    matches = list(re.finditer(re.escape(key) + rb"[ \t\r\n]*:[ \t\r\n]*" + re.escape(old), body))
-    if len(matches) == 1:
-        end = matches[0].end()
-        return body[: end - len(old)] + value + body[end:]
-    return b"{" + b",".join(
-        msgspec.json.encode(k) + b":" + (value if k == name else bytes(raw)) for k, raw in top.items()
-    ) + b"}"
+def _locate(body: bytes, top: Mapping[str, msgspec.Raw]) -> dict[str, Span] | None:
+    """Where each member's value stands; None when a key is duplicated.
+
+    Walks member by member: keys are matched, values are compared with what the decoder returned and skipped whole, so
+    the walk never looks inside a value."""
+    spans: dict[str, Span] = {}
+    opening = _OPENING.match(body)
+    at, is_closed = opening.end() if opening else 0, not top
+    for name, raw in top.items():
+        key = _KEY.match(body, at)
+        value = bytes(raw)
+        if key is None or msgspec.json.decode(key[1]) != name or not body.startswith(value, key.end()):
+            return None
+        separator = _SEPARATOR.match(body, key.end() + len(value))
+        if separator is None:
+            return None
+        spans[name] = (key.end(), key.end() + len(value))
+        at, is_closed = separator.end(), separator[1] == b"}"
+    return spans if is_closed else None
+
+
+def _rejoin(top: Mapping[str, msgspec.Raw], changes: Mapping[str, bytes]) -> bytes:
+    """The object with each name once: what a decoder sees, written out. Only for bodies with duplicate names."""
+    values = {name: bytes(raw) for name, raw in top.items()} | dict(changes)
+    return b"{" + b",".join(_member(name, value) for name, value in values.items()) + b"}"
+
+
+def _member(name: str, value: bytes) -> bytes:
+    return msgspec.json.encode(name) + b":" + value

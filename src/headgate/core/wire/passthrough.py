@@ -1,26 +1,44 @@
 """Same dialect on both sides: bytes pass untouched while a reader listens (DESIGN 4, `ResponseStream`).
 
 Knows: framing, the commit point, holding back, whole-event edits. Refuses to know: any vendor's events; those are in the
-`EventReader` of each dialect. Invariants: without edits the client receives exactly the upstream's bytes; chunk
-boundaries never change what the reader learns; memory is bounded by one event.
+`EventReader` of each dialect. Invariants: without edits a complete answer reaches the client byte for byte; only whole
+events are passed, so that a fault can be rendered cleanly after a cut (half an event at the cut is dropped: no client
+could have read it); chunk boundaries never change what the reader learns; memory is bounded by one event.
 """
 
 from typing import Literal, Protocol
 
 from headgate.core.dialects.contract import Reading
 from headgate.core.faults import Fault, FaultKind
-from headgate.core.wire.sse import EventFramer, EventTooLarge, ServerSentEvent, parse_event, split_events, strip_bom
+from headgate.core.wire.sse import EventTooLarge, ServerSentEvent
+
+MAX_EVENT_BYTES = 64 * 1024 * 1024
+"""Inline images make long events (`gateway.max_line_size`)."""
 
 Opening = Literal["noise", "content"]
+
+
+class Framer(Protocol):
+    """Cuts a byte stream into whole events: `EventFramer` (SSE) or `ArrayFramer` (a JSON array)."""
+
+    def feed(self, chunk: bytes) -> bytes: ...
+
+    def take_rest(self) -> bytes: ...
+
+    def split(self, block: bytes) -> list[bytes]: ...
+
+    def parse(self, raw: bytes) -> ServerSentEvent | None: ...
 
 
 class EventReader(Protocol):
     """A dialect's ear on a stream. State is the reading; every method is cheap and never raises."""
 
+    unit: bytes
+    """Bytes found once in every event that carries output; counted for the estimate when no usage is reported."""
     markers: tuple[bytes, ...]
     """An event whose raw bytes hold none of these is not shown to `on_event` (most events of a long answer)."""
     edit_markers: tuple[bytes, ...]
-    """The same for `edit`; empty: this stream is never edited."""
+    """The same for `edit`; empty: this stream is not edited (any more)."""
     finished: bool
     """The terminal event was seen."""
     fault: Fault | None
@@ -36,104 +54,112 @@ class EventReader(Protocol):
         """The bytes to pass instead of this event; empty removes it."""
         ...
 
-    def reading(self, *, is_complete: bool, events_seen: int) -> Reading: ...
+    def is_complete_at_end(self) -> bool:
+        """The connection ended without a terminal event: is the answer complete all the same?"""
+        ...
+
+    def reading(self, *, is_complete: bool, units_seen: int, bytes_seen: int) -> Reading: ...
 
 
-class SSEPassthrough:
-    """`ResponseStream` for SSE answers of the client's own dialect."""
+class Passthrough:
+    """`ResponseStream` for answers of the client's own dialect."""
 
     __slots__ = (
-        "_events", "_framer", "_held", "_markers", "_reader", "_started", "committed", "fault", "fault_shown", "finished",
+        "_bytes",
+        "_framer",
+        "_held",
+        "_is_dead",
+        "_max_held_bytes",
+        "_reader",
+        "_units",
+        "committed",
+        "fault",
+        "fault_shown",
+        "finished",
     )
 
-    def __init__(self, reader: EventReader, *, max_event_bytes: int) -> None:
+    def __init__(self, reader: EventReader, framer: Framer, *, max_held_bytes: int = MAX_EVENT_BYTES) -> None:
         self._reader = reader
-        self._markers = reader.markers
-        self._framer = EventFramer(max_event_bytes)
+        self._framer = framer
         self._held = bytearray()
-        self._events = 0
-        self._started = False
+        self._max_held_bytes = max_held_bytes
+        self._units = 0
+        self._bytes = 0
+        self._is_dead = False
         self.committed = False
         self.finished = False
         self.fault: Fault | None = None
         self.fault_shown = False
-        """The fault reached the client as the provider's own event; it must not be rendered again."""
 
     def feed(self, chunk: bytes) -> bytes:
+        if self._is_dead:
+            return b""
         try:
             block = self._framer.feed(chunk)
         except EventTooLarge as error:
-            self.fault = Fault(kind=FaultKind.UPSTREAM_MALFORMED, message=f"The upstream sent an {error}")
+            return self._die(f"The upstream sent an {error}")
+        if not block:
             return b""
-        if not self.committed:
-            return self._feed_uncommitted(chunk, block)
-        if block:
-            self._listen(block)
-        if self._reader.edit_markers:
-            return self._edited(block)
-        return chunk
+        return self._pass(block) if self.committed else self._open(block)
 
     def close(self) -> bytes:
-        rest = self._framer.take_rest()
-        out = b""
-        if rest:
-            out = self._close_rest(rest)
-        if not self.finished and self.fault is None:
+        was_committed = self.committed
+        rest = b"" if self._is_dead else self._framer.take_rest()
+        out = (self._pass(rest) if self.committed else self._open(rest)) if rest else b""
+        self.finished = self.finished or (self.fault is None and self._reader.is_complete_at_end())
+        if self.finished or self.fault_shown:
+            return out
+        self.committed = was_committed
+        if self.fault is None:
             self.fault = Fault(
                 kind=FaultKind.UPSTREAM_CUT, message="The upstream ended its answer before it was complete"
             )
-        return out
-
-    def reading(self) -> Reading:
-        return self._reader.reading(is_complete=self.finished, events_seen=self._events)
-
-    def _close_rest(self, rest: bytes) -> bytes:
-        """An unterminated last event: still read, and still owed to the client where it was held back."""
-        if not self.committed:
-            return self._feed_uncommitted(b"", rest)
-        self._listen(rest)
-        return self._edited(rest) if self._reader.edit_markers else b""
-
-    def _feed_uncommitted(self, chunk: bytes, block: bytes) -> bytes:
-        self._held += chunk
-        if not block:
-            return b""
-        if not self._started:
-            self._started = True
-            block = strip_bom(block)
-        for raw in split_events(block):
-            event = parse_event(raw)
-            if event is None:
-                continue
-            verdict = self._reader.opening(event)
-            if isinstance(verdict, Fault):
-                self.fault = verdict
-                return b""
-            if verdict == "content":
-                return self._commit(block)
         return b""
 
-    def _commit(self, block: bytes) -> bytes:
-        self.committed = True
-        self._listen(block)
-        held = bytes(self._held)
+    @property
+    def at_boundary(self) -> bool:
+        """No event is half passed: only whole events ever are."""
+        return True
+
+    def reading(self) -> Reading:
+        return self._reader.reading(is_complete=self.finished, units_seen=self._units, bytes_seen=self._bytes)
+
+    def _open(self, block: bytes) -> bytes:
+        """Before the commit point: hold everything back until the first event that is content."""
+        self._held += block
+        if len(self._held) > self._max_held_bytes:
+            return self._die("The upstream sent no content")
+        for raw in self._framer.split(block):
+            event = self._framer.parse(raw)
+            verdict = "noise" if event is None else self._reader.opening(event)
+            if isinstance(verdict, Fault):
+                self.fault = verdict
+                self._is_dead = True
+                return b""
+            if verdict == "content":
+                return self._commit()
+        return b""
+
+    def _commit(self) -> bytes:
+        out = self._pass(bytes(self._held))
         self._held = bytearray()
-        if not self._reader.edit_markers:
-            return held
-        pending = len(held) - len(self._framer.peek_rest())
-        return self._edited(held[:pending])
+        self.committed = bool(out)
+        return out
+
+    def _pass(self, block: bytes) -> bytes:
+        reader = self._reader
+        self._units += block.count(reader.unit)
+        self._bytes += len(block)
+        for marker in reader.markers:
+            if marker in block:
+                self._listen(block)
+                break
+        return self._edited(block) if reader.edit_markers else block
 
     def _listen(self, block: bytes) -> None:
-        self._events += block.count(b"data:")
-        for marker in self._markers:
-            if marker in block:
-                self._read_marked(block)
-                return
-
-    def _read_marked(self, block: bytes) -> None:
-        reader, markers = self._reader, self._markers
-        for raw in split_events(block):
-            if any(marker in raw for marker in markers) and (event := parse_event(raw)) is not None:
+        reader, markers = self._reader, self._reader.markers
+        for raw in self._framer.split(block):
+            if any(marker in raw for marker in markers) and (event := self._framer.parse(raw)) is not None:
                 reader.on_event(event)
         self.finished = reader.finished
         if reader.fault is not None and self.fault is None:
@@ -144,10 +170,16 @@ class SSEPassthrough:
         if not any(marker in block for marker in markers):
             return block
         out = []
-        for raw in split_events(block):
-            event = parse_event(raw) if any(marker in raw for marker in markers) else None
+        for raw in self._framer.split(block):
+            event = self._framer.parse(raw) if any(marker in raw for marker in markers) else None
             out.append(raw if event is None else reader.edit(raw, event))
         return b"".join(out)
 
+    def _die(self, message: str) -> bytes:
+        self._is_dead = True
+        self._held = bytearray()
+        self.fault = Fault(kind=FaultKind.UPSTREAM_MALFORMED, message=message)
+        return b""
+
     def __repr__(self) -> str:
-        return f"SSEPassthrough(committed={self.committed}, finished={self.finished}, {self._framer!r})"
+        return f"Passthrough(committed={self.committed}, finished={self.finished}, {self._framer!r})"

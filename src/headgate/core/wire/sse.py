@@ -29,7 +29,7 @@ class ServerSentEvent:
 def parse_event(raw: bytes) -> ServerSentEvent | None:
     """The event in one block of lines; None for comments, blank lines and blocks without data."""
     name, data = "", []
-    for line in _EOL.split(raw):
+    for line in _EOL.split(raw.removeprefix(_BOM)):
         if line.startswith(b"data:"):
             data.append(line[6:] if line[5:6] == b" " else line[5:])
         elif line.startswith(b"event:"):
@@ -50,6 +50,15 @@ def split_events(block: bytes) -> list[bytes]:
     return events
 
 
+def replace_data(raw: bytes, event: ServerSentEvent, data: bytes) -> bytes:
+    """The same event with other data: every other byte stays where it was (one data line, the rule), or, where the data
+    stands in several lines, the other lines stay and the new data follows them."""
+    if raw.count(event.data) == 1:
+        return raw.replace(event.data, data)
+    kept = [line for line in _EOL.split(raw) if line and line.partition(b":")[0].removeprefix(_BOM) != b"data"]
+    return b"\n".join([*kept, *(b"data: " + line for line in _EOL.split(data)), b"", b""])
+
+
 class EventFramer:
     """Collects chunks and gives back blocks of whole events. The common case, a chunk of whole events, is not copied."""
 
@@ -62,7 +71,7 @@ class EventFramer:
     def feed(self, chunk: bytes) -> bytes:
         """All bytes up to the last event boundary seen so far; empty while no event is complete.
 
-        Raises `EventTooLarge` when an unfinished event exceeds the limit."""
+        Raises `EventTooLarge` when an unfinished event exceeds the limit, and forgets it."""
         if not self._tail and chunk.endswith((b"\n\n", b"\r\n\r\n")):
             return chunk
         return self._join(chunk)
@@ -73,20 +82,21 @@ class EventFramer:
         self._tail.clear()
         return rest
 
-    def peek_rest(self) -> bytes:
-        """The bytes of the unfinished event collected so far."""
-        return bytes(self._tail)
+    def split(self, block: bytes) -> list[bytes]:
+        return split_events(block)
+
+    def parse(self, raw: bytes) -> ServerSentEvent | None:
+        return parse_event(raw)
 
     def _join(self, chunk: bytes) -> bytes:
         searched = max(0, len(self._tail) - LONGEST_BOUNDARY + 1)
         self._tail += chunk
-        end = -1
+        end = 0
         for boundary in _BOUNDARY.finditer(self._tail, searched):
             end = boundary.end()
-        if len(self._tail) - max(end, 0) > self._limit:
-            raise EventTooLarge(f"event exceeds {self._limit} bytes")
-        if end < 0:
-            return b""
+        if len(self._tail) - end > self._limit:
+            self._tail.clear()
+            raise EventTooLarge(f"event of more than {self._limit} bytes")
         block = bytes(self._tail[:end])
         del self._tail[:end]
         return block
@@ -100,7 +110,6 @@ class SSEDecoder:
 
     def __init__(self, max_event_bytes: int = 64 * 1024 * 1024) -> None:
         self._framer = EventFramer(max_event_bytes)
-        self._at_start = True
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         return self._parse(self._framer.feed(chunk))
@@ -110,14 +119,4 @@ class SSEDecoder:
         return self._parse(self._framer.take_rest())
 
     def _parse(self, block: bytes) -> list[ServerSentEvent]:
-        if not block:
-            return []
-        if self._at_start:
-            self._at_start = False
-            block = block.removeprefix(_BOM)
         return [event for raw in split_events(block) if (event := parse_event(raw)) is not None]
-
-
-def strip_bom(block: bytes) -> bytes:
-    """Without the byte order mark that may open a stream."""
-    return block.removeprefix(_BOM)

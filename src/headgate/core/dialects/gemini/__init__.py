@@ -1,0 +1,66 @@
+"""Gemini: `HANDLER` is the dialect's one door (`contract.DialectHandler`); it only delegates."""
+
+from collections.abc import Mapping
+
+from headgate.core.dialects.contract import (
+    CooldownHint,
+    Peek,
+    PreparedBody,
+    Reading,
+    ResponseStream,
+    StreamFraming,
+    Target,
+)
+from headgate.core.dialects.gemini import faults, reader
+from headgate.core.dialects.gemini import peek as request
+from headgate.core.faults import Fault
+from headgate.core.wire.json_array import ArrayFramer
+from headgate.core.wire.passthrough import MAX_EVENT_BYTES, Framer, Passthrough
+from headgate.core.wire.sse import EventFramer
+from headgate.core.world import Dialect, Provider
+
+
+class GeminiHandler:
+    """`DialectHandler` of Gemini."""
+
+    dialect = Dialect.GEMINI
+    provider = Provider.GEMINI
+    request_headers = frozenset({"accept", "accept-language", "content-type", "user-agent", "x-goog-api-client"})
+    ping: bytes | None = None
+    """Comments break python google-genai and Gemini CLI (clients/README 3)."""
+
+    def peek(self, target: Target, body: bytes) -> Peek | Fault:
+        return request.peek(target, body)
+
+    def prepare(self, target: Target, peek: Peek, body: bytes, *, upstream_model: str) -> PreparedBody:
+        return request.prepare(body)
+
+    def open_stream(
+        self, target: Target, peek: Peek, *, client_model: str, upstream_model: str
+    ) -> ResponseStream:
+        listener = reader.GeminiReader(peek, client_model=client_model, upstream_model=upstream_model)
+        is_array = peek.framing is StreamFraming.JSON_ARRAY
+        framer: Framer = ArrayFramer(MAX_EVENT_BYTES) if is_array else EventFramer(MAX_EVENT_BYTES)
+        return Passthrough(listener, framer)
+
+    def read_answer(
+        self, target: Target, peek: Peek, body: bytes, *, client_model: str, upstream_model: str
+    ) -> tuple[bytes, Reading] | Fault:
+        return reader.read_answer(target, peek, body, client_model=client_model, upstream_model=upstream_model)
+
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+        return faults.classify(status, headers, body)
+
+    def cooldown(
+        self, fault: Fault, headers: Mapping[str, str], body: bytes, *, now_ms: int
+    ) -> CooldownHint | None:
+        return faults.cooldown(fault, headers, body, now_ms=now_ms)
+
+    def render_fault(self, fault: Fault, *, request_id: str) -> bytes:
+        return faults.render_fault(fault)
+
+    def render_fault_event(self, fault: Fault, *, request_id: str, framing: StreamFraming) -> bytes:
+        return faults.render_fault_event(fault, framing=framing)
+
+
+HANDLER = GeminiHandler()

@@ -1,0 +1,73 @@
+"""Reading and editing Messages requests (`/v1/messages`, `/v1/messages/count_tokens`).
+
+Knows: the request's field names. Refuses to know: what routing and money make of the facts.
+"""
+
+import msgspec
+
+from headgate.core.dialects.contract import Operation, Peek, PreparedBody, StreamFraming, Target
+from headgate.core.dialects.request_body import (
+    ABSENT,
+    decode,
+    input_tokens_estimate,
+    model_fault,
+    part,
+    seed,
+    text,
+    token_limit,
+)
+from headgate.core.faults import Fault
+from headgate.core.wire.json_edit import set_members
+
+
+class _Body(msgspec.Struct):
+    model: str | None = None
+    stream: bool | None = None
+    max_tokens: int | float | None = None
+    messages: list[msgspec.Raw] | None = None
+    system: msgspec.Raw = ABSENT
+    metadata: msgspec.Raw = ABSENT
+    service_tier: msgspec.Raw = ABSENT
+    output_config: msgspec.Raw = ABSENT
+
+
+class _Metadata(msgspec.Struct):
+    user_id: msgspec.Raw = ABSENT
+
+
+class _OutputConfig(msgspec.Struct):
+    effort: msgspec.Raw = ABSENT
+
+
+_BODY = msgspec.json.Decoder(_Body)
+_METADATA = msgspec.json.Decoder(_Metadata)
+_OUTPUT_CONFIG = msgspec.json.Decoder(_OutputConfig)
+
+
+def peek(target: Target, body: bytes) -> Peek | Fault:
+    read = decode(_BODY, body)
+    if isinstance(read, Fault):
+        return read
+    if (fault := model_fault(read.model)) is not None:
+        return fault
+    is_stream = bool(read.stream) and target.operation is Operation.GENERATE
+    metadata = part(_METADATA, read.metadata)
+    output_config = part(_OUTPUT_CONFIG, read.output_config)
+    return Peek(
+        model=read.model or "",
+        framing=StreamFraming.SSE if is_stream else StreamFraming.NONE,
+        max_output_tokens=token_limit(read.max_tokens),
+        input_tokens_estimate=input_tokens_estimate(body),
+        metadata_user_id=text(metadata.user_id) if metadata else None,
+        conversation_seed=seed(read.system, *(read.messages or ())[:1]),
+        service_tier=text(read.service_tier),
+        reasoning_effort=text(output_config.effort) if output_config else None,
+    )
+
+
+def prepare(peek: Peek, body: bytes, *, upstream_model: str) -> PreparedBody:
+    """The only edit: the mapped model."""
+    if upstream_model == peek.model:
+        return PreparedBody(body=body)
+    edited = set_members(body, {"model": msgspec.json.encode(upstream_model)})
+    return PreparedBody(body=edited, edits=("model",))

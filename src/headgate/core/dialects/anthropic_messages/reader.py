@@ -1,0 +1,159 @@
+"""Listening to Messages streams and reading whole answers.
+
+Knows: `message_start`, `message_delta`, `message_stop`, `ping`, `error`. Refuses to know: framing, the commit point.
+Source: Anthropic API reference, "Streaming messages"; spec 2.4.
+"""
+
+import msgspec
+
+from headgate.core.dialects.anthropic_messages.faults import fault_of_type
+from headgate.core.dialects.anthropic_messages.usage import UsageReport, merge, to_usage
+from headgate.core.dialects.contract import Operation, Peek, Reading, Target
+from headgate.core.dialects.metering import judge, streamed_output_tokens, whole_output_tokens
+from headgate.core.dialects.upstream_answers import decode_answer, event_fault, malformed
+from headgate.core.faults import Fault
+from headgate.core.wire.json_edit import NotAnObject, members, set_members
+from headgate.core.wire.passthrough import Opening
+from headgate.core.wire.sse import ServerSentEvent, replace_data
+
+_DELTA_ENVELOPE_BYTES = 120
+_MESSAGE_ENVELOPE_BYTES = 400
+
+
+class _Error(msgspec.Struct):
+    type: str = ""
+
+
+class _Message(msgspec.Struct):
+    id: str | None = None
+    model: str | None = None
+    usage: UsageReport | None = None
+
+
+class _Event(msgspec.Struct):
+    type: str = ""
+    message: _Message | None = None
+    usage: UsageReport | None = None
+    error: _Error | None = None
+
+
+class _Answer(msgspec.Struct):
+    id: str | None = None
+    model: str | None = None
+    usage: UsageReport | None = None
+    error: _Error | None = None
+
+
+_EVENT = msgspec.json.Decoder(_Event)
+_ANSWER = msgspec.json.Decoder(_Answer)
+
+
+class MessagesReader:
+    """`EventReader` of one Messages stream."""
+
+    __slots__ = ("_client_model", "_input_estimate", "_message", "_report", "edit_markers", "fault", "finished")
+
+    unit = b'"content_block_delta"'
+    markers: tuple[bytes, ...] = (b'"message_start"', b'"message_delta"', b'"message_stop"', b'"error"')
+
+    def __init__(self, peek: Peek, *, client_model: str, upstream_model: str) -> None:
+        self._client_model = client_model
+        self._input_estimate = peek.input_tokens_estimate
+        self._message = _Message()
+        self._report: UsageReport | None = None
+        self.edit_markers: tuple[bytes, ...] = (b'"message_start"',) if client_model != upstream_model else ()
+        self.finished = False
+        self.fault: Fault | None = None
+
+    def opening(self, event: ServerSentEvent) -> Opening | Fault:
+        read = _read(event)
+        if read is None:
+            return malformed()
+        if read.error is not None:
+            return _fault(read.error, event)
+        return "noise" if read.type == "ping" else "content"
+
+    def on_event(self, event: ServerSentEvent) -> None:
+        read = _read(event)
+        if read is None:
+            return
+        if read.type == "message_start" and read.message is not None:
+            self._message = read.message
+        if read.error is not None:
+            self.fault = self.fault or _fault(read.error, event)
+        for report in (read.message.usage if read.message else None, read.usage):
+            if report is not None:
+                self._report = merge(self._report, report)
+        self.finished = self.finished or read.type == "message_stop"
+
+    def edit(self, raw: bytes, event: ServerSentEvent) -> bytes:
+        """Give `message_start` the client's model name; nothing after it names a model."""
+        try:
+            top = members(event.data)
+            message = set_members(bytes(top["message"]), {"model": msgspec.json.encode(self._client_model)})
+            data = set_members(event.data, {"message": message})
+        except (NotAnObject, KeyError):
+            return raw
+        self.edit_markers = ()
+        return replace_data(raw, event, data)
+
+    def is_complete_at_end(self) -> bool:
+        return False
+
+    def reading(self, *, is_complete: bool, units_seen: int, bytes_seen: int) -> Reading:
+        usage, source = judge(
+            to_usage(self._report) if self._report is not None else None,
+            is_complete=is_complete,
+            output_tokens=streamed_output_tokens(units_seen, bytes_seen, envelope_bytes=_DELTA_ENVELOPE_BYTES),
+            input_tokens=self._input_estimate,
+        )
+        return Reading(
+            usage=usage,
+            source=source,
+            served_model=self._message.model,
+            response_id=self._message.id,
+            service_tier=self._report.service_tier if self._report is not None else None,
+        )
+
+
+def read_answer(
+    target: Target, peek: Peek, body: bytes, *, client_model: str, upstream_model: str
+) -> tuple[bytes, Reading] | Fault:
+    """A whole Messages answer, or a token count (which consumes nothing)."""
+    answer = decode_answer(_ANSWER, body, _Answer())
+    if isinstance(answer, Fault):
+        return answer
+    if answer.error is not None:
+        return event_fault(fault_of_type(answer.error.type), envelope=body)
+    if target.operation is Operation.COUNT:
+        return body, Reading()
+    usage, source = judge(
+        to_usage(answer.usage) if answer.usage is not None else None,
+        is_complete=True,
+        output_tokens=whole_output_tokens(body, envelope_bytes=_MESSAGE_ENVELOPE_BYTES),
+        input_tokens=peek.input_tokens_estimate,
+    )
+    reading = Reading(
+        usage=usage,
+        source=source,
+        served_model=answer.model,
+        response_id=answer.id,
+        service_tier=answer.usage.service_tier if answer.usage is not None else None,
+    )
+    if client_model != upstream_model and answer.model is not None:
+        body = set_members(body, {"model": msgspec.json.encode(client_model)})
+    return body, reading
+
+
+def _read(event: ServerSentEvent) -> _Event | None:
+    """None: not an event of this dialect. The type may stand in the `event:` line alone."""
+    try:
+        read = _EVENT.decode(event.data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    read.type = read.type or event.event
+    return read
+
+
+def _fault(error: _Error, event: ServerSentEvent) -> Fault:
+    return event_fault(fault_of_type(error.type), envelope=event.data)

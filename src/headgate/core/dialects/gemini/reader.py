@@ -1,0 +1,145 @@
+"""Listening to Gemini streams (SSE or JSON array) and reading whole answers.
+
+Knows: `usageMetadata`, `finishReason`, `promptFeedback`, in-band errors. Refuses to know: framing, the commit point.
+Invariant: Gemini has no terminal event; an answer is complete when it ends after a finish reason or a block reason.
+Source: Gemini API reference, "GenerateContentResponse".
+"""
+
+import msgspec
+
+from headgate.core.dialects.contract import Operation, Peek, Reading, Target
+from headgate.core.dialects.gemini.faults import ErrorObject, fault_of_error, read_error
+from headgate.core.dialects.gemini.usage import UsageReport, merge, to_usage
+from headgate.core.dialects.metering import judge, streamed_output_tokens, whole_output_tokens
+from headgate.core.dialects.upstream_answers import decode_answer, malformed
+from headgate.core.faults import Fault
+from headgate.core.wire.json_edit import NotAnObject, set_members
+from headgate.core.wire.passthrough import Opening
+from headgate.core.wire.sse import ServerSentEvent, replace_data
+
+_CHUNK_ENVELOPE_BYTES = 300
+
+
+class _Candidate(msgspec.Struct, rename="camel"):
+    finish_reason: str | None = None
+
+
+class _Feedback(msgspec.Struct, rename="camel"):
+    block_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct, rename="camel"):
+    candidates: list[_Candidate] | None = None
+    prompt_feedback: _Feedback | None = None
+    usage_metadata: UsageReport | None = None
+    model_version: str | None = None
+    response_id: str | None = None
+    error: msgspec.Raw | None = None
+
+
+_CHUNK = msgspec.json.Decoder(_Chunk)
+
+
+class GeminiReader:
+    """`EventReader` of one Gemini stream."""
+
+    __slots__ = (
+        "_client_model", "_input_estimate", "_is_ended", "_report", "_response_id", "_served_model", "edit_markers",
+        "fault", "finished",
+    )  # fmt: skip
+
+    unit = b'"candidates"'
+    markers: tuple[bytes, ...] = (b'"usageMetadata"', b'"finishReason"', b'"blockReason"', b'"error"')
+
+    def __init__(self, peek: Peek, *, client_model: str, upstream_model: str) -> None:
+        self._client_model = client_model
+        self._input_estimate = peek.input_tokens_estimate
+        self._report: UsageReport | None = None
+        self._served_model: str | None = None
+        self._response_id: str | None = None
+        self._is_ended = False
+        self.edit_markers: tuple[bytes, ...] = (b'"modelVersion"',) if client_model != upstream_model else ()
+        self.finished = False
+        self.fault: Fault | None = None
+
+    def opening(self, event: ServerSentEvent) -> Opening | Fault:
+        chunk = _read(event)
+        if chunk is None:
+            return malformed()
+        return _fault(chunk, event) or "content"
+
+    def on_event(self, event: ServerSentEvent) -> None:
+        chunk = _read(event)
+        if chunk is None:
+            return
+        self.fault = self.fault or _fault(chunk, event)
+        self._served_model = chunk.model_version or self._served_model
+        self._response_id = chunk.response_id or self._response_id
+        if chunk.usage_metadata is not None:
+            self._report = merge(self._report, chunk.usage_metadata)
+        self._is_ended = self._is_ended or _is_last(chunk)
+
+    def edit(self, raw: bytes, event: ServerSentEvent) -> bytes:
+        """Give the chunk the client's model name."""
+        try:
+            data = set_members(event.data, {"modelVersion": msgspec.json.encode(self._client_model)})
+        except NotAnObject:
+            return raw
+        return replace_data(raw, event, data)
+
+    def is_complete_at_end(self) -> bool:
+        return self._is_ended
+
+    def reading(self, *, is_complete: bool, units_seen: int, bytes_seen: int) -> Reading:
+        usage, source = judge(
+            to_usage(self._report) if self._report is not None else None,
+            is_complete=is_complete,
+            output_tokens=streamed_output_tokens(units_seen, bytes_seen, envelope_bytes=_CHUNK_ENVELOPE_BYTES),
+            input_tokens=self._input_estimate,
+        )
+        return Reading(usage=usage, source=source, served_model=self._served_model, response_id=self._response_id)
+
+
+def read_answer(
+    target: Target, peek: Peek, body: bytes, *, client_model: str, upstream_model: str
+) -> tuple[bytes, Reading] | Fault:
+    """A whole answer. Counting consumes nothing; embeddings have no output."""
+    answer = decode_answer(_CHUNK, body, _Chunk())
+    if isinstance(answer, Fault):
+        return answer
+    if answer.error is not None:
+        return fault_of_error(read_error(body) or ErrorObject(), envelope=body)
+    if target.operation is Operation.COUNT:
+        return body, Reading()
+    is_embedding = target.operation is Operation.EMBED
+    usage, source = judge(
+        to_usage(answer.usage_metadata) if answer.usage_metadata is not None else None,
+        is_complete=True,
+        output_tokens=0 if is_embedding else whole_output_tokens(body, envelope_bytes=_CHUNK_ENVELOPE_BYTES),
+        input_tokens=peek.input_tokens_estimate,
+    )
+    reading = Reading(
+        usage=usage, source=source, served_model=answer.model_version, response_id=answer.response_id
+    )
+    if client_model != upstream_model and answer.model_version is not None:
+        body = set_members(body, {"modelVersion": msgspec.json.encode(client_model)})
+    return body, reading
+
+
+def _read(event: ServerSentEvent) -> _Chunk | None:
+    try:
+        return _CHUNK.decode(event.data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _fault(chunk: _Chunk, event: ServerSentEvent) -> Fault | None:
+    if chunk.error is None:
+        return None
+    return fault_of_error(read_error(event.data) or ErrorObject(), envelope=event.data)
+
+
+def _is_last(chunk: _Chunk) -> bool:
+    if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason is not None:
+        return True
+    return any(candidate.finish_reason is not None for candidate in chunk.candidates or ())

@@ -1,0 +1,168 @@
+"""Listening to Chat Completions streams and reading whole answers of chat, embeddings and images.
+
+Knows: chunks, the usage chunk, `[DONE]`, in-band errors. Refuses to know: framing, the commit point.
+Sources: OpenAI API reference, "Chat completion chunk"; spec 2.8, 2.12 E.
+"""
+
+import msgspec
+
+from headgate.core.dialects.contract import Operation, Peek, Reading, Target
+from headgate.core.dialects.metering import judge, streamed_output_tokens, whole_output_tokens
+from headgate.core.dialects.openai_chat.usage import UsageReport, to_usage
+from headgate.core.dialects.openai_errors import ErrorObject, fault_of_error
+from headgate.core.dialects.upstream_answers import decode_answer, malformed
+from headgate.core.faults import Fault
+from headgate.core.usage import TokenUsage, UsageSource
+from headgate.core.wire.json_edit import set_members
+from headgate.core.wire.passthrough import Opening
+from headgate.core.wire.sse import ServerSentEvent, replace_data
+
+_CHUNK_ENVELOPE_BYTES = 220
+_ANSWER_ENVELOPE_BYTES = 500
+_DONE = b"[DONE]"
+
+
+class _Choice(msgspec.Struct):
+    finish_reason: str | None = None
+    usage: UsageReport | None = None
+
+
+class _Chunk(msgspec.Struct):
+    id: str | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    choices: list[_Choice] | None = None
+    usage: UsageReport | None = None
+    error: ErrorObject | str | None = None
+
+
+class _Answer(msgspec.Struct):
+    id: str | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    usage: UsageReport | None = None
+    error: ErrorObject | str | None = None
+    data: list[msgspec.Raw] | None = None
+
+
+_CHUNK = msgspec.json.Decoder(_Chunk)
+_ANSWER = msgspec.json.Decoder(_Answer)
+
+
+class ChatReader:
+    """`EventReader` of one Chat Completions stream."""
+
+    __slots__ = (
+        "_client_model", "_has_finish_reason", "_hides_usage", "_input_estimate", "_report", "_served",
+        "edit_markers", "fault", "finished",
+    )  # fmt: skip
+
+    unit = b'"delta"'
+    markers: tuple[bytes, ...] = (
+        b'"prompt_tokens"', b'"finish_reason":"', b'"finish_reason": "', b"[DONE]", b'"error"',
+    )  # fmt: skip
+
+    def __init__(self, peek: Peek, *, client_model: str, upstream_model: str) -> None:
+        self._client_model = client_model if client_model != upstream_model else None
+        self._hides_usage = not peek.wants_usage_chunk
+        self._input_estimate = peek.input_tokens_estimate
+        self._report: UsageReport | None = None
+        self._served = _Chunk()
+        self._has_finish_reason = False
+        self.edit_markers: tuple[bytes, ...] = ()
+        if self._client_model is not None:
+            self.edit_markers = (b'"model"', b'"prompt_tokens"')
+        elif self._hides_usage:
+            self.edit_markers = (b'"prompt_tokens"',)
+        self.finished = False
+        self.fault: Fault | None = None
+
+    def opening(self, event: ServerSentEvent) -> Opening | Fault:
+        if event.data.strip() == _DONE:
+            return "content"
+        chunk = _read(event)
+        if chunk is None:
+            return malformed()
+        if chunk.error is not None:
+            return fault_of_error(chunk.error, envelope=event.data)
+        self._served = chunk
+        return "content"
+
+    def on_event(self, event: ServerSentEvent) -> None:
+        if event.data.strip() == _DONE:
+            self.finished = True
+            return
+        chunk = _read(event)
+        if chunk is None:
+            return
+        if chunk.error is not None:
+            self.fault = self.fault or fault_of_error(chunk.error, envelope=event.data)
+        self._report = chunk.usage or self._report
+        self._served.service_tier = chunk.service_tier or self._served.service_tier
+        for choice in chunk.choices or ():
+            self._report = choice.usage or self._report
+            self._has_finish_reason = self._has_finish_reason or choice.finish_reason is not None
+
+    def edit(self, raw: bytes, event: ServerSentEvent) -> bytes:
+        """Take out the usage chunk that the client did not ask for; give every other chunk the client's model name."""
+        chunk = _read(event)
+        if chunk is None:
+            return raw
+        if self._hides_usage and chunk.usage is not None and chunk.choices == []:
+            return b""
+        if self._client_model is None or chunk.model is None:
+            return raw
+        return replace_data(raw, event, set_members(event.data, {"model": msgspec.json.encode(self._client_model)}))
+
+    def is_complete_at_end(self) -> bool:
+        """Some compatible providers end without `[DONE]`: an answer that gave its finish reason is complete."""
+        return self._has_finish_reason
+
+    def reading(self, *, is_complete: bool, units_seen: int, bytes_seen: int) -> Reading:
+        usage, source = judge(
+            to_usage(self._report) if self._report is not None else None,
+            is_complete=is_complete,
+            output_tokens=streamed_output_tokens(units_seen, bytes_seen, envelope_bytes=_CHUNK_ENVELOPE_BYTES),
+            input_tokens=self._input_estimate,
+        )
+        served = self._served
+        return Reading(
+            usage=usage, source=source, served_model=served.model, response_id=served.id,
+            service_tier=served.service_tier,
+        )  # fmt: skip
+
+
+def _read(event: ServerSentEvent) -> _Chunk | None:
+    try:
+        return _CHUNK.decode(event.data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def read_answer(
+    target: Target, peek: Peek, body: bytes, *, client_model: str, upstream_model: str
+) -> tuple[bytes, Reading] | Fault:
+    """A whole answer of any operation of this dialect."""
+    answer = decode_answer(_ANSWER, body, _Answer())
+    if isinstance(answer, Fault):
+        return answer
+    if answer.error is not None:
+        return fault_of_error(answer.error, envelope=body)
+    usage, source = _measure(target.operation, peek, body, answer)
+    reading = Reading(
+        usage=usage, source=source, served_model=answer.model, response_id=answer.id, service_tier=answer.service_tier
+    )
+    if client_model != upstream_model and answer.model is not None:
+        body = set_members(body, {"model": msgspec.json.encode(client_model)})
+    return body, reading
+
+
+def _measure(operation: Operation, peek: Peek, body: bytes, answer: _Answer) -> tuple[TokenUsage, UsageSource]:
+    """Images are counted, tokens or not (older image models report none, and are priced per picture)."""
+    images = len(answer.data or ()) if operation is Operation.IMAGE else 0
+    if answer.usage is not None:
+        return to_usage(answer.usage, images=images), UsageSource.REPORTED
+    if operation is Operation.IMAGE:
+        return TokenUsage(images=images), UsageSource.REPORTED
+    output = 0 if operation is Operation.EMBED else whole_output_tokens(body, envelope_bytes=_ANSWER_ENVELOPE_BYTES)
+    return judge(None, is_complete=True, output_tokens=output, input_tokens=peek.input_tokens_estimate)

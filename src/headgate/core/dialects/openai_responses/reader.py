@@ -1,0 +1,176 @@
+"""Listening to Responses streams and reading whole answers.
+
+Knows: the events that carry a response object, `error`, `[DONE]`. Refuses to know: framing, the commit point.
+Invariant: usage counts on whichever event carries it (PAINS 2: `response.incomplete` is billed like any other end).
+Sources: OpenAI API reference, "Streaming events"; spec 2.8.
+"""
+
+import msgspec
+
+from headgate.core.dialects.contract import Operation, Peek, Reading, Target
+from headgate.core.dialects.metering import judge, streamed_output_tokens, whole_output_tokens
+from headgate.core.dialects.openai_errors import ErrorObject, fault_of_error
+from headgate.core.dialects.openai_responses.usage import UsageReport, to_usage
+from headgate.core.dialects.upstream_answers import decode_answer, malformed
+from headgate.core.faults import Fault
+from headgate.core.wire.json_edit import NotAnObject, members, set_members
+from headgate.core.wire.passthrough import Opening
+from headgate.core.wire.sse import ServerSentEvent, replace_data
+
+_DELTA_ENVELOPE_BYTES = 250
+_ANSWER_ENVELOPE_BYTES = 1500
+_DONE = b"[DONE]"
+_TERMINAL = frozenset({"response.completed", "response.done", "response.incomplete", "response.failed",
+                       "response.cancelled"})  # fmt: skip
+
+
+class _Response(msgspec.Struct):
+    id: str | None = None
+    model: str | None = None
+    status: str | None = None
+    service_tier: str | None = None
+    usage: UsageReport | None = None
+    error: ErrorObject | str | None = None
+
+
+class _Event(msgspec.Struct):
+    type: str = ""
+    response: _Response | None = None
+    error: ErrorObject | str | None = None
+    code: str | int | None = None
+
+
+_EVENT = msgspec.json.Decoder(_Event)
+_RESPONSE = msgspec.json.Decoder(_Response)
+
+
+class ResponsesReader:
+    """`EventReader` of one Responses stream."""
+
+    __slots__ = ("_client_model", "_input_estimate", "_known", "edit_markers", "fault", "finished")
+
+    unit = b'.delta"'
+    markers: tuple[bytes, ...] = (b'"response"', b'"error"', b"[DONE]")
+
+    def __init__(self, peek: Peek, *, client_model: str, upstream_model: str) -> None:
+        self._client_model = client_model
+        self._input_estimate = peek.input_tokens_estimate
+        self._known = _Response()
+        self.edit_markers: tuple[bytes, ...] = (b'"response"',) if client_model != upstream_model else ()
+        self.finished = False
+        self.fault: Fault | None = None
+
+    def opening(self, event: ServerSentEvent) -> Opening | Fault:
+        if event.data.strip() == _DONE:
+            return "content"
+        read = _read(event)
+        if read is None:
+            return malformed()
+        return _fault(read, event) or ("noise" if read.type in {"ping", "keepalive"} else "content")
+
+    def on_event(self, event: ServerSentEvent) -> None:
+        if event.data.strip() == _DONE:
+            self.finished = True
+            return
+        read = _read(event)
+        if read is None:
+            return
+        if read.response is not None:
+            self._learn(read.response)
+        self.finished = self.finished or read.type in _TERMINAL
+        self.fault = self.fault or _fault(read, event)
+
+    def _learn(self, response: _Response) -> None:
+        known = self._known
+        known.id = response.id or known.id
+        known.model = response.model or known.model
+        known.service_tier = response.service_tier or known.service_tier
+        known.usage = response.usage or known.usage
+
+    def edit(self, raw: bytes, event: ServerSentEvent) -> bytes:
+        """Give the response object inside this event the client's model name."""
+        try:
+            response = bytes(members(event.data)["response"])
+            if "model" not in members(response):
+                return raw
+            renamed = set_members(response, {"model": msgspec.json.encode(self._client_model)})
+            return replace_data(raw, event, set_members(event.data, {"response": renamed}))
+        except (NotAnObject, KeyError):
+            return raw
+
+    def is_complete_at_end(self) -> bool:
+        return False
+
+    def reading(self, *, is_complete: bool, units_seen: int, bytes_seen: int) -> Reading:
+        output = streamed_output_tokens(units_seen, bytes_seen, envelope_bytes=_DELTA_ENVELOPE_BYTES)
+        known, is_failed = self._known, self.fault is not None
+        usage, source = judge(
+            to_usage(known.usage) if known.usage is not None else None,
+            is_complete=is_complete and not (is_failed and known.usage is None),
+            output_tokens=output,
+            input_tokens=self._input_estimate,
+        )
+        return Reading(
+            usage=usage, source=source, served_model=known.model, response_id=known.id, service_tier=known.service_tier
+        )
+
+
+def read_answer(
+    target: Target, peek: Peek, body: bytes, *, client_model: str, upstream_model: str
+) -> tuple[bytes, Reading] | Fault:
+    """A whole answer. Objects and their lists pass unread; a count consumes nothing."""
+    if target.operation is Operation.OBJECT:
+        return body, Reading()
+    answer = decode_answer(_RESPONSE, body, _Response())
+    if isinstance(answer, Fault):
+        return answer
+    if answer.error is not None and answer.usage is None:
+        return fault_of_error(answer.error, envelope=body)
+    if target.operation is Operation.COUNT:
+        return body, Reading()
+    usage, source = judge(
+        to_usage(answer.usage) if answer.usage is not None else None,
+        is_complete=True,
+        output_tokens=whole_output_tokens(body, envelope_bytes=_ANSWER_ENVELOPE_BYTES),
+        input_tokens=peek.input_tokens_estimate,
+    )
+    reading = Reading(
+        usage=usage, source=source, served_model=answer.model, response_id=answer.id, service_tier=answer.service_tier
+    )
+    if client_model != upstream_model and answer.model is not None:
+        body = set_members(body, {"model": msgspec.json.encode(client_model)})
+    return body, reading
+
+
+def _read(event: ServerSentEvent) -> _Event | None:
+    """None: not an event of this dialect. The type may stand in the `event:` line alone."""
+    try:
+        read = _EVENT.decode(event.data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    read.type = read.type or event.event
+    return read
+
+
+def _fault(read: _Event, event: ServerSentEvent) -> Fault | None:
+    """An `error` event (flat, or with an error object), or a failed response."""
+    if read.error is not None:
+        return fault_of_error(read.error, envelope=event.data)
+    if read.type == "error":
+        return fault_of_error(ErrorObject(code=read.code), envelope=_wrapped(event.data))
+    if read.type != "response.failed":
+        return None
+    error = (read.response.error if read.response is not None else None) or ErrorObject()
+    return fault_of_error(error, envelope=_wrapped_response_error(event.data))
+
+
+def _wrapped(data: bytes) -> bytes:
+    """A flat error as the envelope that non-streamed errors have."""
+    return b'{"error":' + data + b"}"
+
+
+def _wrapped_response_error(data: bytes) -> bytes:
+    try:
+        return _wrapped(bytes(members(bytes(members(data)["response"]))["error"]))
+    except (NotAnObject, KeyError):
+        return b""
