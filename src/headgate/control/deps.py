@@ -45,16 +45,24 @@ class LiveLoad(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ControlDeps:
+class WorkDeps:
+    """What every use case needs, over HTTP or from the command line."""
+
     settings: Settings
     uow: UnitOfWorkFactory
     vault: Vault
     clock: Clock
     state: SharedState
     on_bounds_changed: BoundsChanged
-    account_tester: AccountTester
     check_base_url: BaseUrlCheck
     live: LiveLoad
+    passwords: Passwords = field(default_factory=Passwords)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlDeps(WorkDeps):
+    """What the running management API needs besides: the data plane behind it."""
+
+    account_tester: AccountTester
     prices: Callable[[], PriceBook]
     """The price book in force, as the data plane uses it."""
-    passwords: Passwords = field(default_factory=Passwords)

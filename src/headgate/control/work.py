@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from headgate.control.deps import ControlDeps, UnitOfWork
+from headgate.control.deps import UnitOfWork, WorkDeps
 from headgate.state.protocols import StateUnavailable
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ class Work:
     """Transaction, actor and clock of one request; collects what to announce after the commit."""
 
     def __init__(
-        self, deps: ControlDeps, uow: UnitOfWork, actor: Actor | None, idempotency_key: str | None
+        self, deps: WorkDeps, uow: UnitOfWork, actor: Actor | None, idempotency_key: str | None
     ) -> None:
         self.deps = deps
         self.idempotency_key = idempotency_key
@@ -100,7 +100,7 @@ class Work:
 
 @asynccontextmanager
 async def open_work(
-    deps: ControlDeps, actor: Actor | None, *, idempotency_key: str | None = None
+    deps: WorkDeps, actor: Actor | None, *, idempotency_key: str | None = None
 ) -> AsyncIterator[Work]:
     """Run a piece of work: commit when the block ends well, then announce."""
     async with deps.uow() as uow:

@@ -22,7 +22,7 @@ from headgate.control.accounts.testing import stream_test
 from headgate.control.accounts.views import account_views, temp_unschedulable_view
 from headgate.control.web.envelope import MessageView, Page, PagingParams
 from headgate.control.web.fields import IdPath, Search
-from headgate.control.web.routing import CurrentWork, Permission, RouteTable
+from headgate.control.web.routing import CurrentWork, Deps, Permission, RouteTable
 from headgate.control.work import Work
 from headgate.storage.models import AccountRow
 
@@ -72,11 +72,11 @@ async def delete_account(account_id: IdPath, work: CurrentWork) -> MessageView:
 
 
 @routes.route("POST", "/{account_id}/test", Permission.ADMIN)
-async def run_test(account_id: IdPath, body: TestBody, work: CurrentWork) -> Response:
+async def run_test(account_id: IdPath, body: TestBody, work: CurrentWork, deps: Deps) -> Response:
     """Make one real call with the account, as `text/event-stream`."""
     row = await AccountRepository(work.session).get(account_id)
     events = stream_test(
-        work.deps,
+        deps,
         work.actor,
         account_id,
         model=body.model_id or DEFAULT_TEST_MODEL[row.platform],

@@ -4,7 +4,7 @@ from headgate.control.prices.schemas import PreviewBody, PreviewView, PriceBody,
 from headgate.control.prices.service import PriceService
 from headgate.control.web.envelope import MessageView, Page, PagingParams
 from headgate.control.web.fields import IdPath, Search
-from headgate.control.web.routing import CurrentWork, Permission, RouteTable
+from headgate.control.web.routing import CurrentWork, Deps, Permission, RouteTable
 
 routes = RouteTable("/admin/prices", tag="prices")
 
@@ -17,9 +17,9 @@ async def list_prices(work: CurrentWork, paging: PagingParams, search: Search = 
 
 
 @routes.route("POST", "/preview", Permission.ADMIN)
-async def preview_price(body: PreviewBody, work: CurrentWork) -> PreviewView:
+async def preview_price(body: PreviewBody, work: CurrentWork, deps: Deps) -> PreviewView:
     """What so much usage would cost, under the present price book or under a draft price."""
-    return await PriceService(work).preview(body)
+    return await PriceService(work).preview(body, deps.prices())
 
 
 @routes.route("POST", "", Permission.ADMIN, status=201)

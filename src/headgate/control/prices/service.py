@@ -10,7 +10,7 @@ from headgate.control.search import contains
 from headgate.control.web.envelope import Paging
 from headgate.control.work import Work
 from headgate.core.money import MULTIPLIER_ONE, from_usd, multiplier_from, to_usd
-from headgate.core.pricing.book import PriceUnknown
+from headgate.core.pricing.book import PriceBook, PriceUnknown
 from headgate.core.pricing.cost import Quote, price_usage
 from headgate.core.pricing.price import Price, Tariff, rates_of
 from headgate.core.usage import TokenUsage
@@ -61,9 +61,9 @@ class PriceService:
         await self._work.session.delete(await self.get(price_id))
         self._work.touch_directory()
 
-    async def preview(self, body: PreviewBody) -> PreviewView:
+    async def preview(self, body: PreviewBody, book: PriceBook) -> PreviewView:
         """Priced by the same code as real requests. Raises PRICE_UNKNOWN, GROUP_NOT_FOUND."""
-        quote = self._quote(body)
+        quote = self._quote(body, book)
         multiplier = await self._multiplier(body)
         usage = TokenUsage(
             input=body.input_tokens,
@@ -98,10 +98,10 @@ class PriceService:
             actual_cost=to_usd(lines.charge),
         )
 
-    def _quote(self, body: PreviewBody) -> Quote:
+    def _quote(self, body: PreviewBody, book: PriceBook) -> Quote:
         if body.draft is not None:
             return Quote(price=_price(body.draft), version="draft", source="draft", entry=body.draft.model)
-        quote = self._work.deps.prices().quote(body.model, at_ms=self._work.now_ms())
+        quote = book.quote(body.model, at_ms=self._work.now_ms())
         if isinstance(quote, PriceUnknown):
             raise BadRequest(
                 f"no price is known for {body.model!r} and unknown models are refused; add one",

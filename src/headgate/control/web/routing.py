@@ -52,7 +52,7 @@ class GuardedRoute(APIRoute):
         permission, has_etag = self.permission, self.has_etag
 
         async def handle(request: Request) -> Response:
-            deps: ControlDeps = request.app.state.deps
+            deps = _deps(request)
             actor = await _authenticate(permission, deps, request)
             idempotency_key = _idempotency_key(request)
             await request.body()
@@ -107,6 +107,12 @@ def _current_work(request: Request) -> Work:
     return work
 
 
+def _deps(request: Request) -> ControlDeps:
+    deps: ControlDeps = request.app.state.deps
+    return deps
+
+
+Deps = Annotated[ControlDeps, Depends(_deps)]
 CurrentWork = Annotated[Work, Depends(_current_work)]
 
 
