@@ -73,10 +73,12 @@ class Simulator:
             key = api_key(call, family)
             await self._route(call, family, key)
         except Refused as refused:
-            self._bill.unbilled(key)
+            if key:
+                self._bill.unbilled(key)
             await self._refuse(call, family, refused)
         except ClientGone:
-            self._bill.unbilled(key)
+            if key:
+                self._bill.unbilled(key)
 
     async def _route(self, call: Call, family: Family, key: str) -> None:
         if call.method == "POST":

@@ -21,6 +21,7 @@ OPENAI = (
     "gpt-5.4-mini",
     "gpt-5.3-codex",
     "gpt-5",
+    "gpt-4.1",
     "gpt-4o",
     "gpt-4o-mini",
     "text-embedding-3-small",
@@ -61,12 +62,11 @@ def anthropic_list(query: Mapping[str, str]) -> dict[str, Any]:
 
 
 def anthropic_model(name: str) -> dict[str, Any]:
-    if name not in ANTHROPIC:
-        raise Refused(404, f"model: {name}")
+    check_model(name)
     return {
         "type": "model",
         "id": name,
-        "display_name": ANTHROPIC[name],
+        "display_name": ANTHROPIC.get(name, name),
         "created_at": "2026-01-01T00:00:00Z",
         "lifecycle": "active",
         "max_input_tokens": 200_000,
@@ -79,9 +79,7 @@ def openai_list() -> dict[str, Any]:
 
 
 def openai_model(name: str) -> dict[str, Any]:
-    if name not in OPENAI:
-        message = f"The model '{name}' does not exist"
-        raise Refused(404, message, param="model", code="model_not_found")
+    check_model(name)
     return {"id": name, "object": "model", "created": CREATED, "owned_by": "headgate-simulator"}
 
 
@@ -90,8 +88,7 @@ def gemini_list() -> dict[str, Any]:
 
 
 def gemini_model(name: str) -> dict[str, Any]:
-    if name not in GEMINI:
-        raise Refused(404, f"models/{name} is not found for API version v1beta.")
+    check_model(name)
     return {
         "name": f"models/{name}",
         "version": "001",

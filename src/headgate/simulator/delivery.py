@@ -12,8 +12,8 @@ from headgate.simulator.plan import Plan
 from headgate.simulator.script import Script
 from headgate.simulator.wire import ClientGone, Receive, Send, Wire, pause
 
-_YIELD_EVERY = 32
-"""Events written at full speed before other connections get their turn."""
+_LOOK_EVERY = 32
+"""At full speed, events between two looks at whether the client is still there."""
 Ending = Literal["complete", "cut", "error"]
 
 
@@ -108,9 +108,9 @@ class Delivery:
     async def _rest(self, job: Job, pace: float, index: int) -> None:
         if pace > 0:
             await pause(job.receive, pace)
-        elif index % _YIELD_EVERY == _YIELD_EVERY - 1:
-            await asyncio.sleep(0)
-            if has_left(job.receive):
+        elif index:
+            await asyncio.sleep(0)  # the loop writes now: one event, one packet
+            if index % _LOOK_EVERY == 0 and has_left(job.receive):
                 raise ClientGone
 
     async def _ping(self, job: Job, wire: Wire) -> None:

@@ -27,7 +27,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Answer with this status and the vendor's error body instead of generating."""
     message: str | None = None
     retry_after: int | None = None
-    """Seconds for `retry-after` and the rate-limit reset headers (default 30 for 429)."""
+    """Seconds for `retry-after` and the reset headers: 30 for 429 by default, negative for none at all."""
     delay: float = 0.0
     """Before the first byte, headers included."""
     event_delay: float | None = None

@@ -152,10 +152,8 @@ class Service:
         if script.delay > 0:
             await pause(call.receive, script.delay)
         if script.status != 200:
-            reset_s = DEFAULT_RESET_S if script.retry_after is None else script.retry_after
             message = script.message or _MESSAGES.get(script.status, "Internal server error")
-            is_limit = script.status in (429, 503, 529) or script.retry_after is not None
-            raise Refused(script.status, message, retry_after_s=reset_s if is_limit else None)
+            raise Refused(script.status, message, retry_after_s=_reset_of(script))
         return script
 
     def _continued(self, ask: Ask, key: str) -> Ask:
@@ -173,3 +171,10 @@ class Service:
         self.stored[response_id(plan)] = Stored(key, response, tuple(plan.ask.blocks))
         while len(self.stored) > MAX_STORED_RESPONSES:
             self.stored.popitem(last=False)
+
+
+def _reset_of(script: Script) -> int | None:
+    """Vendors name a reset with 429, and with other statuses only when the script does; negative means never."""
+    if script.retry_after is None:
+        return DEFAULT_RESET_S if script.status == 429 else None
+    return script.retry_after if script.retry_after >= 0 else None

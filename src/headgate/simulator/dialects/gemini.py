@@ -1,6 +1,7 @@
 """Google's Gemini API (generativelanguage.googleapis.com), the same on /v1beta and /v1."""
 
 import base64
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from headgate.simulator.prompt import (
 from headgate.simulator.refusal import Refused
 from headgate.simulator.tokens import Tokens
 
+_CAPITAL = re.compile("[A-Z]")
 _FINISH = {"end": "STOP", "max_tokens": "MAX_TOKENS", "tool": "STOP"}
 _STATUSES = {
     400: "INVALID_ARGUMENT",
@@ -48,24 +50,26 @@ class Gemini:
 
     def read(self, body: Mapping[str, Any]) -> Ask:
         contents = as_items(require_list(body, "contents"))
-        config = as_mapping(body.get("generationConfig") or body.get("generation_config"))
+        config = as_mapping(_get(body, "generationConfig"))
         model = str(body["model"])
         declared = _declarations(body)
-        system = as_mapping(body.get("systemInstruction") or body.get("system_instruction"))
+        system = as_mapping(_get(body, "systemInstruction"))
         blocks = [value_block(tool) for tool in declared]
         blocks += [b for content in (system, *contents) for b in _blocks(content)]
-        thinking = as_mapping(config.get("thinkingConfig"))
+        thinking = as_mapping(_get(config, "thinkingConfig"))
         return Ask(
             model=model,
             blocks=blocks,
             last_text=_last_text(contents),
             tools=tuple(_tool(item) for item in declared),
-            forced_tool=_forced(as_mapping(as_mapping(body.get("toolConfig")).get("functionCallingConfig"))),
+            forced_tool=_forced(
+                as_mapping(_get(as_mapping(_get(body, "toolConfig")), "functionCallingConfig"))
+            ),
             thinks=_thinks(thinking),
-            shows_thinking=thinking.get("includeThoughts") is True,
+            shows_thinking=_get(thinking, "includeThoughts") is True,
             max_tokens=optional_count(config, "maxOutputTokens", "max_output_tokens"),
             include_usage=True,
-            draws="image" in model or "IMAGE" in (config.get("responseModalities") or ()),
+            draws="image" in model or "IMAGE" in (_get(config, "responseModalities") or ()),
         )
 
     def answer(self, plan: Plan) -> bytes:
@@ -201,33 +205,36 @@ def _error(refused: Refused) -> dict[str, Any]:
     return error
 
 
+def _get(item: Mapping[str, Any], name: str) -> Any:
+    """A field under its JSON or its proto name: Google takes both, and its SDKs send both."""
+    value = item.get(name)
+    return value if value is not None else item.get(_CAPITAL.sub(r"_\g<0>", name).lower())
+
+
 def _declarations(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [
-        item
-        for tool in as_items(body.get("tools"))
-        for item in as_items(tool.get("functionDeclarations") or tool.get("function_declarations"))
+        item for tool in as_items(body.get("tools")) for item in as_items(_get(tool, "functionDeclarations"))
     ]
 
 
 def _tool(item: Mapping[str, Any]) -> Tool:
     return Tool(
-        str(item.get("name", "tool")), as_mapping(item.get("parameters") or item.get("parametersJsonSchema"))
+        str(item.get("name", "tool")),
+        as_mapping(item.get("parameters") or _get(item, "parametersJsonSchema")),
     )
 
 
 def _forced(config: Mapping[str, Any]) -> str | None:
     if config.get("mode") != "ANY":
         return None
-    allowed = config.get("allowedFunctionNames")
+    allowed = _get(config, "allowedFunctionNames")
     return str(allowed[0]) if isinstance(allowed, list) and allowed else ""
 
 
 def _thinks(thinking: Mapping[str, Any]) -> bool:
-    if thinking.get("thinkingBudget") == 0:
+    if _get(thinking, "thinkingBudget") == 0:
         return False
-    return bool(
-        thinking.get("includeThoughts") or thinking.get("thinkingBudget") or thinking.get("thinkingLevel")
-    )
+    return any(_get(thinking, name) for name in ("includeThoughts", "thinkingBudget", "thinkingLevel"))
 
 
 def _blocks(content: Mapping[str, Any]) -> list[Block]:
@@ -238,7 +245,7 @@ def _part(part: Mapping[str, Any]) -> Block:
     text = part.get("text")
     if isinstance(text, str):
         return text_block(text)
-    return value_block(part, is_image="inlineData" in part or "inline_data" in part)
+    return value_block(part, is_image=_get(part, "inlineData") is not None)
 
 
 def _last_text(contents: list[Mapping[str, Any]]) -> str:
