@@ -1,0 +1,177 @@
+"""One upstream call: opened, read piece by piece, closed; every failure leaves as a `RelayError` with a
+fault.
+
+No timer runs per piece: the relay's watchdog calls `abort` from outside, which ends a pending read with the
+given fault. Leaving the block closes the connection unless the answer was read to its end.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from types import TracebackType
+from typing import Protocol, TypeVar
+
+from pyreqwest.client import Client
+from pyreqwest.exceptions import PyreqwestError
+from pyreqwest.http import Url
+from pyreqwest.request import StreamRequest
+from pyreqwest.response import Response
+
+from headgate.core.faults import Fault, FaultKind, RelayError
+from headgate.upstream.clients import ClientPool, Route
+from headgate.upstream.faults import fault_before_answer, fault_in_body, is_connect_failure, timeout_fault
+from headgate.upstream.request import UpstreamRequest
+
+_READ_AHEAD_BYTES = 64 * 1024
+"""How much of a whole answer is fetched together with its head. For streams it must be 0: the client
+library holds the head and every event back until that many bytes are there."""
+
+T = TypeVar("T")
+
+
+class UpstreamAnswer(Protocol):
+    """What the relay sees of an open call."""
+
+    status: int
+    headers: dict[str, str]
+    """Lower-case names; repeated ones joined with `, `."""
+
+    async def read_chunk(self) -> bytes | None:
+        """The next piece as it came, None at the end. Raises `RelayError`."""
+        ...
+
+    async def read_all(self, limit: int) -> bytes:
+        """The rest of the body; more than `limit` bytes raise UPSTREAM_MALFORMED."""
+        ...
+
+    def abort(self, fault: Fault) -> None:
+        """End the call from outside: a pending read, or else the next one, raises this fault."""
+        ...
+
+
+class _OpenCall:
+    """Context manager and answer in one object, which saves an allocation and a generator per request."""
+
+    __slots__ = (
+        "_aborted", "_clients", "_entry", "_exchange", "_read", "_request", "_waiting", "headers", "status",
+    )  # fmt: skip
+
+    def __init__(self, clients: ClientPool, request: UpstreamRequest) -> None:
+        self._clients = clients
+        self._request = request
+        self._aborted: Fault | None = None
+        self._waiting: tuple[asyncio.Task[object], int] | None = None
+        self.status = 0
+        self.headers: dict[str, str] = {}
+
+    async def __aenter__(self) -> UpstreamAnswer:
+        timer = asyncio.get_running_loop().call_later(self._clients.header_timeout_s, self._head_overdue)
+        try:
+            await self._open()
+        finally:
+            timer.cancel()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._exchange.__aexit__(None, None, None)
+        finally:
+            self._clients.give_back(self._entry)
+
+    async def read_chunk(self) -> bytes | None:
+        try:
+            chunk = await self._abortable(self._read())
+        except PyreqwestError as error:
+            raise RelayError(fault_in_body(error)) from None
+        return None if chunk is None else bytes(chunk)
+
+    async def read_all(self, limit: int) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        while (chunk := await self.read_chunk()) is not None:
+            size += len(chunk)
+            if size > limit:
+                message = f"Upstream response too large: more than {limit} bytes"
+                raise RelayError(Fault(kind=FaultKind.UPSTREAM_MALFORMED, message=message))
+            parts.append(chunk)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def abort(self, fault: Fault) -> None:
+        if self._aborted is None:
+            self._aborted = fault
+            if self._waiting is not None:
+                self._waiting[0].cancel()
+
+    async def _open(self) -> None:
+        url = Url(self._request.url)
+        routes = await self._abortable(self._clients.routes(url, self._request.proxy))
+        for position, route in enumerate(routes, start=1):
+            try:
+                return await self._send(url, route)
+            except (PyreqwestError, ValueError) as error:
+                if is_connect_failure(error):
+                    self._clients.guard.demote(url, route.address)
+                    if position < len(routes):
+                        continue
+                raise RelayError(fault_before_answer(error)) from None
+
+    async def _send(self, url: Url, route: Route) -> None:
+        """One try at one address. Gives the client back when no answer begins."""
+        entry = self._clients.take(route)
+        try:
+            exchange = self._build(entry.client, url)
+            response = await self._abortable(exchange.__aenter__())
+        except BaseException:
+            self._clients.give_back(entry)
+            raise
+        self._entry, self._exchange = entry, exchange
+        self._adopt(response)
+
+    def _build(self, client: Client, url: Url) -> StreamRequest:
+        request = self._request
+        builder = client.request(request.method, url).headers(request.headers)
+        if request.body is not None:
+            builder = builder.body_bytes(request.body)
+        return builder.streamed_read_buffer_limit(
+            0 if request.is_stream else _READ_AHEAD_BYTES
+        ).build_streamed()
+
+    def _adopt(self, response: Response) -> None:
+        self.status = response.status
+        self._read = response.body_reader.read_chunk
+        headers = response.headers.dict_multi_value()
+        self.headers = {
+            name: value if type(value) is str else ", ".join(value) for name, value in headers.items()
+        }
+
+    def _head_overdue(self) -> None:
+        self.abort(timeout_fault(f"Upstream did not answer within {self._clients.header_timeout_s:g} s"))
+
+    async def _abortable(self, work: Awaitable[T]) -> T:
+        """Await, unless `abort` comes first. A cancellation from elsewhere stays one (asyncio.timeout does
+        the same)."""
+        if self._aborted is not None:
+            if asyncio.iscoroutine(work):
+                work.close()
+            raise RelayError(self._aborted)
+        task = asyncio.current_task()
+        assert task is not None
+        before = task.cancelling()
+        self._waiting = task, before
+        try:
+            return await work
+        except asyncio.CancelledError:
+            self._raise_if_aborted(task, before)
+            raise
+        finally:
+            self._waiting = None
+
+    def _raise_if_aborted(self, task: asyncio.Task[object], before: int) -> None:
+        if self._aborted is not None and task.uncancel() <= before:
+            raise RelayError(self._aborted) from None
+
+
+def open_call(clients: ClientPool, request: UpstreamRequest) -> _OpenCall:
+    """`async with open_call(...) as answer:`; entering raises `RelayError` when no answer begins."""
+    return _OpenCall(clients, request)
