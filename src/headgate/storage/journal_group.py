@@ -210,7 +210,7 @@ class GroupJournal:
         self._in_flight = ()
         log.warning("journal_group_failed", operations=len(ops), error=str(error), retry_s=self._retry_s)
         await asyncio.sleep(self._retry_s)
-        self._retry_s = min(self._retry_s * 2, RETRY_MAX_S)
+        self._retry_s = min(self._retry_s * 2, RETRY_MAX_S, self._timeout_s / 4)
 
     def _answer(self, ops: list[Op], refused: Mapping[Op, RowRefused]) -> None:
         for op in ops:

@@ -29,7 +29,9 @@ _ROW_ERRORS = (
     TypeError,
 )
 """What says "this row", not "this database" (asyncpg raises its own DataError before sending a bad value)."""
-_OUTAGES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_OUTAGES = (
+    asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError,
+)  # fmt: skip
 _LAST_USED_EVERY_MS = 30_000
 
 
