@@ -16,7 +16,7 @@ import msgspec
 
 from headgate.kit.clock import Clock
 from headgate.simulator import prose
-from headgate.simulator.bill import Bill, BillLine
+from headgate.simulator.bill import Bill, BillLine, Status
 from headgate.simulator.delivery import has_left
 from headgate.simulator.dialects.contract import Dialect, Header
 from headgate.simulator.identity import Identity, IdentitySource
@@ -65,7 +65,8 @@ class _Piece:
 
     segments: tuple[bytes | int, ...]
     output: int
-    states_usage: bool
+    stated: int | None
+    """The output count in the last usage that the stream has stated by then."""
 
     def render(self, word: bytes, digits: bytes, prompt: int) -> bytes:
         first = self.segments[0]
@@ -79,9 +80,64 @@ class _Piece:
 class _Template:
     pieces: tuple[_Piece, ...]
     output: int
-    states_usage: bool
     content_type: bytes
     pace_s: float
+
+
+class _Run:
+    """One answer being written from its template."""
+
+    def __init__(
+        self,
+        template: _Template,
+        line: BillLine,
+        usage: Tokens,
+        identity: Identity,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        self._template = template
+        self._line = line
+        self._usage = usage
+        self._word, self._digits = identity.word.encode(), identity.hex.encode()
+        self._receive = receive
+        self._send = send
+
+    async def write(self, headers: list[Header]) -> None:
+        """All of it. Raises `ClientGone`."""
+        template, line, send = self._template, self._line, self._send
+        pieces, prompt = template.pieces, self._usage.input
+        last = len(pieces) - 1
+        data = pieces[0].render(self._word, self._digits, prompt)
+        if last == 0:
+            headers.append((b"content-length", b"%d" % len(data)))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for index, piece in enumerate(pieces):
+            if template.pace_s or index:
+                await self._rest(index)
+            data = piece.render(self._word, self._digits, prompt)
+            line.sent(data)
+            await send({"type": "http.response.body", "body": data, "more_body": index != last})
+        self._note(len(pieces))
+
+    async def _rest(self, index: int) -> None:
+        """Between two events: the pace, or one turn of the loop, so that each event is a write of its own."""
+        if self._template.pace_s:
+            self._note(index)
+            await pause(self._receive, self._template.pace_s)
+            return
+        await asyncio.sleep(0)
+        if index % _LOOK_EVERY == 0 and has_left(self._receive):
+            self._note(index)
+            raise ClientGone
+
+    def _note(self, sent: int) -> None:
+        """Book what the first `sent` events imply."""
+        if sent == 0:
+            return
+        piece = self._template.pieces[sent - 1]
+        self._line.usage = self._usage.with_output(piece.output)
+        self._line.reported = None if piece.stated is None else self._usage.with_output(piece.stated)
 
 
 class FastLane:
@@ -121,49 +177,18 @@ class FastLane:
             streamed=is_stream,
             started_ms=now_ms,
             usage=usage.with_output(0),
-            usage_hidden=not template.states_usage,
         )
-        word, digits = identity.word.encode(), identity.hex.encode()
-        events = [piece.render(word, digits, prompt) for piece in template.pieces]
         headers = self._header_list(dialect, line.request_id, now_ms // 1000, template.content_type)
+        run = _Run(template, line, usage, identity, receive, send)
         self._bill.open(line)
+        ending: Status = "client_gone"
         try:
-            await self._write(events, template, line, usage, headers, receive, send)
+            await run.write(headers)
+            ending = "complete"
         except ClientGone:
-            self._bill.close(line, "client_gone", self._clock.now_ms())
-            return
-        line.usage = usage
-        line.reported = usage if template.states_usage else None
-        self._bill.close(line, "complete", self._clock.now_ms())
-
-    async def _write(
-        self,
-        events: list[bytes],
-        template: _Template,
-        line: BillLine,
-        usage: Tokens,
-        headers: list[Header],
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        if len(events) == 1:
-            headers.append((b"content-length", b"%d" % len(events[0])))
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        last = len(events) - 1
-        hash_update = line.hasher.update
-        for index, data in enumerate(events):
-            if template.pace_s:
-                await pause(receive, template.pace_s)
-            elif index:
-                await asyncio.sleep(0)  # the loop writes now: one event, one packet, as from a real provider
-                if index % _LOOK_EVERY == 0 and has_left(receive):
-                    _note(line, usage, template, index)
-                    raise ClientGone
-            hash_update(data)
-            line.bytes_sent += len(data)
-            await send({"type": "http.response.body", "body": data, "more_body": index != last})
-            if template.pace_s:
-                _note(line, usage, template, index + 1)
+            ending = "client_gone"
+        finally:
+            self._bill.close(line, ending, self._clock.now_ms())
 
     def _header_list(
         self, dialect: Dialect, request_id: str, now_s: int, content_type: bytes
@@ -205,26 +230,19 @@ def _build(dialect: Dialect, model: str, *, is_stream: bool, include_usage: bool
         hides_usage=False,
     )
     if not is_stream:
-        pieces = [_cut(dialect.answer(plan), output, states_usage=True)]
-        return _Template(tuple(pieces), output, True, b"application/json", pace_ms / 1000)
-    frames = list(dialect.frames(plan))
-    states_usage = any(frame.reported for frame in frames)
-    pieces = [_cut(frame.data, frame.output, states_usage=frame.reported is not None) for frame in frames]
-    return _Template(tuple(pieces), output, states_usage, dialect.stream_type, pace_ms / 1000)
+        pieces = [_cut(dialect.answer(plan), output, output)]
+        return _Template(tuple(pieces), output, b"application/json", pace_ms / 1000)
+    pieces, stated = [], None
+    for frame in dialect.frames(plan):
+        stated = stated if frame.reported is None else frame.output
+        pieces.append(_cut(frame.data, frame.output, stated))
+    return _Template(tuple(pieces), output, dialect.stream_type, pace_ms / 1000)
 
 
-def _note(line: BillLine, usage: Tokens, template: _Template, sent: int) -> None:
-    """Book what the first `sent` events imply."""
-    piece = template.pieces[sent - 1]
-    line.usage = usage.with_output(piece.output)
-    if piece.states_usage:
-        line.reported = line.usage
-
-
-def _cut(data: bytes, generated: int, *, states_usage: bool) -> _Piece:
+def _cut(data: bytes, generated: int, stated: int | None) -> _Piece:
     total = b"%d" % (_INPUT + generated)
     marks = (_WORD.encode(), _HEX.encode(), b"%d" % _INPUT, total)
-    return _Piece(tuple(_segments(data, marks)), generated, states_usage)
+    return _Piece(tuple(_segments(data, marks)), generated, stated)
 
 
 def _segments(data: bytes, marks: Sequence[bytes]) -> Iterator[bytes | int]:

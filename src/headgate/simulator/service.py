@@ -174,7 +174,7 @@ class Service:
 
 
 def _reset_of(script: Script) -> int | None:
-    """Vendors name a reset with 429, and with other statuses only when the script does; negative means never."""
+    """Vendors name a reset with 429; other statuses only when the script does; negative means never."""
     if script.retry_after is None:
         return DEFAULT_RESET_S if script.status == 429 else None
     return script.retry_after if script.retry_after >= 0 else None

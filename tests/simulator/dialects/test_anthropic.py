@@ -161,6 +161,13 @@ def test_rate_limit_headers_name_both_families_of_windows(simulator: RunningSimu
     assert headers["request-id"].startswith("req_")
 
 
+@pytest.mark.parametrize("script", ["status=529", "status=429 retry_after=-1"])
+def test_a_refusal_without_reset_has_no_retry_after(
+    simulator: RunningSimulator, key: str, script: str
+) -> None:
+    assert "retry-after" not in raw.messages(simulator, key, f"hi [[sim: {script}]]").headers
+
+
 def test_a_rate_limit_names_its_chosen_reset(simulator: RunningSimulator, key: str) -> None:
     answer = raw.messages(simulator, key, "hi [[sim: status=429 retry_after=7]]")
     assert (answer.status, answer.headers["retry-after"]) == (429, "7")
