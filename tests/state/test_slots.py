@@ -98,15 +98,15 @@ async def test_a_free_slot_is_taken_without_waiting(state: SharedState) -> None:
 
 
 async def test_those_who_wait_are_served_in_order(state: SharedState, waiting: Waiting) -> None:
-    lease = await hold(state)
+    lease: SlotLease | QueueFull | QueueTimeout = await hold(state)
     tasks = []
     for place in range(3):
         tasks.append(waiting(f"waiter-{place}"))
         await wait_in_line(state, place + 1)
     for place, task in enumerate(tasks):
+        assert isinstance(lease, SlotLease)
         await state.slots.release(lease)
         lease = await task
-        assert isinstance(lease, SlotLease)
         assert not any(later.done() for later in tasks[place + 1 :])
 
 
@@ -147,6 +147,17 @@ async def test_a_newcomer_never_overtakes_somebody_who_waits(state: SharedState,
     await state.slots.release(lease)
     assert await state.slots.try_acquire("account:7", limit=1, owner="pushy") is None
     assert isinstance(await task, SlotLease)
+
+
+async def test_a_released_slot_goes_to_the_first_in_line_at_once(
+    state: SharedState, waiting: Waiting
+) -> None:
+    lease = await hold(state)
+    task = waiting()
+    await wait_in_line(state, 1)
+    await state.slots.release(lease)
+    assert await load(state) == SlotLoad(in_use=1, waiting=0)
+    await task
 
 
 async def test_a_full_queue_is_said_at_once(state: SharedState, waiting: Waiting) -> None:
@@ -228,13 +239,14 @@ async def test_a_waiter_hears_its_place_when_it_changes(state: SharedState, wait
     second = waiting("second", on_position=heard.append)
     await wait_in_line(state, 2)
     await state.slots.release(lease)
-    lease = await first
+    second_lease = await first
+    assert isinstance(second_lease, SlotLease)
 
     async def has_heard() -> bool:
         return heard == [2, 1]
 
     await eventually(has_heard)
-    await state.slots.release(lease)
+    await state.slots.release(second_lease)
     await second
     assert heard == [2, 1]
 

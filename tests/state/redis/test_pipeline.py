@@ -11,7 +11,7 @@ import pytest
 
 from headgate.kit.secret import Secret
 from headgate.state.protocols import StateUnavailable
-from headgate.state.redis.pipeline import FAILURES_TO_OPEN, OPEN_S, Pipeline
+from headgate.state.redis.pipeline import FAILURES_TO_OPEN, MAX_UNANSWERED, OPEN_S, Pipeline
 from headgate.state.redis.scripts import read_script
 from tests.support.redis_server import free_port, redis_process
 
@@ -56,6 +56,23 @@ async def test_calls_of_one_tick_are_one_write() -> None:
         await asyncio.gather(*(pipeline.call("PING") for _ in range(100)))
         await pipeline.close()
     assert [received.count(b"PING") for received in writes] == [100]
+
+
+async def test_calls_that_come_while_a_large_batch_is_sent_are_answered(pipeline: Pipeline) -> None:
+    loop = asyncio.get_running_loop()
+    calls = [loop.create_task(pipeline.call("ECHO", b"x" * 1_000_000)) for _ in range(20)]
+    for number in range(200):
+        await asyncio.sleep(0)
+        calls.append(loop.create_task(pipeline.call("ECHO", str(number))))
+    answers = await asyncio.gather(*calls)
+    assert answers[20:] == [str(number).encode() for number in range(200)]
+
+
+async def test_too_many_unanswered_calls_are_refused_at_once(pipeline: Pipeline) -> None:
+    calls = [pipeline.call("PING") for _ in range(MAX_UNANSWERED + 1)]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(answer) for answer in answers].count(StateUnavailable) == 1
+    assert await pipeline.call("PING") == b"PONG"
 
 
 async def test_a_cancelled_caller_does_not_shift_the_answers_of_others(pipeline: Pipeline) -> None:
@@ -124,6 +141,18 @@ async def test_after_failures_in_a_row_nothing_is_asked_for_a_second(tmp_path: P
         await pipeline.close()
 
 
+async def test_failures_between_successes_do_not_open_the_breaker(tmp_path: Path) -> None:
+    with redis_process(tmp_path, port=free_port()) as (url, process):
+        pipeline = Pipeline(Secret(url), deadline_s=DEADLINE_S)
+        for _ in range(FAILURES_TO_OPEN + 1):
+            assert await pipeline.call("PING") == b"PONG"
+            process.send_signal(signal.SIGSTOP)
+            with pytest.raises(StateUnavailable):
+                await pipeline.call("PING")
+            process.send_signal(signal.SIGCONT)
+        await pipeline.close()
+
+
 async def test_one_lost_connection_does_not_open_the_breaker(tmp_path: Path) -> None:
     port = free_port()
     with redis_process(tmp_path, port=port) as (url, process):
@@ -184,3 +213,5 @@ async def test_closing_fails_what_is_unanswered(tmp_path: Path) -> None:
         await pipeline.close()
         with pytest.raises(StateUnavailable, match="closed"):
             await call
+        with pytest.raises(StateUnavailable, match="closed"):
+            await pipeline.call("PING")

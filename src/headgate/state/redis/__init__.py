@@ -1,6 +1,8 @@
 """Shared state of many processes and machines in one Redis (6.2 or newer), keys prefixed `headgate:`.
 
 Every change is one Lua script, so it is atomic; expiry of leases and windows goes by the clock of the server.
+Set `maxmemory-policy noeviction`: an evicted bound is read again, but an evicted slot or claim is a limit
+not kept.
 """
 
 from headgate.errors import StartupError

@@ -64,6 +64,7 @@ class Pipeline:
         self._queued: deque[_Batch] = deque()
         self._in_flight: deque[tuple[_Batch, asyncio.Future[Any]]] = deque()
         self._unanswered = 0
+        self._is_closed = False
         self._wake = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -86,14 +87,14 @@ class Pipeline:
             raise _refused(error) from None
 
     async def close(self) -> None:
-        """Fail what is unanswered and disconnect."""
+        """Fail what is unanswered and what comes later, and disconnect."""
+        self._is_closed = True
         await self._tasks.close()
         self._fail_everything("closed")
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.disconnect(nowait=True)
         await self._pool.disconnect()
-        self._writer = self._reader = None
 
     def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
         """Background work that ends with the pipeline (giving back what a cancelled caller held)."""
@@ -101,6 +102,8 @@ class Pipeline:
 
     def _submit(self, command: tuple[Argument, ...]) -> "asyncio.Future[Any]":
         loop = asyncio.get_running_loop()
+        if self._is_closed:
+            raise StateUnavailable("redis: closed")
         if self._breaker.is_open(loop.time()):
             raise StateUnavailable("redis failed repeatedly; not asked again for a moment")
         if self._unanswered >= MAX_UNANSWERED:
@@ -128,9 +131,10 @@ class Pipeline:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            self._gathering = None
             while self._queued:
                 batch = self._queued.popleft()
+                if batch is self._gathering:
+                    self._gathering = None
                 if not batch.failed:
                     await self._send(batch)
 

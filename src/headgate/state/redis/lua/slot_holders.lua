@@ -2,5 +2,5 @@
 local k = keys_of(ARGV[1])
 local tokens = redis.call('ZRANGEBYSCORE', k.lease, string.format('(%.0f', now_ms()), '+inf')
 local holders = {}
-for i, token in ipairs(tokens) do holders[i] = redis.call('HGET', k.info, token) end
+for i, token in ipairs(tokens) do holders[i] = redis.call('HGET', k.info, token) or '0:' end
 return holders

@@ -7,9 +7,13 @@ local function keys_of(resource)
   return { lease = p .. 'lease', info = p .. 'info', queue = p .. 'queue', alive = p .. 'alive', limit = p .. 'limit' }
 end
 
+local UNUSED_MS = 86400000 -- what nobody touches for a day is gone; no wait and no stream lasts as long
+
 local function hold(k, token, owner, now, lease_ms)
   redis.call('ZADD', k.lease, now + lease_ms, token)
   redis.call('HSET', k.info, token, string.format('%.0f:%s', now, owner))
+  redis.call('PEXPIRE', k.lease, UNUSED_MS)
+  redis.call('PEXPIRE', k.info, UNUSED_MS)
 end
 
 local function leave_queue(k, token)
@@ -42,13 +46,13 @@ local function tidy(k, now, lease_ms)
   end
 end
 
--- The limit outlives every wait, and goes when the resource is out of use.
 local function set_limit(k, limit)
-  redis.call('SET', k.limit, limit, 'PX', 86400000)
+  redis.call('SET', k.limit, limit, 'PX', UNUSED_MS)
 end
 
 local function line_up(k, token, owner, seq, now, alive_ms)
   redis.call('ZADD', k.queue, seq, token)
   redis.call('ZADD', k.alive, now + alive_ms, token)
   redis.call('HSET', k.info, token, '0:' .. owner)
+  for _, key in ipairs({ k.queue, k.alive, k.info }) do redis.call('PEXPIRE', key, UNUSED_MS) end
 end
