@@ -46,13 +46,17 @@ async def test_a_settlement_replaces_the_intent_and_moves_the_money(
     await journal.settle(settlement(opened, charge=800, account_cost=500))
     assert await counts(engine) == (0, 1, 2)
     assert await value(engine, "SELECT balance_nano FROM users WHERE id = 1") == -800
-    movement = "SELECT debit_book || ' ' || credit_book || ' ' || amount_nano FROM ledger_entries WHERE kind = "
+    movement = (
+        "SELECT debit_book || ' ' || credit_book || ' ' || amount_nano FROM ledger_entries WHERE kind = "
+    )
     assert await value(engine, f"{movement}'charge'") == "user:1 revenue 800"
     assert await value(engine, f"{movement}'cost'") == "cost account:1 500"
 
 
 async def test_every_field_of_a_settlement_arrives(journal: GroupJournal, engine: AsyncEngine) -> None:
-    usage = TokenUsage(input=1, output=2, cache_read=3, cache_write_5m=4, cache_write_1h=5, reasoning=6, images=7)
+    usage = TokenUsage(
+        input=1, output=2, cache_read=3, cache_write_5m=4, cache_write_1h=5, reasoning=6, images=7
+    )
     given = settlement(
         intent("x1", attempt=2, is_stream=False), usage=usage, fault="overloaded", served_model="m-2",
         service_tier="flex", reasoning_effort="high", first_byte_ms=None,
@@ -103,12 +107,16 @@ async def test_a_thousand_concurrent_settlements_sum_up(journal: GroupJournal, e
     assert await value(engine, "SELECT SUM(amount_nano) FROM ledger_entries") == 3 * total
 
 
-async def test_a_free_exchange_writes_a_record_and_no_entry(journal: GroupJournal, engine: AsyncEngine) -> None:
+async def test_a_free_exchange_writes_a_record_and_no_entry(
+    journal: GroupJournal, engine: AsyncEngine
+) -> None:
     await journal.settle(settlement(intent("x1"), charge=0, account_cost=0))
     assert await counts(engine) == (0, 1, 0)
 
 
-async def test_a_row_that_the_database_refuses_fails_alone(journal: GroupJournal, engine: AsyncEngine) -> None:
+async def test_a_row_that_the_database_refuses_fails_alone(
+    journal: GroupJournal, engine: AsyncEngine
+) -> None:
     bad = settlement(intent("bad"), usage=TokenUsage(input=-1))
     too_large = settlement(intent("large"), usage=TokenUsage(input=2**70))
     good = [settlement(intent(f"y{n}")) for n in range(10)]
@@ -120,7 +128,9 @@ async def test_a_row_that_the_database_refuses_fails_alone(journal: GroupJournal
     assert await value(engine, "SELECT balance_nano FROM users WHERE id = 1") == -8000
 
 
-async def test_texts_that_clients_choose_cannot_break_a_group(journal: GroupJournal, engine: AsyncEngine) -> None:
+async def test_texts_that_clients_choose_cannot_break_a_group(
+    journal: GroupJournal, engine: AsyncEngine
+) -> None:
     odd = intent("x1", client_model="m\0\ud800" + "x" * 500, upstream_model="\n")
     await journal.open_intent(odd)
     await journal.settle(settlement(odd, user_agent="\0" * 600, served_model="\ud800"))
@@ -131,7 +141,10 @@ async def test_texts_that_clients_choose_cannot_break_a_group(journal: GroupJour
 
 async def test_a_key_without_limits_counts_nothing(journal: GroupJournal, engine: AsyncEngine) -> None:
     await journal.settle(settlement(intent("x1")))
-    assert await value(engine, "SELECT quota_used_nano + used_5h_nano + used_1d_nano FROM api_keys WHERE id = 1") == 0
+    assert (
+        await value(engine, "SELECT quota_used_nano + used_5h_nano + used_1d_nano FROM api_keys WHERE id = 1")
+        == 0
+    )
     assert await value(engine, "SELECT window_5h_start FROM api_keys WHERE id = 1") is None
 
 
@@ -258,11 +271,15 @@ async def test_the_next_process_finds_what_a_dead_one_left_open_and_completes_it
     assert [(open_.intent, open_.process) for open_ in found] == [(left, "process-1")]
     await successor.settle(settlement(found[0].intent, outcome="interrupted", charge=0, account_cost=0))
     assert await successor.open_intents() == []
-    assert await value(engine, "SELECT outcome FROM usage_records WHERE exchange_id = 'left'") == "interrupted"
+    assert (
+        await value(engine, "SELECT outcome FROM usage_records WHERE exchange_id = 'left'") == "interrupted"
+    )
     await successor.close()
 
 
-async def test_attempts_of_one_exchange_are_separate_records(journal: GroupJournal, engine: AsyncEngine) -> None:
+async def test_attempts_of_one_exchange_are_separate_records(
+    journal: GroupJournal, engine: AsyncEngine
+) -> None:
     first, second = intent("x1", attempt=0), intent("x1", attempt=1)
     await asyncio.gather(journal.open_intent(first), journal.open_intent(second))
     await journal.settle(settlement(first, charge=0))

@@ -1,4 +1,5 @@
-"""After `kill -9` at any point: what was promised is there, nothing is there twice, the rest is found open."""
+"""After `kill -9` at any point: what was promised is there, nothing is there twice, the rest is found
+open."""
 
 import asyncio
 import os

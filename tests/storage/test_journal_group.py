@@ -44,7 +44,9 @@ def _name(op: Op) -> str:
 
 
 @asynccontextmanager
-async def opened(*, commit_timeout_s: float = 5, max_queue: int = 100) -> AsyncIterator[tuple[GroupJournal, ScriptedWriter]]:
+async def opened(
+    *, commit_timeout_s: float = 5, max_queue: int = 100
+) -> AsyncIterator[tuple[GroupJournal, ScriptedWriter]]:
     writer = ScriptedWriter()
     journal = GroupJournal(writer, commit_timeout_s=commit_timeout_s, max_queue=max_queue)
     try:

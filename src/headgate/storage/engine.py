@@ -7,6 +7,8 @@ SQLITE_BUSY_SNAPSHOT while the journal commits, and a page that only reads never
 equals READ COMMITTED on PostgreSQL.
 """
 
+import asyncio
+import contextlib
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,6 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import (
-    AsyncConnection,
     AsyncEngine,
     AsyncSession,
     async_sessionmaker,
@@ -131,23 +132,24 @@ def session_factory(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
 
 async def check_reachable(engine: AsyncEngine, target: DatabaseTarget) -> None:
     """Open a connection and, on SQLite, prove that the file can be written. Raises `StartupError`."""
-    if target.path is not None:
-        _make_folder(target.path)
     try:
+        if target.path is not None:
+            _make_folder(target.path)
+            await asyncio.to_thread(_prove_writable, target.path, target.statement_timeout_s)
         async with engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
-            if target.backend == "sqlite":
-                await _prove_writable(connection)
-    except (DBAPIError, OSError, asyncpg.PostgresError, TimeoutError) as error:
+    except (DBAPIError, sqlite3.Error, OSError, asyncpg.PostgresError) as error:
         raise StartupError(_unreachable(target, error)) from None
 
 
-async def _prove_writable(connection: AsyncConnection) -> None:
-    """An empty write transaction: fails on a read-only file, folder or disk."""
-    version = (await connection.exec_driver_sql("PRAGMA user_version")).scalar()
-    await connection.exec_driver_sql("BEGIN IMMEDIATE")
-    await connection.exec_driver_sql(f"PRAGMA user_version = {int(version or 0)}")
-    await connection.rollback()
+def _prove_writable(path: Path, timeout_s: float) -> None:
+    """An empty write transaction: fails on a read-only file, folder or disk. With the plain driver, because a
+    connection of the asynchronous one that fails to open leaves a thread behind that complains at exit."""
+    with contextlib.closing(sqlite3.connect(path, timeout=timeout_s, isolation_level=None)) as connection:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(f"PRAGMA user_version = {version}")
+        connection.execute("ROLLBACK")
 
 
 def _parsed(given: Secret) -> URL:
@@ -234,6 +236,6 @@ def _unreachable(target: DatabaseTarget, error: Exception) -> str:
         return f"database {name} is not reachable: {reason:.200}; start it or correct HEADGATE_DATABASE_URL"
     if "readonly" in reason or "unable to open" in reason:
         return f"database {name} is not writable: {reason}; give this user write access to file and folder"
-    if isinstance(getattr(error, "orig", None), sqlite3.DatabaseError) and "not a database" in reason:
+    if "not a database" in reason:
         return f"database {name} is no SQLite file; move it away or correct HEADGATE_DATABASE_URL"
     return f"database {name} cannot be used: {reason:.200}; free its lock or correct HEADGATE_DATABASE_URL"

@@ -114,7 +114,7 @@ class ReadModel:
                 groups=tuple(group for row in groups if (group := mapping.group_from(row)) is not None),
                 accounts=accounts,
                 price_overrides={row.model: mapping.price_from(row) for row in prices},
-                settings=dict(settings.tuples().all()),
+                settings=dict(settings.all()),
             )
 
     async def load_key(self, key_hash: bytes) -> tuple[ApiKey, User] | None:
@@ -127,7 +127,7 @@ class ReadModel:
             )
         )
         async with self._reading() as session:
-            found = (await session.execute(query)).tuples().one_or_none()
+            found = (await session.execute(query)).one_or_none()
             if found is None:
                 return None
             key, user = found
@@ -135,7 +135,7 @@ class ReadModel:
             multipliers = await session.execute(
                 select(personal.group_id, personal.charge_multiplier).where(personal.user_id == user.id)
             )
-            return mapping.key_from(key), mapping.user_from(user, dict(multipliers.tuples().all()))
+            return mapping.key_from(key), mapping.user_from(user, dict(multipliers.all()))
 
     async def load_bounds(self, bounds: Sequence[str]) -> Mapping[str, int]:
         """Settled value, in nano-USD, of bounds named `user:<id>:balance`, `key:<id>:quota`,
@@ -208,7 +208,7 @@ class ReadModel:
         try:
             async with AsyncSession(self._engine) as session:
                 yield session
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:
             raise StorageUnavailable(f"the database did not answer: {type(error).__name__}") from None
 
 
@@ -241,7 +241,7 @@ async def _by_id(session: AsyncSession, table: Any, ids: Iterable[int]) -> dict[
 
 async def _key_and_balance(session: AsyncSession, key_id: int) -> tuple[ApiKeyRow, int]:
     query = select(ApiKeyRow, UserRow.balance_nano).join(UserRow, UserRow.id == ApiKeyRow.user_id)
-    key, balance = (await session.execute(query.where(ApiKeyRow.id == key_id))).tuples().one()
+    key, balance = (await session.execute(query.where(ApiKeyRow.id == key_id))).one()
     return key, balance
 
 
