@@ -1,5 +1,6 @@
 """What the simulated models say."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,8 +24,9 @@ def test_filler_has_exactly_the_wanted_size(size: int) -> None:
     assert len(prose.filler(size).encode()) == size
 
 
-def test_a_greeting_is_greeted() -> None:
-    assert prose.reply_to("hi", seed=3) == prose.GREETING
+@pytest.mark.parametrize("text", ["hi", "Hello there", "<reminder>be brief</reminder>\nhi", ""])
+def test_a_greeting_is_greeted(text: str) -> None:
+    assert prose.reply_to(text, seed=3) == prose.GREETING
 
 
 def test_the_same_prompt_and_seed_give_the_same_sentence() -> None:

@@ -10,7 +10,7 @@ from headgate.simulator.dialects.contract import Dialect, Frame
 from headgate.simulator.encoding import encoder_for
 from headgate.simulator.plan import Plan
 from headgate.simulator.script import Script
-from headgate.simulator.wire import ClientGone, Receive, Send, Wire, pause
+from headgate.simulator.wire import ClientGone, Receive, Send, Wire, has_left, pause
 
 _LOOK_EVERY = 32
 """At full speed, events between two looks at whether the client is still there."""
@@ -116,22 +116,6 @@ class Delivery:
     async def _ping(self, job: Job, wire: Wire) -> None:
         for _ in range(job.script.pings if job.dialect.ping else 0):
             await wire.write(job.dialect.ping)
-
-
-def has_left(receive: Receive) -> bool:
-    """Whether the client has closed the connection, without waiting: one step of `receive`, given up when it
-    blocks.
-    """
-    waiting = receive()
-    step = waiting.__await__()
-    try:
-        next(step)
-    except StopIteration as done:
-        return bool(done.value["type"] == "http.disconnect")
-    close = getattr(step, "close", None)
-    if close is not None:
-        close()
-    return False
 
 
 def _book(plan: Plan, line: BillLine, frame: Frame) -> None:

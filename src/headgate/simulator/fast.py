@@ -17,13 +17,12 @@ import msgspec
 from headgate.kit.clock import Clock
 from headgate.simulator import prose
 from headgate.simulator.bill import Bill, BillLine, Status
-from headgate.simulator.delivery import has_left
 from headgate.simulator.dialects.contract import Dialect, Header
 from headgate.simulator.identity import Identity, IdentitySource
 from headgate.simulator.plan import Plan
 from headgate.simulator.prompt import Ask
 from headgate.simulator.tokens import Tokens, count_bytes
-from headgate.simulator.wire import ClientGone, Receive, Send, pause
+from headgate.simulator.wire import ClientGone, Receive, Send, has_left, pause
 
 PREFIX = "sim-fast"
 DEFAULT_EVENTS = 20

@@ -27,8 +27,12 @@ _GREETINGS = re.compile(r"\s*(hi|hello|hey|hallo|good (morning|evening))\b", re.
 
 
 def reply_to(text: str, *, seed: int) -> str:
-    """The sentence that answers `text`; the same for the same text and seed."""
-    if not text.strip() or (_GREETINGS.match(text) and len(text) < 40):
+    """The sentence that answers `text`; the same for the same text and seed.
+
+    Agents put reminders before what the user typed, so the last line decides whether it is a greeting.
+    """
+    last_line = text.strip().rpartition("\n")[2]
+    if not last_line or (_GREETINGS.match(last_line) and len(last_line) < 40):
         return GREETING
     return SENTENCES[(zlib.crc32(text.encode("utf-8", "surrogatepass")) + seed) % len(SENTENCES)]
 

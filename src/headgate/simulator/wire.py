@@ -17,12 +17,21 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
+_SHORT_S = 0.25
+"""Below this a plain sleep and one look afterwards notice a client that left early enough."""
+
+
 class ClientGone(Exception):
     """The client closed the connection while the answer was being written."""
 
 
 async def pause(receive: Receive, seconds: float) -> None:
-    """Wait; raises `ClientGone` at once when the client leaves meanwhile."""
+    """Wait; raises `ClientGone` when the client leaves: after a short wait, or amid a long one."""
+    if seconds < _SHORT_S:
+        await asyncio.sleep(seconds)
+        if has_left(receive):
+            raise ClientGone
+        return
     try:
         async with asyncio.timeout(seconds):
             while (await receive())["type"] != "http.disconnect":
@@ -30,6 +39,22 @@ async def pause(receive: Receive, seconds: float) -> None:
     except TimeoutError:
         return
     raise ClientGone
+
+
+def has_left(receive: Receive) -> bool:
+    """Whether the client has closed the connection, without waiting: one step of `receive`, given up when it
+    blocks.
+    """
+    waiting = receive()
+    step = waiting.__await__()
+    try:
+        next(step)
+    except StopIteration as done:
+        return bool(done.value["type"] == "http.disconnect")
+    close = getattr(step, "close", None)
+    if close is not None:
+        close()
+    return False
 
 
 async def send_whole(send: Send, status: int, headers: Sequence[Header], body: bytes) -> None:

@@ -280,7 +280,7 @@ def _last_text(messages: list[Mapping[str, Any]]) -> str:
         content = message.get("content")
         if isinstance(content, str):
             return content
-        return " ".join(str(i.get("text", "")) for i in as_items(content) if i.get("type") == "text")
+        return "\n".join(str(i.get("text", "")) for i in as_items(content) if i.get("type") == "text")
     return ""
 
 

@@ -253,4 +253,4 @@ def _last_text(contents: list[Mapping[str, Any]]) -> str:
     if last.get("role", "user") != "user":
         return ""
     parts = as_items(last.get("parts"))
-    return " ".join(str(part["text"]) for part in parts if isinstance(part.get("text"), str))
+    return "\n".join(str(part["text"]) for part in parts if isinstance(part.get("text"), str))

@@ -297,6 +297,6 @@ def _last_text(items: list[Mapping[str, Any]]) -> str:
         return (
             content
             if isinstance(content, str)
-            else " ".join(str(p.get("text", "")) for p in as_items(content))
+            else "\n".join(str(p.get("text", "")) for p in as_items(content))
         )
     return ""
