@@ -28,7 +28,8 @@ def user_row(number: int = 1, **fields: Any) -> UserRow:
 
 def key_row(number: int = 1, **fields: Any) -> ApiKeyRow:
     given: dict[str, Any] = {
-        "user_id": 1, "key_hash": VAULT.key_hash(f"sk-{number}"), "key_prefix": "sk-…", "name": f"key {number}",
+        "user_id": 1, "key_hash": VAULT.key_hash(f"sk-{number}"), "key_prefix": "sk-…",
+        "name": f"key {number}",
         "created_at": NOW, "updated_at": NOW,
     }  # fmt: skip
     return ApiKeyRow(id=number, **{**given, **fields})
@@ -40,7 +41,8 @@ def group_row(number: int = 1, **fields: Any) -> GroupRow:
 
 def account_row(number: int = 1, *, secret: bytes = b'{"api_key":"sk-up"}', **fields: Any) -> AccountRow:
     given: dict[str, Any] = {
-        "name": f"account {number}", "platform": "anthropic", "type": "apikey", "created_at": NOW, "updated_at": NOW,
+        "name": f"account {number}", "platform": "anthropic", "type": "apikey", "created_at": NOW,
+        "updated_at": NOW,
         "credentials_sealed": VAULT.seal(secret, context="account.credentials"),
     }  # fmt: skip
     return AccountRow(id=number, **{**given, **fields})
@@ -56,7 +58,8 @@ async def store(sessions: Any, *rows: Any) -> None:
 
 def intent(name: str | None = None, **fields: Any) -> Intent:
     made = Intent(
-        exchange_id=ExchangeId(name or f"x{next(_numbers):020}"), attempt=1, user_id=UserId(1), key_id=KeyId(1),
+        exchange_id=ExchangeId(name or f"x{next(_numbers):020}"), attempt=1, user_id=UserId(1),
+        key_id=KeyId(1),
         group_id=GroupId(1), account_id=AccountId(1), dialect="anthropic_messages", endpoint="/v1/messages",
         client_model="claude-sonnet-4-5", upstream_model="claude-sonnet-4-5", is_stream=True,
         charge_multiplier=10_000, cost_multiplier=10_000, input_estimate=100, started_at_ms=NOW_MS,

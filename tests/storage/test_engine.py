@@ -112,7 +112,8 @@ async def test_foreign_keys_are_enforced_on_both_databases(engine: AsyncEngine) 
         async with engine.begin() as connection:
             await connection.execute(
                 text(
-                    "INSERT INTO account_groups (account_id, group_id, priority, created_at) VALUES (7, 7, 1, 0)"
+                    "INSERT INTO account_groups (account_id, group_id, priority, created_at)"
+                    " VALUES (7, 7, 1, 0)"
                 )
             )
 

@@ -28,7 +28,8 @@ async def _kill_journal_connections(target: DatabaseTarget) -> int:
     try:
         return int(
             await connection.fetchval(
-                "SELECT count(pg_terminate_backend(l.pid)) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+                "SELECT count(pg_terminate_backend(l.pid)) FROM pg_locks l"
+                " JOIN pg_database d ON d.oid = l.database"
                 " WHERE l.locktype = 'advisory' AND d.datname = current_database()"
             )
         )

@@ -44,7 +44,8 @@ def read_model(engine: AsyncEngine, clock: FakeClock) -> ReadModel:
 
 def _proxy(**fields: object) -> ProxyRow:
     given = {
-        "id": 1, "name": "out", "protocol": "socks5", "host": "proxy.example", "port": 1080, "username": "me@x",
+        "id": 1, "name": "out", "protocol": "socks5", "host": "proxy.example", "port": 1080,
+        "username": "me@x",
         "password_sealed": VAULT.seal(b"p:w", context="proxy.password"), "created_at": NOW, "updated_at": NOW,
     }  # fmt: skip
     return ProxyRow(**{**given, **fields})
@@ -55,7 +56,8 @@ async def test_the_directory_holds_groups_accounts_prices_and_settings(
 ) -> None:
     await store(
         sessions,
-        group_row(1, platform="openai", charge_multiplier=15_000, is_exclusive=True, disconnect_policy="cancel"),
+        group_row(1, platform="openai", charge_multiplier=15_000, is_exclusive=True,
+        disconnect_policy="cancel"),
         account_row(
             1, platform="openai", priority=3, concurrency=7, cost_multiplier=5_000,
             credentials_open={"base_url": "https://relay.example/", "model_mapping": {"gpt-*": "gpt-5"}},
@@ -117,7 +119,8 @@ async def test_a_switched_off_account_is_not_schedulable(
 
 async def test_deleted_and_unserved_accounts_are_left_out(read_model: ReadModel, sessions: Sessions) -> None:
     await store(
-        sessions, account_row(1, deleted_at=NOW), account_row(2, type="oauth"), account_row(3, platform="sora"),
+        sessions, account_row(1, deleted_at=NOW), account_row(2, type="oauth"), account_row(3,
+        platform="sora"),
         account_row(4), group_row(1, deleted_at=NOW),
     )  # fmt: skip
     data = await read_model.load_directory()
@@ -195,7 +198,8 @@ async def test_bounds_say_what_is_left_to_spend(read_model: ReadModel, sessions:
         sessions, user_row(1, balance_nano=-3),
         key_row(
             1, quota_nano=100, quota_used_nano=30, limit_5h_nano=50, used_5h_nano=60,
-            window_5h_start=NOW - 4 * HOUR, limit_1d_nano=70, used_1d_nano=70, window_1d_start=NOW - 24 * HOUR,
+            window_5h_start=NOW - 4 * HOUR, limit_1d_nano=70, used_1d_nano=70,
+            window_1d_start=NOW - 24 * HOUR,
         ),
     )  # fmt: skip
     names = [

@@ -14,12 +14,15 @@ async def test_a_block_that_ends_well_is_committed(engine: AsyncEngine, sessions
 
 
 async def test_a_block_that_raises_leaves_nothing(engine: AsyncEngine, sessions: Sessions) -> None:
-    with pytest.raises(LookupError):
+    async def doomed() -> None:
         async with UnitOfWork(sessions) as uow:
             uow.session.add(user_row())
             await uow.session.flush()
             uow.touch_directory()
             raise LookupError
+
+    with pytest.raises(LookupError):
+        await doomed()
     assert await value(engine, "SELECT COUNT(*) FROM users") == 0
     assert await value(engine, "SELECT version FROM directory_version") == 0
 
@@ -44,22 +47,29 @@ async def test_callbacks_run_after_the_commit_and_not_after_a_rollback(
         uow.after_commit(look)
         uow.after_commit(lambda: seen.append(99))
         assert seen == []
-    with pytest.raises(LookupError):
+
+    async def doomed() -> None:
         async with UnitOfWork(sessions) as uow:
             uow.after_commit(look)
             raise LookupError
+
+    with pytest.raises(LookupError):
+        await doomed()
     assert seen == [1, 99]
 
 
 async def test_a_savepoint_that_fails_undoes_its_part_only(engine: AsyncEngine, sessions: Sessions) -> None:
+    async def doomed(session: AsyncSession) -> None:
+        async with session.begin_nested():
+            session.add(user_row(2))
+            await session.flush()
+            raise LookupError
+
     async with UnitOfWork(sessions) as uow:
         uow.session.add(user_row(1))
         await uow.session.flush()
         with pytest.raises(LookupError):
-            async with uow.session.begin_nested():
-                uow.session.add(user_row(2))
-                await uow.session.flush()
-                raise LookupError
+            await doomed(uow.session)
     assert await value(engine, "SELECT COUNT(*) FROM users") == 1
 
 

@@ -21,7 +21,8 @@ from headgate.storage.migrate import upgrade
 from tests.support.postgres import PostgresServer, running_postgres
 
 __all__ = [
-    "empty_target", "engine", "postgres_server", "postgres_target", "postgres_template", "sessions", "sqlite_target",
+    "empty_target", "engine", "postgres_server", "postgres_target", "postgres_template", "sessions",
+    "sqlite_target",
     "sqlite_template", "target",
 ]  # fmt: skip
 

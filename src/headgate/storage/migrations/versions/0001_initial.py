@@ -40,9 +40,11 @@ def upgrade() -> None:
     _create_groups()
     _create_people()
     _create_keys()
-    _create_supply()
+    _create_proxies()
+    _create_accounts()
     _create_intents()
     _create_usage_records()
+    _index_usage_records()
     _create_ledger()
     _create_system()
 
@@ -177,7 +179,7 @@ def _create_keys() -> None:
     op.create_index("uq_api_keys_key_hash", "api_keys", ["key_hash"], unique=True)
 
 
-def _create_supply() -> None:
+def _create_proxies() -> None:
     op.create_table(
         "proxies",
         sa.Column("id", _ID, autoincrement=True, nullable=False),
@@ -193,6 +195,9 @@ def _create_supply() -> None:
         sa.Column("deleted_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_proxies"),
     )
+
+
+def _create_accounts() -> None:
     op.create_table(
         "accounts",
         sa.Column("id", _ID, autoincrement=True, nullable=False),
@@ -321,6 +326,9 @@ def _create_usage_records() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_usage_records"),
     )
+
+
+def _index_usage_records() -> None:
     op.create_index(
         "ix_usage_records_account_id_created_at_ms", "usage_records", ["account_id", "created_at_ms"]
     )
