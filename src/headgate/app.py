@@ -1,4 +1,5 @@
-"""The composition root: builds every part once, wires them downward, and takes them apart in reverse order."""
+"""The composition root: builds every part once, wires them downward, and takes them apart in reverse
+order."""
 
 import ipaddress
 import secrets
@@ -35,7 +36,9 @@ from headgate.relay.local import LocalAnswers
 from headgate.relay.picker import Picker
 from headgate.relay.pipeline import Pipeline
 from headgate.relay.recovery import complete_open_intents
+from headgate.relay.reserver import Reserver
 from headgate.relay.settlement import Settler
+from headgate.relay.slot_queue import SlotQueue
 from headgate.secrets_file import open_vault
 from headgate.settings import Settings
 from headgate.state import open_state
@@ -91,23 +94,32 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
             return UnitOfWork(sessions)
 
         first_admin = await ensure_admin(uow, settings, clock)
-        state = await open_state(settings, clock)
+        state = open_state(settings, clock)
         stack.push_async_callback(state.close)
         process_id = secrets.token_hex(8)
         journal = await open_journal(settings, clock, process_id)
         stack.push_async_callback(journal.close)
         parts = await _wire(settings, vault, clock, engine, state, journal, stack)
         housekeeping = Housekeeping(
-            process_id=process_id, state=state, lines=lines, directory_watch=parts.directory.watch,
-            lease_heartbeat=parts.pipeline.leases.run, clients_sweep=parts.clients.run,
+            process_id=process_id,
+            state=state,
+            lines=lines,
+            directory_watch=parts.directory.watch,
+            lease_heartbeat=parts.pipeline.leases.run,
             recover=lambda: complete_open_intents(journal, parts.directory, state.locks, clock),
         )
         await housekeeping.start(parts.tasks)
         control = create_control_app(_control_deps(settings, uow, vault, clock, state, parts))
         operations = OperationsEndpoints(engine, state, parts.metrics, parts.directory, settings)
         yield Application(
-            asgi=_dispatcher(parts.gateway, control, operations), settings=settings, directory=parts.directory,
-            gateway=parts.gateway, first_admin=first_admin, uow=uow, vault=vault, clock=clock,
+            asgi=_dispatcher(parts.gateway, control, operations),
+            settings=settings,
+            directory=parts.directory,
+            gateway=parts.gateway,
+            first_admin=first_admin,
+            uow=uow,
+            vault=vault,
+            clock=clock,
         )
 
 
@@ -133,60 +145,99 @@ async def open_database(settings: Settings, stack: AsyncExitStack) -> AsyncEngin
 
 
 async def _wire(
-    settings: Settings, vault: Vault, clock: Clock, engine: AsyncEngine, state: SharedState, journal: Journal,
+    settings: Settings,
+    vault: Vault,
+    clock: Clock,
+    engine: AsyncEngine,
+    state: SharedState,
+    journal: Journal,
     stack: AsyncExitStack,
 ) -> _Parts:
     """The data plane, bottom up."""
     gateway_settings = settings.gateway
     metrics, tasks = RelayMetrics(), TaskOwner("gateway")
     stack.push_async_callback(tasks.close)
-    read_model = ReadModel(engine, vault)
+    read_model = ReadModel(engine, vault, clock)
     directory = Directory(read_model, vault, clock, price_book_builder(settings.pricing))
     await directory.refresh()
-    guard = AddressGuard(settings.security.url_allowlist)
-    clients = ClientPool(guard, gateway_settings)
+    guard = AddressGuard(settings.security.url_allowlist, clock=clock)
+    clients = ClientPool(guard, gateway_settings, clock=clock)
     stack.push_async_callback(clients.close)
+    reserver = Reserver(state.reservations, read_model, clock, settings.limits)
+    directory.on_refreshed.append(reserver.forget_all)
+    queueing = SlotQueue(state.slots, tasks)
     leases = LeaseKeeper(state.slots, lease_s=settings.limits.slot_lease_s)
     bodies = BodyReader(gateway_settings, settings.server)
     settler = Settler(directory, journal, state.reservations, clock, metrics)
-    attempts = AttemptRunner(clients, journal, settler, state.cooldowns, clock, metrics, bodies, gateway_settings)
+    attempts = AttemptRunner(
+        clients, journal, settler, state.cooldowns, clock, metrics, bodies, gateway_settings
+    )
     authenticator = Authenticator(directory, clock)
     pipeline = Pipeline(
-        authenticator=authenticator, bodies=bodies,
-        admission=Admission(directory, read_model, state, leases, clock, gateway_settings, settings.limits),
-        picker=Picker(directory, state, clock, gateway_settings), attempts=attempts, leases=leases,
+        authenticator=authenticator,
+        bodies=bodies,
+        admission=Admission(directory, reserver, state, queueing, leases, gateway_settings, settings.limits),
+        picker=Picker(directory, state, queueing, clock, gateway_settings),
+        attempts=attempts,
+        leases=leases,
         settings=gateway_settings,
     )
     local = LocalAnswers(authenticator, directory, read_model, clock)
     gateway = Gateway(
         pipeline, local, journal, clock, metrics, tasks, gateway_settings, trusted_networks(settings)
     )
-    metrics.gauges["headgate_settlement_lag_seconds"] = ("Age of the oldest settlement not committed", journal.lag_s)
+    metrics.gauges["headgate_settlement_lag_seconds"] = (
+        "Age of the oldest settlement not committed",
+        journal.lag_s,
+    )
     metrics.gauges["headgate_slots_held"] = ("Slots held by this process", lambda: len(leases))
     metrics.gauges["headgate_body_bytes_held"] = ("Request bodies in memory", lambda: bodies.held_bytes)
-    metrics.gauges["headgate_directory_version"] = ("Version of the snapshot in use", lambda: directory.version)
+    metrics.gauges["headgate_directory_version"] = (
+        "Version of the snapshot in use",
+        lambda: directory.version,
+    )
     return _Parts(
-        directory=directory, pipeline=pipeline, gateway=gateway, clients=clients, guard=guard, metrics=metrics, tasks=tasks
+        directory=directory,
+        pipeline=pipeline,
+        gateway=gateway,
+        clients=clients,
+        guard=guard,
+        metrics=metrics,
+        tasks=tasks,
     )
 
 
 def _control_deps(
-    settings: Settings, uow: Callable[[], UnitOfWork], vault: Vault, clock: Clock, state: SharedState, parts: _Parts
+    settings: Settings,
+    uow: Callable[[], UnitOfWork],
+    vault: Vault,
+    clock: Clock,
+    state: SharedState,
+    parts: _Parts,
 ) -> ControlDeps:
     async def forget_bounds(bounds: list[str]) -> None:
         await state.reservations.forget(bounds)
 
     return ControlDeps(
-        settings=settings, uow=uow, vault=vault, clock=clock, state=state, on_bounds_changed=forget_bounds,
-        account_tester=LiveAccountTester(parts.directory, parts.clients), check_base_url=parts.guard.problem_with,
+        settings=settings,
+        uow=uow,
+        vault=vault,
+        clock=clock,
+        state=state,
+        on_bounds_changed=forget_bounds,
+        account_tester=LiveAccountTester(parts.directory, parts.clients),
+        check_base_url=parts.guard.problem_with,
         live=SlotLoads(state.slots),
+        prices=lambda: parts.directory.prices,
     )
 
 
 def _dispatcher(gateway: Gateway, control: Asgi, operations: OperationsEndpoints) -> Asgi:
     """Three planes behind one port, told apart by path alone."""
 
-    async def dispatch(scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+    async def dispatch(
+        scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+    ) -> None:
         if scope["type"] != "http":
             return
         path: str = scope["path"]
@@ -222,5 +273,3 @@ def trusted_networks(settings: Settings) -> TrustedProxies:
                 f"configuration server.trusted_proxies: {text!r} is no address range; write it like 10.0.0.0/8"
             ) from None
     return tuple(networks)
-
-

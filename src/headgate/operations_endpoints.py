@@ -26,7 +26,12 @@ Send = Callable[[Message], Awaitable[None]]
 
 class OperationsEndpoints:
     def __init__(
-        self, engine: AsyncEngine, state: SharedState, metrics: RelayMetrics, directory: Directory, settings: Settings
+        self,
+        engine: AsyncEngine,
+        state: SharedState,
+        metrics: RelayMetrics,
+        directory: Directory,
+        settings: Settings,
     ) -> None:
         self._engine = engine
         self._state = state
@@ -47,7 +52,11 @@ class OperationsEndpoints:
             case "/ready":
                 checks = await self._checks()
                 is_ready = all(value == "ok" for value in checks.values())
-                await _answer(send, 200 if is_ready else 503, {"status": "ready" if is_ready else "not ready", "checks": checks})
+                await _answer(
+                    send,
+                    200 if is_ready else 503,
+                    {"status": "ready" if is_ready else "not ready", "checks": checks},
+                )
             case "/metrics":
                 await self._show_metrics(scope, send)
             case _:
@@ -55,7 +64,9 @@ class OperationsEndpoints:
 
     async def _show_metrics(self, scope: Message, send: Send) -> None:
         if not self._open_metrics and not _is_local(scope):
-            await _answer(send, 403, {"message": "metrics are for this machine only; see server.metrics_access"})
+            await _answer(
+                send, 403, {"message": "metrics are for this machine only; see server.metrics_access"}
+            )
             return
         await _raw(send, 200, b"text/plain; version=0.0.4; charset=utf-8", render(self._metrics))
 
@@ -91,7 +102,8 @@ async def _within(check: Awaitable[str]) -> str:
 
 
 def _is_local(scope: Message) -> bool:
-    """A direct request from this machine. Behind a reverse proxy the peer is local too, but then it says so."""
+    """A direct request from this machine. Behind a reverse proxy the peer is local too, but then it says
+    so."""
     peer = scope["client"][0] if scope["client"] else ""
     try:
         is_loopback = ipaddress.ip_address(peer).is_loopback
@@ -105,6 +117,10 @@ async def _answer(send: Send, status: int, document: dict[str, Any]) -> None:
 
 
 async def _raw(send: Send, status: int, content_type: bytes, body: bytes) -> None:
-    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
+    headers = [
+        (b"content-type", content_type),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

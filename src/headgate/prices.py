@@ -25,8 +25,11 @@ def price_book_builder(settings: PricingSettings) -> PriceBookBuilder:
 
     def build(data: DirectoryData) -> PriceBook:
         return PriceBook(
-            catalogue=catalogue, default=default, refuse_unknown=settings.unknown_model == "refuse",
-            overrides=data.price_overrides, file=file,
+            catalogue=catalogue,
+            default=default,
+            refuse_unknown=settings.unknown_model == "refuse",
+            overrides=data.price_overrides,
+            file=file,
         )
 
     return build
@@ -36,6 +39,8 @@ def _read(path: Path) -> dict[str, Price]:
     try:
         return dict(parse_price_file(path.read_bytes()))
     except OSError as error:
-        raise StartupError(f"configuration pricing.file: {path}: {error.strerror}; name an existing file") from None
+        raise StartupError(
+            f"configuration pricing.file: {path}: {error.strerror}; name an existing file"
+        ) from None
     except PriceFileInvalid as error:
         raise StartupError(f"configuration pricing.file: {path}: {error}; fix the file") from None

@@ -23,7 +23,9 @@ def open_vault(settings: Settings) -> Vault:
         return Vault(_parse(path.read_text(encoding="ascii").strip(), str(path)))
     except (OSError, UnicodeDecodeError) as error:
         problem = error.strerror if isinstance(error, OSError) else "not text"
-        raise StartupError(f"secret key {path}: {problem}; make --data-dir writable or set HEADGATE_SECRET_KEY") from None
+        raise StartupError(
+            f"secret key {path}: {problem}; make --data-dir writable or set HEADGATE_SECRET_KEY"
+        ) from None
 
 
 def _create(path: Path) -> None:
@@ -48,5 +50,7 @@ def _parse(text: str, where: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) != _KEY_BYTES:
-        raise StartupError(f"secret key {where}: must be 64 hex digits; generate one with `openssl rand -hex 32`")
+        raise StartupError(
+            f"secret key {where}: must be 64 hex digits; generate one with `openssl rand -hex 32`"
+        )
     return key

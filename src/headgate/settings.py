@@ -1,8 +1,9 @@
 """Boot configuration: defaults < YAML file < environment; frozen once loaded.
 
-Environment: `HEADGATE_<SECTION>__<KEY>`, and the short forms HEADGATE_DATA_DIR, _DATABASE_URL, _REDIS_URL, _SECRET_KEY,
-_ADMIN_EMAIL, _ADMIN_PASSWORD. Only this module reads the environment. Every limit and timeout of the system has its
-name, default and reason here (DESIGN 9.4). A bad value stops the start with one line: key, problem, remedy.
+Environment: `HEADGATE_<SECTION>__<KEY>`, and the short forms HEADGATE_DATA_DIR, _DATABASE_URL, _REDIS_URL,
+_SECRET_KEY, _ADMIN_EMAIL, _ADMIN_PASSWORD. Only this module reads the environment. Every limit and timeout
+of the system has its name, default and reason here (DESIGN 9.4). A bad value stops the start with one line:
+key, problem, remedy.
 """
 
 import os
@@ -33,7 +34,8 @@ class ServerSettings(_Section):
     trusted_proxies: tuple[str, ...] = ()
     """CIDRs whose X-Forwarded-For is believed; empty = none (spec 9.3)."""
     header_timeout_s: float = Field(30, gt=0)
-    """From connect (or the end of the previous answer plus first byte) to complete headers: slow-loris guard (spec 9.2)."""
+    """From connect (or the end of the previous answer plus first byte) to complete headers: slow-loris guard
+    (spec 9.2)."""
     header_limit_bytes: int = Field(64 * 1024, ge=1024)
     """All header lines together; nginx allows 32 KiB, node 16 KiB; Codex metadata headers are large."""
     header_limit_count: int = Field(200, ge=10)
@@ -55,7 +57,8 @@ class DatabaseSettings(_Section):
     commit_timeout_s: float = Field(5, gt=0)
     """Longest wait for a group commit before a request is refused or flagged."""
     sqlite_synchronous: Literal["normal", "full"] = "normal"
-    """`normal` survives kill -9; `full` also survives power loss, at one fsync per group (ADR on settlement)."""
+    """`normal` survives kill -9; `full` also survives power loss, at one fsync per group (ADR on
+    settlement)."""
 
     @field_validator("url", mode="before")
     @classmethod
@@ -96,7 +99,8 @@ class GatewaySettings(_Section):
     body_memory_budget: int = Field(1024 * 1024 * 1024, ge=1024)
     """All request bodies held at once; beyond it new uploads are refused with 503."""
     upstream_response_read_max_bytes: int = Field(32 * 1024 * 1024, ge=1024)
-    """Non-streamed answers are held until they are booked; images in base64 need more than the reference's 8 MiB."""
+    """Non-streamed answers are held until they are booked; images in base64 need more than the reference's 8
+    MiB."""
     upstream_error_body_max_bytes: int = Field(64 * 1024, ge=1024)
     max_line_size: int = Field(64 * 1024 * 1024, ge=1024 * 1024)
     """Longest SSE event that is metered; inline images make long lines."""
@@ -114,7 +118,8 @@ class GatewaySettings(_Section):
     drain_timeout_s: float = Field(120, ge=0)
     """After the client left, how long upstream is read on to learn the true usage."""
     finish_grace_s: float = Field(2, ge=0)
-    """After the terminal event, how long the connection may take to close before the answer is booked and ended."""
+    """After the terminal event, how long the connection may take to close before the answer is booked and
+    ended."""
     max_account_switches: int = Field(10, ge=0)
     max_account_switches_gemini: int = Field(3, ge=0)
     max_same_account_retries: int = Field(1, ge=0)
@@ -169,7 +174,11 @@ class Settings(BaseSettings):
     """All of it. Build with `load_settings`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HEADGATE_", env_nested_delimiter="__", frozen=True, extra="forbid", arbitrary_types_allowed=True
+        env_prefix="HEADGATE_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
     )
 
     data_dir: Path = Path("./data")
@@ -239,7 +248,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
-        raise StartupError(f"config file {path}: {error.strerror}; pass an existing file with --config") from None
+        raise StartupError(
+            f"config file {path}: {error.strerror}; pass an existing file with --config"
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
@@ -253,7 +264,11 @@ def _explain(error: ValidationError) -> str:
     """One line: the key, the value's problem, the remedy. Values of secret keys are not shown."""
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
-    shown = "" if any(word in key for word in ("secret", "password", "url")) else f" (value {first.get('input')!r:.80})"
+    shown = (
+        ""
+        if any(word in key for word in ("secret", "password", "url"))
+        else f" (value {first.get('input')!r:.80})"
+    )
     variable = "HEADGATE_" + key.replace(".", "__").upper()
     remedy = "remove it: there is no such key" if first["type"] == "extra_forbidden" else "correct it"
     return f"configuration {key}: {first['msg']}{shown}; {remedy} in the config file or in {variable}"

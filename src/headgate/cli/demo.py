@@ -25,13 +25,16 @@ def demo_overrides() -> dict[str, Any]:
     """The simulator listens on loopback without TLS; nothing else may be reached that way in earnest."""
     return {
         "security.url_allowlist": {
-            "allow_private_hosts": True, "allow_insecure_http": True, "upstream_hosts": ("127.0.0.1",)
+            "allow_private_hosts": True,
+            "allow_insecure_http": True,
+            "upstream_hosts": ("127.0.0.1",),
         }
     }
 
 
 async def start_demo(application: Application, stack: AsyncExitStack) -> Demo:
-    """Start the simulator, make sure the demo's groups, accounts, user and keys exist. Raises `StartupError`."""
+    """Start the simulator, make sure the demo's groups, accounts, user and keys exist. Raises
+    `StartupError`."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "headgate.simulator", "--port", "0", stdout=asyncio.subprocess.PIPE
     )
@@ -45,7 +48,7 @@ async def start_demo(application: Application, stack: AsyncExitStack) -> Demo:
 
 async def _announced_url(process: asyncio.subprocess.Process) -> str:
     """The simulator prints its address as its first line."""
-    assert process.stdout is not None  # noqa: S101 - created with a pipe
+    assert process.stdout is not None
     try:
         async with asyncio.timeout(_START_S):
             line = (await process.stdout.readline()).decode()

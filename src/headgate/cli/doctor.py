@@ -1,20 +1,23 @@
-"""`headgate doctor`: looks at configuration, secrets, database, Redis, egress and clock, and says what to do."""
+"""`headgate doctor`: looks at configuration, secrets, database, Redis, egress and clock, and says what to
+do."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import redis.asyncio
 import typer
+from pyreqwest.http import Url
 from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from headgate.cli.options import ConfigFile, DataDir, console, explained, settings_from
+from headgate.core.faults import RelayError
 from headgate.core.world import Account
 from headgate.errors import StartupError
+from headgate.kit.clock import SystemClock
 from headgate.kit.crypto import Vault
 from headgate.secrets_file import open_vault
 from headgate.settings import Settings
@@ -84,35 +87,45 @@ async def _database(settings: Settings, vault: Vault) -> AsyncIterator[Finding]:
 
 
 async def _clock(engine: AsyncEngine) -> Finding:
-    """Money windows and cooldowns compare instants of several machines: their clocks must agree with the database's."""
+    """Money windows and cooldowns compare instants of several machines: their clocks must agree with the
+    database's."""
     if engine.dialect.name == "sqlite":
         return Finding("clock", "local database, one clock")
     try:
         async with engine.connect() as connection:
-            theirs = float((await connection.execute(text("SELECT extract(epoch FROM clock_timestamp())"))).scalar_one())
+            theirs = float(
+                (await connection.execute(text("SELECT extract(epoch FROM clock_timestamp())"))).scalar_one()
+            )
     except SQLAlchemyError as error:
         return Finding("clock", f"not comparable ({type(error).__name__})", "check the database")
-    skew = abs(time.time() - theirs)
+    skew = abs(SystemClock().now_ms() / 1000 - theirs)
     if skew > _CLOCK_SKEW_S:
-        return Finding("clock", f"{skew:.1f} s away from the database's", "run an NTP client on both machines")
+        return Finding(
+            "clock", f"{skew:.1f} s away from the database's", "run an NTP client on both machines"
+        )
     return Finding("clock", f"within {skew:.2f} s of the database's")
 
 
 async def _redis(settings: Settings) -> Finding:
     if settings.redis.url is None:
         return Finding("redis", "not configured: state is in-process, one worker")
-    client = redis.asyncio.Redis.from_url(settings.redis.url.reveal(), socket_timeout=_DEADLINE_S, socket_connect_timeout=_DEADLINE_S)
+    client = redis.asyncio.Redis.from_url(
+        settings.redis.url.reveal(), socket_timeout=_DEADLINE_S, socket_connect_timeout=_DEADLINE_S
+    )
     try:
         await client.ping()
     except (RedisError, OSError) as error:
-        return Finding("redis", f"no answer ({type(error).__name__})", "start Redis or correct HEADGATE_REDIS_URL")
+        return Finding(
+            "redis", f"no answer ({type(error).__name__})", "start Redis or correct HEADGATE_REDIS_URL"
+        )
     finally:
         await client.aclose()
     return Finding("redis", "answers")
 
 
 async def _egress(settings: Settings, engine: AsyncEngine, vault: Vault) -> AsyncIterator[Finding]:
-    """Every account's address passes the guard and accepts a connection (directly; proxied ones are named only)."""
+    """Every account's address passes the guard and accepts a connection (directly; proxied ones are named
+    only)."""
     data = await ReadModel(engine, vault).load_directory()
     guard = AddressGuard(settings.security.url_allowlist)
     if not data.accounts:
@@ -125,14 +138,21 @@ async def _reach(guard: AddressGuard, account: Account) -> Finding:
     subject = f"egress of account {account.name}"
     problem = await guard.problem_with(account.base_url)
     if problem is not None:
-        return Finding(subject, problem, "correct the account's base_url, or allow it in security.url_allowlist")
+        return Finding(
+            subject, problem, "correct the account's base_url, or allow it in security.url_allowlist"
+        )
     if account.proxy is not None:
         return Finding(subject, "through its egress proxy (test it with the account's test call)")
-    checked = await guard.check(account.base_url)
+    url = Url(account.base_url)
     try:
+        addresses = await guard.admit(url) or (url.host_str or "",)
         async with asyncio.timeout(_DEADLINE_S):
-            _, writer = await asyncio.open_connection(checked.addresses[0], checked.port)
+            _, writer = await asyncio.open_connection(addresses[0], url.port_or_known_default)
         writer.close()
-    except (OSError, TimeoutError) as error:
-        return Finding(subject, f"no connection ({type(error).__name__})", "check the firewall, DNS and the provider's status")
+    except (OSError, TimeoutError, RelayError) as error:
+        return Finding(
+            subject,
+            f"no connection ({type(error).__name__})",
+            "check the firewall, DNS and the provider's status",
+        )
     return Finding(subject, "reachable")

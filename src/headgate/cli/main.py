@@ -14,7 +14,10 @@ from headgate.storage.engine import check_reachable, create_engine, database_tar
 from headgate.storage.migrate import current, upgrade
 
 cli = typer.Typer(
-    name="headgate", help="Self-hosted AI API gateway.", no_args_is_help=True, add_completion=False,
+    name="headgate",
+    help="Self-hosted AI API gateway.",
+    no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
 )
 cli.command()(serve)
@@ -31,7 +34,7 @@ def simulator(
     seed: Annotated[int, typer.Option(help="Same seed, same requests: same answers.")] = 1,
 ) -> None:
     """Run the provider simulator: four dialects, scripted faults, its own bill at /__bill."""
-    from headgate.simulator.server import run  # noqa: PLC0415 - the simulator stands alone and loads slowly
+    from headgate.simulator.server import run
 
     run(port=port, seed=seed)
 

@@ -14,7 +14,9 @@ from headgate.settings import Settings, load_settings
 console = Console()
 problems = Console(stderr=True)
 
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Directory of the SQLite file and the secret key.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Directory of the SQLite file and the secret key.")
+]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML configuration file.")]
 
 
@@ -32,5 +34,7 @@ def explained() -> Iterator[None]:
         problems.print(f"headgate: {error}", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
     except ApiError as error:
-        problems.print(f"headgate: {error.message} ({error.reason})", markup=False, highlight=False, soft_wrap=True)
+        problems.print(
+            f"headgate: {error.message} ({error.reason})", markup=False, highlight=False, soft_wrap=True
+        )
         raise typer.Exit(1) from None

@@ -22,16 +22,24 @@ def serve(
     data_dir: DataDir = None,
     config: ConfigFile = None,
     *,
-    demo: Annotated[bool, typer.Option("--demo", help="Try it without a provider: the simulator as upstream.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes (more than one needs Redis).", show_default="1")] = None,
-    fd: Annotated[int | None, typer.Option(hidden=True, help="Inherited listening socket of a worker.")] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Try it without a provider: the simulator as upstream.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes (more than one needs Redis).", show_default="1")
+    ] = None,
+    fd: Annotated[
+        int | None, typer.Option(hidden=True, help="Inherited listening socket of a worker.")
+    ] = None,
 ) -> None:
     """Run the gateway."""
     with explained():
         overrides = {"server.host": host, "server.port": port, "server.workers": workers}
         settings = settings_from(data_dir, config, **overrides, **(demo_overrides() if demo else {}))
         check_workers(settings)
-        listener = socket.socket(fileno=fd) if fd is not None else listen(settings.server.host, settings.server.port)
+        listener = (
+            socket.socket(fileno=fd) if fd is not None else listen(settings.server.host, settings.server.port)
+        )
         if settings.server.workers > 1 and fd is None:
             raise typer.Exit(supervise(listener, settings, data_dir=data_dir, config=config))
         uvloop.run(_serve(settings, listener, is_demo=demo, is_worker=fd is not None))
@@ -65,7 +73,9 @@ async def _serve(settings: Settings, listener: socket.socket, *, is_demo: bool, 
             if not is_worker:
                 greet(application, demo, address)
 
-        await serve_asgi(application.asgi, settings, sockets=[listener], on_started=announce, on_stopping=application.drain)
+        await serve_asgi(
+            application.asgi, settings, sockets=[listener], on_started=announce, on_stopping=application.drain
+        )
 
 
 def _reachable(listener: socket.socket) -> tuple[str, int]:
@@ -78,17 +88,26 @@ def greet(application: Application, demo: Demo | None, address: str) -> None:
     say = console.out
     say(f"Headgate serves on {address}  (API documentation: {address}/api/docs)", highlight=False)
     if application.first_admin is not None:
-        say(f"Admin login, shown this once: {application.first_admin.email}  {application.first_admin.shown_password}", highlight=False)
+        say(
+            f"Admin login, shown this once: {application.first_admin.email}  {application.first_admin.shown_password}",
+            highlight=False,
+        )
     if demo is None:
         return
-    say(f"Demo mode: the provider is a simulator on {demo.simulator_url}; nothing leaves this machine.", highlight=False)
+    say(
+        f"Demo mode: the provider is a simulator on {demo.simulator_url}; nothing leaves this machine.",
+        highlight=False,
+    )
     if demo.keys:
         for group, key in demo.keys.items():
             say(f"Demo key ({group}), shown this once: {key}", highlight=False)
         say("Try it:", highlight=False)
         say(curl_line(address, next(iter(demo.keys.values()))), highlight=False)
     else:
-        say("The demo keys were shown at the first start; make another with: headgate key create --user demo@headgate.local --group anthropic-demo", highlight=False)
+        say(
+            "The demo keys were shown at the first start; make another with: headgate key create --user demo@headgate.local --group anthropic-demo",
+            highlight=False,
+        )
 
 
 def curl_line(address: str, key: str) -> str:
@@ -98,5 +117,3 @@ def curl_line(address: str, key: str) -> str:
         f"curl -N {address}/v1/messages -H 'x-api-key: {key}' -H 'anthropic-version: 2023-06-01'"
         f" -H 'content-type: application/json' -d '{body}'"
     )
-
-

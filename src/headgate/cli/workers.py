@@ -16,17 +16,22 @@ log = structlog.get_logger(__name__)
 
 _TOO_FAST_S = 5.0
 _MOST_RESTARTS = 5
-"""Workers that die this often in a row within seconds will not get better: stop and let the operator see why."""
+"""Workers that die this often in a row within seconds will not get better: stop and let the operator see
+why."""
 
 
-def supervise(listener: socket.socket, settings: Settings, *, data_dir: Path | None, config: Path | None) -> int:
+def supervise(
+    listener: socket.socket, settings: Settings, *, data_dir: Path | None, config: Path | None
+) -> int:
     """Run `settings.server.workers` workers until a signal. Returns the exit code."""
     command = [sys.executable, "-m", "headgate", "serve", "--fd", str(listener.fileno())]
     command += ["--workers", str(settings.server.workers)]
     command += ["--data-dir", str(data_dir)] if data_dir else []
     command += ["--config", str(config)] if config else []
     listener.set_inheritable(True)
-    return _Supervisor(command, listener.fileno(), settings.server.workers).run(settings.server.shutdown_grace_s)
+    return _Supervisor(command, listener.fileno(), settings.server.workers).run(
+        settings.server.shutdown_grace_s
+    )
 
 
 class _Supervisor:

@@ -27,17 +27,16 @@ class Housekeeping:
     lines: BufferedLines
     directory_watch: Callable[[], Coroutine[Any, Any, None]]
     lease_heartbeat: Callable[[], Coroutine[Any, Any, None]]
-    clients_sweep: Callable[[], Coroutine[Any, Any, None]]
     recover: Callable[[], Awaitable[int]]
 
     async def start(self, tasks: TaskOwner) -> None:
-        """Announce this process, complete what dead ones left open, then work in the background until the owner closes."""
+        """Announce this process, complete what dead ones left open, then work in the background until the
+        owner closes."""
         presence = await self._announce()
         await self.recover()
         tasks.spawn(self._flush_logs(), name="flush_logs")
         tasks.spawn(self.directory_watch(), name="watch_directory")
         tasks.spawn(self.lease_heartbeat(), name="renew_leases")
-        tasks.spawn(self.clients_sweep(), name="close_idle_clients")
         tasks.spawn(self._sweep(), name="sweep_and_recover")
         tasks.spawn(self._stay_present(presence), name="stay_present")
 

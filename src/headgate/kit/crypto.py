@@ -1,8 +1,9 @@
 """Keyed hashes and envelope encryption, on `cryptography` (nothing home-made).
 
-One 32-byte master key (HEADGATE_SECRET_KEY or `<data-dir>/secret.key`) gives independent sub-keys by HKDF-SHA256.
-Sealed blob: version(1) | nonce(12) | wrapped data key(48) | nonce(12) | ciphertext. AES-256-GCM twice: a fresh data
-key per blob, wrapped by the master sub-key, so the master can be rotated by re-wrapping 48 bytes per row.
+One 32-byte master key (HEADGATE_SECRET_KEY or `<data-dir>/secret.key`) gives independent sub-keys by
+HKDF-SHA256. Sealed blob: version(1) | nonce(12) | wrapped data key(48) | nonce(12) | ciphertext. AES-256-GCM
+twice: a fresh data key per blob, wrapped by the master sub-key, so the master can be rotated by re-wrapping
+48 bytes per row.
 """
 
 import hashlib
@@ -34,8 +35,11 @@ class Vault:
         self._signing = _derive(master_key, b"headgate/signing")
 
     def key_hash(self, api_key: str) -> bytes:
-        """Keyed digest under which an API key is stored and looked up; always 32 bytes, whatever comes in (PAINS S2)."""
-        return hashlib.blake2b(api_key.encode("utf-8", "surrogateescape"), key=self._pepper, digest_size=32).digest()
+        """Keyed digest under which an API key is stored and looked up; always 32 bytes, whatever comes in
+        (PAINS S2)."""
+        return hashlib.blake2b(
+            api_key.encode("utf-8", "surrogateescape"), key=self._pepper, digest_size=32
+        ).digest()
 
     def signature(self, purpose: str, message: bytes) -> bytes:
         """HMAC-SHA256 under a key bound to `purpose`."""
@@ -46,14 +50,20 @@ class Vault:
         data_key = AESGCM.generate_key(256)
         outer, inner = os.urandom(_NONCE), os.urandom(_NONCE)
         wrapped = self._wrap.encrypt(outer, data_key, context.encode())
-        return _VERSION + outer + wrapped + inner + AESGCM(data_key).encrypt(inner, plaintext, context.encode())
+        return (
+            _VERSION + outer + wrapped + inner + AESGCM(data_key).encrypt(inner, plaintext, context.encode())
+        )
 
     def unseal(self, blob: bytes, *, context: str) -> bytes:
         """Raises `SealBroken`."""
         if blob[:1] != _VERSION or len(blob) < 1 + 2 * _NONCE + _WRAPPED + 16:
             raise SealBroken(context)
         outer, rest = blob[1 : 1 + _NONCE], blob[1 + _NONCE :]
-        wrapped, inner, ciphertext = rest[:_WRAPPED], rest[_WRAPPED : _WRAPPED + _NONCE], rest[_WRAPPED + _NONCE :]
+        wrapped, inner, ciphertext = (
+            rest[:_WRAPPED],
+            rest[_WRAPPED : _WRAPPED + _NONCE],
+            rest[_WRAPPED + _NONCE :],
+        )
         try:
             data_key = self._wrap.decrypt(outer, wrapped, context.encode())
             return AESGCM(data_key).decrypt(inner, ciphertext, context.encode())

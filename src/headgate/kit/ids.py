@@ -9,7 +9,8 @@ import time
 class IdFactory:
     """Ids of 26 lower-case hex digits: 12 of milliseconds, 8 of process randomness, 6 of a counter.
 
-    Unique across processes by 32 random bits drawn per factory plus the start time; sorts by creation within a millisecond.
+    Unique across processes by 32 random bits drawn per factory plus the start time; sorts by creation within
+    a millisecond.
     """
 
     def __init__(self) -> None:

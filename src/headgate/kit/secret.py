@@ -4,7 +4,8 @@ from typing import NoReturn
 
 
 class Secret:
-    """Wraps a secret string. `repr`, `str`, format and pickling show nothing; `reveal()` is the only way in."""
+    """Wraps a secret string. `repr`, `str`, format and pickling show nothing; `reveal()` is the only way
+    in."""
 
     __slots__ = ("_value",)
 

@@ -1,12 +1,15 @@
-"""The one way to start background work: every task has a name, an owner that keeps it, and a voice when it fails."""
+"""The one way to start background work: every task has a name, an owner that keeps it, and a voice when it
+fails."""
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 class TaskOwner:
@@ -16,7 +19,7 @@ class TaskOwner:
         self._name = name
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def spawn(self, work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
+    def spawn(self, work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
         """Run `work` in the background under `<owner>:<name>`."""
         task = asyncio.get_running_loop().create_task(work, name=f"{self._name}:{name}")
         self._tasks.add(task)

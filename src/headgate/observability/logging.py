@@ -1,4 +1,5 @@
-"""Structured logs: one JSON object per line (or colours on a terminal), written in batches, off the request's back."""
+"""Structured logs: one JSON object per line (or colours on a terminal), written in batches, off the
+request's back."""
 
 import logging
 import sys
@@ -15,7 +16,8 @@ _FLUSH_BYTES = 16 * 1024
 
 
 class BufferedLines:
-    """Collects lines until `flush` (every 100 ms, on warnings, at exit): one write call instead of one per request."""
+    """Collects lines until `flush` (every 100 ms, on warnings, at exit): one write call instead of one per
+    request."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -82,7 +84,9 @@ def _frames(error: BaseException) -> list[str]:
     frames, trace = [], error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
-        frames.append(f"{code.co_qualname if hasattr(code, 'co_qualname') else code.co_name}:{trace.tb_lineno}")
+        frames.append(
+            f"{code.co_qualname if hasattr(code, 'co_qualname') else code.co_name}:{trace.tb_lineno}"
+        )
         trace = trace.tb_next
     return frames[-12:]
 

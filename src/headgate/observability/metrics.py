@@ -1,7 +1,7 @@
 """Numbers of the data plane for Prometheus: plain counters on the hot path, rendered only when scraped.
 
-prometheus-client's own counters cost about a microsecond per touch; these cost a dictionary access. Labels are bounded:
-models beyond the first 200 are counted as `other`.
+prometheus-client's own counters cost about a microsecond per touch; these cost a dictionary access. Labels
+are bounded: models beyond the first 200 are counted as `other`.
 """
 
 from bisect import bisect_left
@@ -52,7 +52,8 @@ class RelayMetrics:
         self._duration: dict[str, _Histogram] = {}
         self.in_flight = 0
         self.gauges: dict[str, tuple[str, GaugeReader]] = {}
-        """Name -> (help, reader): live values of other parts (slots, queue, settlement lag), read when scraped."""
+        """Name -> (help, reader): live values of other parts (slots, queue, settlement lag), read when
+        scraped."""
 
     def finished(self, dialect: str, operation: str, status: str, seconds: float) -> None:
         """An exchange ended; `status` is `ok` or the fault kind."""
@@ -65,13 +66,17 @@ class RelayMetrics:
         key = (settlement.intent.dialect, settlement.fault or settlement.outcome)
         self._attempts[key] = self._attempts.get(key, 0) + 1
         if settlement.first_byte_ms is not None:
-            self._histogram(self._first_byte, settlement.intent.dialect).observe(settlement.first_byte_ms / 1000)
+            self._histogram(self._first_byte, settlement.intent.dialect).observe(
+                settlement.first_byte_ms / 1000
+            )
         if settlement.usage.is_empty:
             return
         model = self._model(settlement.intent.upstream_model)
         usage, tokens = settlement.usage, self._tokens
         for bucket, count in (
-            ("input", usage.input), ("output", usage.output), ("cache_read", usage.cache_read),
+            ("input", usage.input),
+            ("output", usage.output),
+            ("cache_read", usage.cache_read),
             ("cache_write", usage.cache_write_5m + usage.cache_write_1h),
         ):
             if count:
@@ -87,12 +92,23 @@ class RelayMetrics:
         self._marks[key] = self._marks.get(key, 0) + 1
 
     def collect(self) -> Iterator[Metric]:
-        yield _counter("headgate_exchanges", "Exchanges by result", ("dialect", "operation", "status"), self._requests.items())
-        yield _counter("headgate_attempts", "Upstream calls by outcome", ("dialect", "outcome"), self._attempts.items())
+        yield _counter(
+            "headgate_exchanges",
+            "Exchanges by result",
+            ("dialect", "operation", "status"),
+            self._requests.items(),
+        )
+        yield _counter(
+            "headgate_attempts", "Upstream calls by outcome", ("dialect", "outcome"), self._attempts.items()
+        )
         yield _counter("headgate_tokens", "Tokens booked", ("model", "bucket"), self._tokens.items())
-        yield _counter("headgate_account_marks", "Cooldowns and error marks", ("account", "reason"), self._marks.items())
+        yield _counter(
+            "headgate_account_marks", "Cooldowns and error marks", ("account", "reason"), self._marks.items()
+        )
         yield self._cost_family()
-        yield _histogram("headgate_first_byte_seconds", "Time to the first byte of a streamed answer", self._first_byte)
+        yield _histogram(
+            "headgate_first_byte_seconds", "Time to the first byte of a streamed answer", self._first_byte
+        )
         yield _histogram("headgate_exchange_seconds", "Whole exchanges", self._duration)
         yield GaugeMetricFamily("headgate_exchanges_in_flight", "Exchanges in progress", value=self.in_flight)
         for name, (text, read) in self.gauges.items():

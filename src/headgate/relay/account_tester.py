@@ -1,4 +1,5 @@
-"""Testing an account from the management API (spec 8.4): one real, small call with its credential, as a stream of events.
+"""Testing an account from the management API (spec 8.4): one real, small call with its credential, as a
+stream of events.
 
 Not metered: the operator asks, nobody is charged. Implements `control.accounts.tester.AccountTester`.
 """
@@ -52,14 +53,19 @@ class LiveAccountTester:
     async def _call(self, account: Account, model: str, prompt: str) -> str:
         dialect = _DIALECTS[account.provider]
         target = Target(
-            dialect=dialect, operation=Operation.GENERATE,
+            dialect=dialect,
+            operation=Operation.GENERATE,
             subpath="generateContent" if dialect is Dialect.GEMINI else "",
             path_model=model if dialect is Dialect.GEMINI else None,
             api_version="v1beta" if dialect is Dialect.GEMINI else "v1",
         )
         served_by = upstream_model(account.model_mapping, model) or model
         request = build_request(
-            account, target, method="POST", upstream_model=served_by, query=b"",
+            account,
+            target,
+            method="POST",
+            upstream_model=served_by,
+            query=b"",
             headers={"content-type": "application/json", "accept-encoding": "identity"},
             body=json.dumps(_body(dialect, served_by, prompt)),
         )
@@ -75,7 +81,11 @@ class LiveAccountTester:
 def _body(dialect: Dialect, model: str, prompt: str) -> dict[str, object]:
     match dialect:
         case Dialect.ANTHROPIC_MESSAGES:
-            return {"model": model, "max_tokens": _MAX_OUTPUT, "messages": [{"role": "user", "content": prompt}]}
+            return {
+                "model": model,
+                "max_tokens": _MAX_OUTPUT,
+                "messages": [{"role": "user", "content": prompt}],
+            }
         case Dialect.GEMINI:
             return {"contents": [{"role": "user", "parts": [{"text": prompt}]}]}
         case Dialect.OPENAI_RESPONSES | Dialect.OPENAI_CHAT:
@@ -101,5 +111,3 @@ def _responses_text(document: Mapping[str, object]) -> str:
     items = document["output"]
     parts = [p.get("text", "") for item in items for p in item.get("content", ())]  # type: ignore[attr-defined]
     return "".join(str(part) for part in parts)
-
-

@@ -1,4 +1,5 @@
-"""One attempt: intent, upstream call, answer, settlement. Knows no other attempt; failover is the pipeline's."""
+"""One attempt: intent, upstream call, answer, settlement. Knows no other attempt; failover is the
+pipeline's."""
 
 from collections.abc import Mapping
 
@@ -31,8 +32,15 @@ UNMETERED = frozenset({Operation.COUNT, Operation.OBJECT})
 
 class AttemptRunner:
     def __init__(
-        self, clients: ClientPool, journal: Journal, settler: Settler, cooldowns: CooldownStore, clock: Clock,
-        metrics: RelayMetrics, bodies: BodyReader, settings: GatewaySettings,
+        self,
+        clients: ClientPool,
+        journal: Journal,
+        settler: Settler,
+        cooldowns: CooldownStore,
+        clock: Clock,
+        metrics: RelayMetrics,
+        bodies: BodyReader,
+        settings: GatewaySettings,
     ) -> None:
         self.clients = clients
         self.journal = journal
@@ -43,7 +51,8 @@ class AttemptRunner:
         self.bodies = bodies
         self.settings = settings
         self.defaults = CooldownDefaults(
-            rate_limit_s=settings.rate_limit_default_cooldown_s, overload_s=settings.overload_cooldown_s,
+            rate_limit_s=settings.rate_limit_default_cooldown_s,
+            overload_s=settings.overload_cooldown_s,
             unreachable_s=settings.unreachable_cooldown_s,
         )
 
@@ -65,14 +74,20 @@ class AttemptRunner:
             self.metrics.account_marked(account.id, "error")
         if effect.cooldown is not None:
             cooldown = effect.cooldown
-            await self.cooldowns.set(Cooldown(
-                account_id=account.id, model="", until_ms=cooldown.until_ms, reason=cooldown.reason,
-                evidence=cooldown.evidence,
-            ))
+            await self.cooldowns.set(
+                Cooldown(
+                    account_id=account.id,
+                    model="",
+                    until_ms=cooldown.until_ms,
+                    reason=cooldown.reason,
+                    evidence=cooldown.evidence,
+                )
+            )
             self.metrics.account_marked(account.id, cooldown.reason)
             overloaded = cooldown.reason == "overloaded"
             await self.journal.mark_account(
-                account.id, reason=f"{cooldown.reason}: {cooldown.evidence}",
+                account.id,
+                reason=f"{cooldown.reason}: {cooldown.evidence}",
                 overloaded_until_ms=cooldown.until_ms if overloaded else None,
                 rate_limited_until_ms=None if overloaded else cooldown.until_ms,
             )
@@ -82,7 +97,12 @@ class _Attempt:
     """The state of one attempt; lives for one `run`."""
 
     def __init__(
-        self, runner: AttemptRunner, exchange: Exchange, picked: Picked, responder: Responder, watchdog: Watchdog
+        self,
+        runner: AttemptRunner,
+        exchange: Exchange,
+        picked: Picked,
+        responder: Responder,
+        watchdog: Watchdog,
     ) -> None:
         self._runner = runner
         self._exchange = exchange
@@ -120,15 +140,19 @@ class _Attempt:
                 await self._book_failure(error.fault)
             raise
         except BaseException:
-            if not self._is_booked and self._is_metered:  # shutdown or a bug: the call is on record all the same
-                await self._book(FAILED, NOTHING_READ, Fault(kind=FaultKind.INTERNAL, message=""), is_last=False)
+            if (
+                not self._is_booked and self._is_metered
+            ):  # shutdown or a bug: the call is on record all the same
+                await self._book(
+                    FAILED, NOTHING_READ, Fault(kind=FaultKind.INTERNAL, message=""), is_last=False
+                )
             raise
         finally:
             self._watchdog.watch(None)
 
     async def _book_failure(self, fault: Fault) -> None:
-        """No answer reached the client. When it was the client who left, the provider has worked for it all the same:
-        the input is charged by estimate and flagged (PAINS 1)."""
+        """No answer reached the client. When it was the client who left, the provider has worked for it all
+        the same: the input is charged by estimate and flagged (PAINS 1)."""
         if fault.kind is not FaultKind.CLIENT_GONE:
             await self._book(FAILED, NOTHING_READ, fault, is_last=False)
             return
@@ -141,8 +165,13 @@ class _Attempt:
         is_untouched = not exchange.peek.is_stream and self._picked.upstream_model == exchange.peek.model
         headers["accept-encoding"] = accepted_codings(exchange.headers) if is_untouched else "identity"
         return build_request(
-            self._picked.account, exchange.target, method=exchange.method, upstream_model=self._picked.upstream_model,
-            query=exchange.query, headers=headers, body=prepared.body,
+            self._picked.account,
+            exchange.target,
+            method=exchange.method,
+            upstream_model=self._picked.upstream_model,
+            query=exchange.query,
+            headers=headers,
+            body=prepared.body,
         )
 
     async def _call(self, request: UpstreamRequest, prepared: PreparedBody) -> None:
@@ -179,21 +208,30 @@ class _Attempt:
     async def _stream(self, answer: UpstreamAnswer) -> None:
         exchange, settings = self._exchange, self._runner.settings
         stream = exchange.handler.open_stream(
-            exchange.target, exchange.peek, client_model=exchange.peek.model,
+            exchange.target,
+            exchange.peek,
+            client_model=exchange.peek.model,
             upstream_model=self._picked.upstream_model,
         )
         self._watchdog.may_ping = lambda: stream.at_boundary
         pump = StreamPump(
-            answer, stream, self._responder, self._watchdog, head=for_client(answer.headers),
-            decoder=decoder_for(answer.headers.get("content-encoding")), held_limit=settings.max_line_size,
-            finish_grace_s=settings.finish_grace_s, on_commit=self._commit,
+            answer,
+            stream,
+            self._responder,
+            self._watchdog,
+            head=for_client(answer.headers),
+            decoder=decoder_for(answer.headers.get("content-encoding")),
+            held_limit=settings.max_line_size,
+            finish_grace_s=settings.finish_grace_s,
+            on_commit=self._commit,
         )
         end = await pump.run(self._book_stream)
         if end.fault is not None:
             self._note["fault"] = end.fault.kind.value
 
     def _commit(self) -> None:
-        """The first byte of the answer goes out: no retry from here on, so the request body can be forgotten."""
+        """The first byte of the answer goes out: no retry from here on, so the request body can be
+        forgotten."""
         self._exchange.is_committed = True
         self._runner.bodies.free(self._exchange)
 
@@ -208,7 +246,10 @@ class _Attempt:
         decoder = decoder_for(answer.headers.get("content-encoding"))
         plain = raw if decoder is None else decoder.feed(raw)
         read = exchange.handler.read_answer(
-            exchange.target, exchange.peek, plain, client_model=exchange.peek.model,
+            exchange.target,
+            exchange.peek,
+            plain,
+            client_model=exchange.peek.model,
             upstream_model=self._picked.upstream_model,
         )
         if isinstance(read, Fault):
@@ -223,7 +264,13 @@ class _Attempt:
         await self._responder.whole(answer.status, headers, body)
 
     async def _book(
-        self, outcome: str, reading: Reading, fault: Fault | None, *, is_last: bool, first_byte_ms: int | None = None
+        self,
+        outcome: str,
+        reading: Reading,
+        fault: Fault | None,
+        *,
+        is_last: bool,
+        first_byte_ms: int | None = None,
     ) -> None:
         self._is_booked = True
         self._note["outcome"] = outcome
@@ -232,21 +279,38 @@ class _Attempt:
             return
         if reading.source is UsageSource.ESTIMATED:
             self._note["estimated"] = True
-        await self._runner.settler.book(self._exchange, AttemptEnd(
-            intent=self._intent, outcome=outcome, reading=reading, fault=fault,
-            upstream_request_id=self._upstream_request_id, upstream_endpoint=self._endpoint,
-            first_byte_ms=first_byte_ms, is_last=is_last,
-        ))
+        await self._runner.settler.book(
+            self._exchange,
+            AttemptEnd(
+                intent=self._intent,
+                outcome=outcome,
+                reading=reading,
+                fault=fault,
+                upstream_request_id=self._upstream_request_id,
+                upstream_endpoint=self._endpoint,
+                first_byte_ms=first_byte_ms,
+                is_last=is_last,
+            ),
+        )
 
     def _make_intent(self) -> Intent:
         exchange, account = self._exchange, self._picked.account
         caller = exchange.caller
         return Intent(
-            exchange_id=exchange.id, attempt=self._number, user_id=caller.user.id, key_id=caller.key.id,
-            group_id=caller.group.id, account_id=account.id, dialect=exchange.target.dialect.value,
-            endpoint=exchange.endpoint, client_model=exchange.peek.model, upstream_model=self._picked.upstream_model,
-            is_stream=exchange.peek.is_stream, charge_multiplier=exchange.charge_multiplier,
-            cost_multiplier=account.cost_multiplier, input_estimate=exchange.peek.input_tokens_estimate,
+            exchange_id=exchange.id,
+            attempt=self._number,
+            user_id=caller.user.id,
+            key_id=caller.key.id,
+            group_id=caller.group.id,
+            account_id=account.id,
+            dialect=exchange.target.dialect.value,
+            endpoint=exchange.endpoint,
+            client_model=exchange.peek.model,
+            upstream_model=self._picked.upstream_model,
+            is_stream=exchange.peek.is_stream,
+            charge_multiplier=exchange.charge_multiplier,
+            cost_multiplier=account.cost_multiplier,
+            input_estimate=exchange.peek.input_tokens_estimate,
             started_at_ms=self._runner.clock.now_ms(),
         )
 
@@ -258,7 +322,9 @@ def _request_id(headers: Mapping[str, str]) -> str | None:
 
 def _is_plain_json(headers: Mapping[str, str], exchange: Exchange) -> bool:
     """Some compatible providers ignore `stream` and answer with one JSON document."""
-    return exchange.target.path_model is None and headers.get("content-type", "").startswith("application/json")
+    return exchange.target.path_model is None and headers.get("content-type", "").startswith(
+        "application/json"
+    )
 
 
 async def _decoded_body(answer: UpstreamAnswer, limit: int) -> bytes:

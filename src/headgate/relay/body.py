@@ -1,4 +1,5 @@
-"""Reading a request body: bounded in size, time and total memory; truncated uploads are the client's fault."""
+"""Reading a request body: bounded in size, time and total memory; truncated uploads are the client's
+fault."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -63,7 +64,11 @@ class BodyReader:
                         raise RelayError(self._too_large())
                     if self.held_bytes + len(body) > self._budget:
                         raise RelayError(
-                            Fault(kind=FaultKind.STATE_UNAVAILABLE, message="Too many uploads at once, retry shortly", retry_after_s=2)
+                            Fault(
+                                kind=FaultKind.STATE_UNAVAILABLE,
+                                message="Too many uploads at once, retry shortly",
+                                retry_after_s=2,
+                            )
                         )
                     if not message.get("more_body"):
                         return bytes(body)
@@ -79,13 +84,17 @@ def check_content_type(headers: Mapping[str, str]) -> None:
     """All endpoints with a body take JSON. Raises `RelayError` (415) for anything else that is named."""
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type and content_type != "application/json" and not content_type.endswith("+json"):
-        raise RelayError(Fault(
-            kind=FaultKind.CONTENT_TYPE_UNSUPPORTED, message="Content-Type must be application/json",
-        ))
+        raise RelayError(
+            Fault(
+                kind=FaultKind.CONTENT_TYPE_UNSUPPORTED,
+                message="Content-Type must be application/json",
+            )
+        )
 
 
 def _declared_length(headers: Mapping[str, str]) -> int:
-    """Content-Length, or -1 when the body is chunked. The HTTP parser has refused malformed values already."""
+    """Content-Length, or -1 when the body is chunked. The HTTP parser has refused malformed values
+    already."""
     text = headers.get("content-length", "")
     return int(text) if text.isascii() and text.isdigit() else -1
 

@@ -1,7 +1,9 @@
-"""The data plane's view of the world: an immutable snapshot and a bounded cache of keys (GLOSSARY: directory).
+"""The data plane's view of the world: an immutable snapshot and a bounded cache of keys (GLOSSARY:
+directory).
 
-Refreshed when the database's directory version moves: at once for changes made in this process (`refresh`), within a
-second for others (`watch`). No SQL on the request path except for a key that is seen for the first time.
+Refreshed when the database's directory version moves: at once for changes made in this process (`refresh`),
+within a second for others (`watch`). No SQL on the request path except for a key that is seen for the first
+time.
 """
 
 import asyncio
@@ -13,9 +15,12 @@ import structlog
 
 from headgate.core.ids import AccountId, GroupId
 from headgate.core.pricing.book import PriceBook
+from headgate.core.routing.model_mapping import upstream_model
 from headgate.core.world import Account, ApiKey, Group, Provider, User
 from headgate.kit.clock import Clock
 from headgate.kit.crypto import Vault
+from headgate.state.protocols import StateUnavailable
+from headgate.storage.journal import StorageUnavailable
 from headgate.storage.read_model import DirectoryData, ReadModel
 
 log = structlog.get_logger(__name__)
@@ -30,7 +35,9 @@ PriceBookBuilder = Callable[[DirectoryData], PriceBook]
 
 
 class Directory:
-    def __init__(self, read_model: ReadModel, vault: Vault, clock: Clock, build_prices: PriceBookBuilder) -> None:
+    def __init__(
+        self, read_model: ReadModel, vault: Vault, clock: Clock, build_prices: PriceBookBuilder
+    ) -> None:
         self._read_model = read_model
         self._vault = vault
         self._clock = clock
@@ -63,7 +70,7 @@ class Directory:
             await asyncio.sleep(_POLL_S)
             try:
                 await self.refresh()
-            except OSError as error:  # StorageError is one: keep serving from the last snapshot
+            except (StorageUnavailable, StateUnavailable) as error:  # keep serving from the last snapshot
                 log.warning("directory_refresh_failed", error=type(error).__name__)
 
     def group(self, group_id: GroupId) -> Group | None:
@@ -78,6 +85,14 @@ class Directory:
     def accounts_of(self, group_id: GroupId, provider: Provider) -> tuple[Account, ...]:
         """Accounts of a group that speak the provider's dialects, in a stable order."""
         return self._by_group.get((group_id, provider), ())
+
+    def names_of(self, group_id: GroupId, provider: Provider, model: str) -> tuple[str, ...]:
+        """The client's name of a model, then the upstream names that the group's accounts map it to."""
+        names = dict.fromkeys((model,))
+        for account in self.accounts_of(group_id, provider):
+            if account.model_mapping and (name := upstream_model(account.model_mapping, model)):
+                names[name] = None
+        return tuple(names)
 
     async def find_key(self, secret: str) -> KnownKey | None:
         """The key and its owner; at most one database read per unknown hash, shared by concurrent callers."""
@@ -130,7 +145,9 @@ class Directory:
         self._keys.clear()
         self._unknown.clear()
         self.version = data.version
-        log.info("directory_loaded", version=data.version, groups=len(data.groups), accounts=len(data.accounts))
+        log.info(
+            "directory_loaded", version=data.version, groups=len(data.groups), accounts=len(data.accounts)
+        )
 
 
 def _keep(cache: OrderedDict[bytes, T], key: bytes, value: T, limit: int) -> None:

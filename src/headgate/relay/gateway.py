@@ -1,4 +1,5 @@
-"""The data plane as one ASGI application: route, run the pipeline, render what went wrong, note what happened."""
+"""The data plane as one ASGI application: route, run the pipeline, render what went wrong, note what
+happened."""
 
 import asyncio
 import ipaddress
@@ -39,8 +40,15 @@ class Gateway:
     """Built once by `app.py`."""
 
     def __init__(
-        self, pipeline: Pipeline, local: LocalAnswers, journal: Journal, clock: Clock, metrics: RelayMetrics,
-        tasks: TaskOwner, settings: GatewaySettings, trusted_proxies: TrustedProxies,
+        self,
+        pipeline: Pipeline,
+        local: LocalAnswers,
+        journal: Journal,
+        clock: Clock,
+        metrics: RelayMetrics,
+        tasks: TaskOwner,
+        settings: GatewaySettings,
+        trusted_proxies: TrustedProxies,
     ) -> None:
         self._pipeline = pipeline
         self._local = local
@@ -73,9 +81,19 @@ class Gateway:
             loop = asyncio.get_running_loop()
             now = loop.time()
             exchange = Exchange(
-                id=exchange_id, request_id=request_id, method=method, path=path, query=query, headers=headers,
-                client_ip=ip, target=route, handler=handler, connection=connection,
-                started_at_ms=self._clock.now_ms(), started=now, trace=TraceBuilder(now),
+                id=exchange_id,
+                request_id=request_id,
+                method=method,
+                path=path,
+                query=query,
+                headers=headers,
+                client_ip=ip,
+                target=route,
+                handler=handler,
+                connection=connection,
+                started_at_ms=self._clock.now_ms(),
+                started=now,
+                trace=TraceBuilder(now),
             )
             await self._relay(exchange, receive, responder)
 
@@ -101,7 +119,7 @@ class Gateway:
             fault = error.fault
         except (StateUnavailable, StorageUnavailable):
             fault = _UNAVAILABLE
-        except Exception as error:  # noqa: BLE001 - the outermost boundary: whatever it was, the client gets an envelope
+        except Exception as error:
             log.error("exchange_crashed", exchange_id=exchange.id, exc_info=error)
             fault = Fault(kind=FaultKind.INTERNAL, message="Internal error")
         finally:
@@ -115,7 +133,9 @@ class Gateway:
         """The decision record of an exchange that gave no answer; callers who are nobody leave no trace."""
         if not exchange.has_caller:
             return
-        exchange.trace.note("fault", {"kind": fault.kind.value, "blame": fault.kind.blame.value, "message": fault.message})
+        exchange.trace.note(
+            "fault", {"kind": fault.kind.value, "blame": fault.kind.blame.value, "message": fault.message}
+        )
         try:
             await self._journal.write_trace(
                 exchange.id, exchange.caller.user.id, exchange.trace.render(), exchange.started_at_ms
@@ -130,16 +150,25 @@ class Gateway:
         self._metrics.finished(target.dialect.value, target.operation.value, status, seconds)
         caller = exchange.caller if exchange.has_caller else None
         log.info(
-            "exchange_finished", exchange_id=exchange.id, dialect=target.dialect.value, operation=target.operation.value,
-            status=status, ms=round(seconds * 1000, 1), attempts=exchange.attempts,
-            user_id=caller.user.id if caller else None, key_id=caller.key.id if caller else None,
+            "exchange_finished",
+            exchange_id=exchange.id,
+            dialect=target.dialect.value,
+            operation=target.operation.value,
+            status=status,
+            ms=round(seconds * 1000, 1),
+            attempts=exchange.attempts,
+            user_id=caller.user.id if caller else None,
+            key_id=caller.key.id if caller else None,
             group_id=caller.group.id if caller else None,
         )
 
 
-_SHUTTING_DOWN = Fault(kind=FaultKind.SHUTTING_DOWN, message="The gateway is restarting, retry shortly", retry_after_s=2)
+_SHUTTING_DOWN = Fault(
+    kind=FaultKind.SHUTTING_DOWN, message="The gateway is restarting, retry shortly", retry_after_s=2
+)
 _UNAVAILABLE = Fault(
-    kind=FaultKind.STORAGE_UNAVAILABLE, message="Billing service temporarily unavailable. Please retry later.",
+    kind=FaultKind.STORAGE_UNAVAILABLE,
+    message="Billing service temporarily unavailable. Please retry later.",
     retry_after_s=5,
 )
 

@@ -5,13 +5,29 @@ from collections.abc import Iterable, Mapping, Sequence
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
-_JOINED = frozenset({"anthropic-beta", "accept", "accept-encoding", "cache-control", "via", "x-forwarded-for"})
-"""Repeated list-valued headers are joined; of any other repeated header the last one counts (clients/README 4)."""
+_JOINED = frozenset(
+    {"anthropic-beta", "accept", "accept-encoding", "cache-control", "via", "x-forwarded-for"}
+)
+"""Repeated list-valued headers are joined; of any other repeated header the last one counts (clients/README
+4)."""
 
-_RESPONSE_ALLOWED = frozenset({
-    "content-type", "content-language", "etag", "last-modified", "expires", "vary", "retry-after", "retry-after-ms",
-    "request-id", "openai-processing-ms", "openai-version", "openai-model", "x-should-retry",
-})
+_RESPONSE_ALLOWED = frozenset(
+    {
+        "content-type",
+        "content-language",
+        "etag",
+        "last-modified",
+        "expires",
+        "vary",
+        "retry-after",
+        "retry-after-ms",
+        "request-id",
+        "openai-processing-ms",
+        "openai-version",
+        "openai-model",
+        "x-should-retry",
+    }
+)
 _RESPONSE_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
 _CODINGS = ("gzip", "deflate", "br", "zstd")
 
@@ -33,7 +49,8 @@ def for_upstream(headers: Mapping[str, str], allowed: frozenset[str]) -> dict[st
 
 
 def for_client(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """The provider headers that the client may see. Operator-side limits are shown by the provider to whom it serves."""
+    """The provider headers that the client may see. Operator-side limits are shown by the provider to whom
+    it serves."""
     return [
         (name.encode("latin-1"), value.encode("latin-1"))
         for name, value in headers.items()
@@ -47,8 +64,11 @@ def accepted_codings(headers: Mapping[str, str]) -> str:
     return ", ".join(coding for coding in _CODINGS if coding in offered) or "identity"
 
 
-def client_ip(peer: str, headers: Mapping[str, str], trusted: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> str:
-    """The peer's address, or behind a trusted proxy the first untrusted one of X-Forwarded-For from the right (spec 9.3)."""
+def client_ip(
+    peer: str, headers: Mapping[str, str], trusted: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
+) -> str:
+    """The peer's address, or behind a trusted proxy the first untrusted one of X-Forwarded-For from the
+    right (spec 9.3)."""
     if not trusted or not _is_in(peer, trusted):
         return peer
     for hop in reversed([h.strip() for h in headers.get("x-forwarded-for", "").split(",") if h.strip()]):

@@ -1,4 +1,5 @@
-"""Data-plane answers that call no provider: model lists by dialect, the key's own usage, a few courtesies (spec 2.9, 2.10)."""
+"""Data-plane answers that call no provider: model lists by dialect, the key's own usage, a few courtesies
+(spec 2.9, 2.10)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,9 @@ _WELCOME = b'{"service":"headgate","docs":"/api/docs","health":"/health"}'
 
 
 class LocalAnswers:
-    def __init__(self, authenticator: Authenticator, directory: Directory, read_model: ReadModel, clock: Clock) -> None:
+    def __init__(
+        self, authenticator: Authenticator, directory: Directory, read_model: ReadModel, clock: Clock
+    ) -> None:
         self._authenticator = authenticator
         self._directory = directory
         self._read_model = read_model
@@ -39,7 +42,9 @@ class LocalAnswers:
             case LocalEndpoint.EVENT_LOGGING:
                 await responder.whole(200, _JSON, b"{}")
             case LocalEndpoint.USAGE:
-                caller = await self._caller(Dialect.ANTHROPIC_MESSAGES, headers, query, client_ip, skip_spending=True)
+                caller = await self._caller(
+                    Dialect.ANTHROPIC_MESSAGES, headers, query, client_ip, skip_spending=True
+                )
                 await responder.whole(200, _JSON, json.dumps(await self._usage(caller, query)))
             case LocalEndpoint.MODELS | LocalEndpoint.MODEL:
                 dialect = route.dialect or models_dialect(headers, query)
@@ -48,9 +53,17 @@ class LocalAnswers:
                 await responder.whole(200, _JSON, json.dumps(self._models(route, dialect, caller)))
 
     async def _caller(
-        self, dialect: Dialect, headers: Mapping[str, str], query: bytes, client_ip: str, *, skip_spending: bool
+        self,
+        dialect: Dialect,
+        headers: Mapping[str, str],
+        query: bytes,
+        client_ip: str,
+        *,
+        skip_spending: bool,
     ) -> Caller:
-        return await self._authenticator.authenticate(dialect, headers, query, client_ip, skip_spending=skip_spending)
+        return await self._authenticator.authenticate(
+            dialect, headers, query, client_ip, skip_spending=skip_spending
+        )
 
     def _models(self, route: Local, dialect: Dialect, caller: Caller) -> dict[str, Any]:
         names = self._names(caller)
@@ -58,12 +71,16 @@ class LocalAnswers:
             return render_models(dialect, names)
         if route.model not in names:
             raise RelayError(
-                Fault(kind=FaultKind.MODEL_NOT_FOUND, message=f"The model {route.model[:100]} is not offered by this group")
+                Fault(
+                    kind=FaultKind.MODEL_NOT_FOUND,
+                    message=f"The model {route.model[:100]} is not offered by this group",
+                )
             )
         return render_model(dialect, route.model)
 
     def _names(self, caller: Caller) -> Sequence[str]:
-        """Union of the mappings of the group's accounts; accounts without a mapping add the provider's default list."""
+        """Union of the mappings of the group's accounts; accounts without a mapping add the provider's
+        default list."""
         provider = caller.group.provider
         names: set[str] = set()
         is_open = False
@@ -80,14 +97,17 @@ class LocalAnswers:
     def _period(self, query: bytes) -> tuple[int, int]:
         """`start_date`/`end_date` (YYYY-MM-DD, UTC, inclusive); default the last 30 days (spec 2.10)."""
         params = parse_qs(query.decode("latin-1"))
-        today = datetime.fromtimestamp(self._clock.now_ms() / 1000, tz=UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        today = datetime.fromtimestamp(self._clock.now_ms() / 1000, tz=UTC).replace(
+            hour=0, minute=0, second=0, microsecond=0
+        )
         start = _day(params.get("start_date"), today - timedelta(days=29))
         end = _day(params.get("end_date"), today) + timedelta(days=1)
         return round(start.timestamp() * 1000), round(end.timestamp() * 1000)
 
 
 def models_dialect(headers: Mapping[str, str], query: bytes) -> Dialect:
-    """`/v1/models` is shared: Google by its key header or `?key=`, Anthropic by its version header, else OpenAI."""
+    """`/v1/models` is shared: Google by its key header or `?key=`, Anthropic by its version header, else
+    OpenAI."""
     if "x-goog-api-key" in headers or b"key=" in query:
         return Dialect.GEMINI
     return Dialect.ANTHROPIC_MESSAGES if "anthropic-version" in headers else Dialect.OPENAI_CHAT
@@ -102,5 +122,3 @@ def _day(values: list[str] | None, default: datetime) -> datetime:
         raise RelayError(
             Fault(kind=FaultKind.REQUEST_INVALID, message="start_date and end_date have the form YYYY-MM-DD")
         ) from None
-
-

@@ -4,25 +4,35 @@ The trace keeps every decision with the reason why no other account was chosen.
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.ids import AccountId
 from headgate.core.routing.candidates import Candidate, WaitLimits, Wanted
 from headgate.core.routing.failover import FailoverPlan
-from headgate.core.routing.selection import NoneEligible, Selected, Selection, WaitFor, explain, select_account
+from headgate.core.routing.selection import (
+    NoneEligible,
+    Selected,
+    Selection,
+    WaitFor,
+    explain,
+    select_account,
+)
 from headgate.core.world import Account
 from headgate.kit.clock import Clock
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
+from headgate.relay.slot_queue import SlotQueue
 from headgate.settings import GatewaySettings
 from headgate.state.protocols import (
-    AffinityStore, Cooldown, CooldownStore, QueueFull, QueueTimeout, SharedState, SlotLease, SlotStore,
+    AffinityStore,
+    Cooldown,
+    CooldownStore,
+    SharedState,
+    SlotLease,
+    SlotStore,
 )
-
-T = TypeVar("T")
 
 _RACES = 8
 """Times that a free slot may be lost to another request between looking and taking before we queue up."""
@@ -39,7 +49,15 @@ class Picked:
 
 
 class Picker:
-    def __init__(self, directory: Directory, state: SharedState, clock: Clock, settings: GatewaySettings) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        state: SharedState,
+        queueing: SlotQueue,
+        clock: Clock,
+        settings: GatewaySettings,
+    ) -> None:
+        self._queueing = queueing
         self._directory = directory
         self._slots: SlotStore = state.slots
         self._cooldowns: CooldownStore = state.cooldowns
@@ -47,8 +65,10 @@ class Picker:
         self._clock = clock
         self._sticky_ttl_s = settings.sticky_ttl_s
         self._limits = WaitLimits(
-            sticky_timeout_s=settings.sticky_wait_timeout_s, sticky_max_waiting=settings.sticky_max_waiting,
-            fallback_timeout_s=settings.account_wait_timeout_s, fallback_max_waiting=settings.account_max_waiting,
+            sticky_timeout_s=settings.sticky_wait_timeout_s,
+            sticky_max_waiting=settings.sticky_max_waiting,
+            fallback_timeout_s=settings.account_wait_timeout_s,
+            fallback_max_waiting=settings.account_max_waiting,
         )
         self._last_used: dict[AccountId, int] = {}
 
@@ -80,8 +100,14 @@ class Picker:
     async def take(self, exchange: Exchange, last: Picked) -> Picked | None:
         """The same account again, if a slot of it is free now."""
         account = last.account
-        lease = await self._slots.try_acquire(slot_of(account.id), limit=account.concurrency, owner=exchange.id)
-        return None if lease is None else Picked(account=account, upstream_model=last.upstream_model, lease=lease)
+        lease = await self._slots.try_acquire(
+            slot_of(account.id), limit=account.concurrency, owner=exchange.id
+        )
+        return (
+            None
+            if lease is None
+            else Picked(account=account, upstream_model=last.upstream_model, lease=lease)
+        )
 
     async def stick(self, exchange: Exchange, account_id: AccountId) -> None:
         """The account answered: the conversation stays with it."""
@@ -112,8 +138,11 @@ class Picker:
         last_used = self._last_used
         return [
             Candidate(
-                account=account, in_use=loads[name].in_use, waiting=loads[name].waiting,
-                cooldowns=by_account.get(account.id, ()), last_used_ms=last_used.get(account.id),
+                account=account,
+                in_use=loads[name].in_use,
+                waiting=loads[name].waiting,
+                cooldowns=by_account.get(account.id, ()),
+                last_used_ms=last_used.get(account.id),
             )
             for account, name in zip(accounts, names, strict=True)
         ]
@@ -124,24 +153,21 @@ class Picker:
         return Picked(account=selection.account, upstream_model=selection.upstream_model, lease=lease)
 
     async def _queue(self, exchange: Exchange, selection: Selected | WaitFor) -> Picked:
+        """Everybody suitable is busy: wait for the one that selection named (or that we lost to others)."""
+        account = selection.account
         timeout_s, max_waiting = self._limits.fallback_timeout_s, self._limits.fallback_max_waiting
         if isinstance(selection, WaitFor):
             timeout_s, max_waiting = selection.timeout_s, selection.max_waiting
-        got = await wait_for_slot(
-            self._slots, exchange, slot_of(selection.account.id), limit=selection.account.concurrency,
-            max_waiting=max_waiting, timeout_s=timeout_s,
+        lease = await self._queueing.wait(
+            exchange,
+            slot_of(account.id),
+            limit=account.concurrency,
+            max_waiting=max_waiting,
+            timeout_s=timeout_s,
+            refusals=("Too many pending requests", "Concurrency limit exceeded for account"),
         )
-        match got:
-            case QueueFull():
-                raise RelayError(
-                    Fault(kind=FaultKind.QUEUE_FULL, message="Too many pending requests", retry_after_s=1)
-                )
-            case QueueTimeout():
-                raise RelayError(Fault(
-                    kind=FaultKind.QUEUE_TIMEOUT, message="Concurrency limit exceeded for account", retry_after_s=1
-                ))
-        self._last_used[selection.account.id] = self._clock.now_ms()
-        return Picked(account=selection.account, upstream_model=selection.upstream_model, lease=got)
+        self._last_used[account.id] = self._clock.now_ms()
+        return Picked(account=account, upstream_model=selection.upstream_model, lease=lease)
 
     def _nobody(self, exchange: Exchange, plan: FailoverPlan, selection: NoneEligible) -> Fault:
         """What to tell the client: the last attempt's own fault, else why nobody could even try."""
@@ -151,41 +177,12 @@ class Picker:
         wait_s = None if retry_at is None else max(1, (retry_at - self._clock.now_ms()) // 1000)
         reasons = {rejection.reason.value for rejection in selection.rejections.values()}
         if reasons == {"model_unsupported"}:
-            return Fault(kind=FaultKind.MODEL_NOT_FOUND, message=f"No account serves the model {exchange.peek.model[:200]}")
+            return Fault(
+                kind=FaultKind.MODEL_NOT_FOUND,
+                message=f"No account serves the model {exchange.peek.model[:200]}",
+            )
         why = ", ".join(sorted(reasons)) or "the group has no account"
         return Fault(kind=FaultKind.NO_ACCOUNT, message=f"No available accounts: {why}", retry_after_s=wait_s)
-
-
-async def wait_for_slot(
-    slots: SlotStore, exchange: Exchange, resource: str, *, limit: int, max_waiting: int, timeout_s: float
-) -> SlotLease | QueueFull | QueueTimeout:
-    """Queue up, and leave the queue at once when the client goes away (CLIENT_GONE)."""
-    queued_at = asyncio.get_running_loop().time()
-    positions: list[int] = []
-    got = await until_gone(exchange, slots.acquire(
-        resource, limit=limit, owner=exchange.id, max_waiting=max_waiting, timeout_s=timeout_s,
-        on_position=positions.append,
-    ))
-    waited = round((asyncio.get_running_loop().time() - queued_at) * 1000)
-    exchange.trace.facts.setdefault("waits", []).append(
-        {"for": resource, "waited_ms": waited, "first_position": positions[0] if positions else 0,
-         "result": type(got).__name__}
-    )
-    return got
-
-
-async def until_gone(exchange: Exchange, work: Coroutine[Any, Any, T]) -> T:
-    """Await `work`, but give up with CLIENT_GONE as soon as the client's socket closes."""
-    waiting = asyncio.ensure_future(work)
-    exchange.connection.on_gone(waiting.cancel)
-    try:
-        return await waiting
-    except asyncio.CancelledError:
-        if exchange.connection.is_gone and waiting.cancelled():
-            raise RelayError(Fault(kind=FaultKind.CLIENT_GONE, message="The client left while it waited")) from None
-        raise
-    finally:
-        waiting.cancel()
 
 
 def slot_of(account_id: AccountId) -> str:

@@ -2,8 +2,9 @@
 
     authenticate -> read -> peek -> admit -> (pick an account -> attempt)* -> settled
 
-Each step lives in its own module; this one only says what follows what. A step that fails raises `RelayError`; the
-gateway renders its fault in the client's dialect. Whatever happens, slots and reservations are given back.
+Each step lives in its own module; this one only says what follows what. A step that fails raises
+`RelayError`; the gateway renders its fault in the client's dialect. Whatever happens, slots and reservations
+are given back.
 """
 
 from dataclasses import dataclass
@@ -37,7 +38,9 @@ class Pipeline:
     leases: LeaseKeeper
     settings: GatewaySettings
 
-    async def run(self, exchange: Exchange, receive: Receive, responder: Responder, watchdog: Watchdog) -> None:
+    async def run(
+        self, exchange: Exchange, receive: Receive, responder: Responder, watchdog: Watchdog
+    ) -> None:
         """Serve one exchange to its end. Raises `RelayError` with the fault to show."""
         await self._authenticate(exchange)
         await self._read(exchange, receive)

@@ -1,7 +1,8 @@
 """Moving one answer from the provider to the client: streamed event by event, or whole.
 
-The shell obeys: what a chunk means is decided by the `ResponseStream`; this module only awaits. The answer's end is held
-back until `book` has committed the settlement (DESIGN 5: committed before the last byte reaches the client).
+The shell obeys: what a chunk means is decided by the `ResponseStream`; this module only awaits. The answer's
+end is held back until `book` has committed the settlement (DESIGN 5: committed before the last byte reaches
+the client).
 """
 
 import asyncio
@@ -41,11 +42,20 @@ Book = Callable[[StreamEnd], Awaitable[None]]
 
 
 class StreamPump:
-    """Pumps one streamed answer. Before the first client-visible byte a fault is raised, so that the caller may fail over."""
+    """Pumps one streamed answer. Before the first client-visible byte a fault is raised, so that the caller
+    may fail over."""
 
     def __init__(
-        self, source: ByteSource, stream: ResponseStream, responder: Responder, watchdog: Watchdog, *,
-        head: RawHeaderList, decoder: Decoder | None, held_limit: int, finish_grace_s: float,
+        self,
+        source: ByteSource,
+        stream: ResponseStream,
+        responder: Responder,
+        watchdog: Watchdog,
+        *,
+        head: RawHeaderList,
+        decoder: Decoder | None,
+        held_limit: int,
+        finish_grace_s: float,
         on_commit: Callable[[], None],
     ) -> None:
         self._source = source
@@ -74,8 +84,14 @@ class StreamPump:
         return end
 
     async def _pump(self) -> Fault | None:
-        """Read until the end, a fault, or the grace after the terminal event. Returns the fault that broke the reading."""
-        read, feed, watchdog, time = self._source.read_chunk, self._stream.feed, self._watchdog, self._loop.time
+        """Read until the end, a fault, or the grace after the terminal event. Returns the fault that broke
+        the reading."""
+        read, feed, watchdog, time = (
+            self._source.read_chunk,
+            self._stream.feed,
+            self._watchdog,
+            self._loop.time,
+        )
         stream = self._stream
         try:
             while (chunk := await read()) is not None:
@@ -103,7 +119,9 @@ class StreamPump:
         self._held.append(out)
         if sum(map(len, self._held)) > self._held_limit:
             raise RelayError(
-                Fault(kind=FaultKind.UPSTREAM_MALFORMED, message="The upstream went on after its terminal event")
+                Fault(
+                    kind=FaultKind.UPSTREAM_MALFORMED, message="The upstream went on after its terminal event"
+                )
             )
 
     async def _release(self, tail: bytes, fault: Fault | None) -> None:

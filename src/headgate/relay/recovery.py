@@ -1,8 +1,8 @@
 """After a crash: complete what dead processes left open (DESIGN 5).
 
-Every intent of a process that is no longer alive becomes one record `interrupted`, with the usage that was known. What
-the provider did not get to tell is not invented: the record says so (`usage_source` none or partial) and the user pays
-only for what is known.
+Every intent of a process that is no longer alive becomes one record `interrupted`, with the usage that was
+known. What the provider did not get to tell is not invented: the record says so (`usage_source` none or
+partial) and the user pays only for what is known.
 """
 
 import structlog
@@ -20,8 +20,11 @@ log = structlog.get_logger(__name__)
 _LOCK_TTL_S = 30.0
 
 
-async def complete_open_intents(journal: Journal, directory: Directory, locks: LockStore, clock: Clock) -> int:
-    """Settle the intents of dead processes; returns how many. A live process holds `process:<id>` and is left alone."""
+async def complete_open_intents(
+    journal: Journal, directory: Directory, locks: LockStore, clock: Clock
+) -> int:
+    """Settle the intents of dead processes; returns how many. A live process holds `process:<id>` and is
+    left alone."""
     completed = 0
     alive: dict[str, bool] = {}
     for found in await journal.open_intents():
@@ -43,13 +46,29 @@ def _interrupted(found: OpenIntent, directory: Directory, now_ms: int) -> Settle
     if isinstance(quote, PriceUnknown):
         quote = directory.prices.default_quote()
     cost = price_usage(
-        quote.price, usage, charge_multiplier=intent.charge_multiplier, cost_multiplier=intent.cost_multiplier,
-        price_version=quote.version, is_default=quote.is_default,
+        quote.price,
+        usage,
+        charge_multiplier=intent.charge_multiplier,
+        cost_multiplier=intent.cost_multiplier,
+        price_version=quote.version,
+        is_default=quote.is_default,
     )
     return Settlement(
-        intent=intent, outcome="interrupted", usage=usage, cost=cost, fault="gateway_died",
+        intent=intent,
+        outcome="interrupted",
+        usage=usage,
+        cost=cost,
+        fault="gateway_died",
         source=UsageSource.NONE if usage.is_empty else UsageSource.PARTIAL,
-        upstream_request_id=None, served_model=None, upstream_endpoint="", service_tier=None, reasoning_effort=None,
-        duration_ms=max(0, now_ms - intent.started_at_ms), first_byte_ms=None, user_agent="", client_ip="",
-        finished_at_ms=now_ms, trace=None,
+        upstream_request_id=None,
+        served_model=None,
+        upstream_endpoint="",
+        service_tier=None,
+        reasoning_effort=None,
+        duration_ms=max(0, now_ms - intent.started_at_ms),
+        first_byte_ms=None,
+        user_agent="",
+        client_ip="",
+        finished_at_ms=now_ms,
+        trace=None,
     )

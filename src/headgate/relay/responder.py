@@ -1,6 +1,8 @@
-"""Writing to the client: one head, then bytes, with faults in the client's dialect wherever the answer stands.
+"""Writing to the client: one head, then bytes, with faults in the client's dialect wherever the answer
+stands.
 
-Tracks whether the head is out (pings may have forced it) and never raises when the client is gone: the relay reads
+Tracks whether the head is out (pings may have forced it) and never raises when the client is gone: the relay
+reads
 `connection.is_gone` and decides.
 """
 
@@ -15,26 +17,44 @@ from headgate.relay.exchange import ClientConnection
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 RawHeaderList = list[tuple[bytes, bytes]]
 
-_STREAM_TYPES = {StreamFraming.SSE: b"text/event-stream; charset=utf-8", StreamFraming.JSON_ARRAY: b"application/json"}
+_STREAM_TYPES = {
+    StreamFraming.SSE: b"text/event-stream; charset=utf-8",
+    StreamFraming.JSON_ARRAY: b"application/json",
+}
 
 
 class Responder:
     """One per exchange."""
 
     __slots__ = (
-        "_connection", "_framing", "_handler", "_ids", "_loop", "_request_id", "_send", "head_sent", "last_write",
+        "_connection",
+        "_framing",
+        "_handler",
+        "_ids",
+        "_loop",
+        "_request_id",
+        "_send",
+        "head_sent",
+        "last_write",
         "writing_since",
     )
 
     def __init__(
-        self, send: Send, connection: ClientConnection, handler: DialectHandler, *, request_id: str, exchange_id: str
+        self,
+        send: Send,
+        connection: ClientConnection,
+        handler: DialectHandler,
+        *,
+        request_id: str,
+        exchange_id: str,
     ) -> None:
         self._send = send
         self._connection = connection
         self._handler = handler
         self._request_id = request_id
         self._ids: RawHeaderList = [
-            (b"x-request-id", request_id.encode("latin-1")), (b"x-headgate-exchange-id", exchange_id.encode()),
+            (b"x-request-id", request_id.encode("latin-1")),
+            (b"x-headgate-exchange-id", exchange_id.encode()),
         ]
         self._framing = StreamFraming.NONE
         self._loop = asyncio.get_running_loop()
@@ -57,7 +77,9 @@ class Responder:
             return
         self.head_sent = True
         extra = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
-        await self._emit({"type": "http.response.start", "status": status, "headers": headers + extra + self._ids})
+        await self._emit(
+            {"type": "http.response.start", "status": status, "headers": headers + extra + self._ids}
+        )
 
     async def write(self, data: bytes) -> None:
         await self._emit({"type": "http.response.body", "body": data, "more_body": True})
@@ -73,11 +95,14 @@ class Responder:
             return
         self.head_sent = True
         length = [(b"content-length", str(len(body)).encode())]
-        await self._emit({"type": "http.response.start", "status": status, "headers": headers + length + self._ids})
+        await self._emit(
+            {"type": "http.response.start", "status": status, "headers": headers + length + self._ids}
+        )
         await self._emit({"type": "http.response.body", "body": body, "more_body": False})
 
     async def ping(self) -> None:
-        """Keep a waiting client alive; starts the head when nothing was sent yet. Does not commit the exchange."""
+        """Keep a waiting client alive; starts the head when nothing was sent yet. Does not commit the
+        exchange."""
         if self._handler.ping is None or self._framing is not StreamFraming.SSE:
             return
         await self.stream_head([(b"content-type", _STREAM_TYPES[StreamFraming.SSE])])
@@ -97,7 +122,11 @@ class Responder:
         else:
             content_type = "application/json"
             body = self._handler.render_fault(fault, request_id=self._request_id)
-        status = fault.upstream_status if fault.upstream_body is not None and fault.upstream_status else fault.kind.http_status
+        status = (
+            fault.upstream_status
+            if fault.upstream_body is not None and fault.upstream_status
+            else fault.kind.http_status
+        )
         await self.whole(status, _fault_headers(fault, content_type), body)
 
     async def _emit(self, message: MutableMapping[str, Any]) -> None:

@@ -57,8 +57,17 @@ _EXACT: dict[str, dict[str, Route]] = {
     "/api/event_logging/batch": {"POST": Local(LocalEndpoint.EVENT_LOGGING, Dialect.ANTHROPIC_MESSAGES)},
     "/": {"GET": Local(LocalEndpoint.ROOT, Dialect.ANTHROPIC_MESSAGES)},
 }
-for _path in ("messages", "messages/count_tokens", "chat/completions", "embeddings", "images/generations", "responses",
-              "responses/compact", "responses/input_tokens", "models"):
+for _path in (
+    "messages",
+    "messages/count_tokens",
+    "chat/completions",
+    "embeddings",
+    "images/generations",
+    "responses",
+    "responses/compact",
+    "responses/input_tokens",
+    "models",
+):
     _EXACT[f"/{_path}"] = _EXACT[f"/v1/{_path}"]
 
 _GEMINI_ACTIONS: dict[str, Operation] = {
@@ -103,10 +112,13 @@ def _pick(methods: dict[str, Route], method: str, path: str) -> Route | Fault:
         return route
     if method == "GET" and methods.get("POST") is _RESPONSES:
         return Fault(
-            kind=FaultKind.UPGRADE_REQUIRED, message="WebSocket is not served here; use HTTP POST with stream=true"
+            kind=FaultKind.UPGRADE_REQUIRED,
+            message="WebSocket is not served here; use HTTP POST with stream=true",
         )
     allowed = ", ".join(sorted(methods))
-    return Fault(kind=FaultKind.METHOD_NOT_ALLOWED, message=f"{method} is not allowed on {path}; use {allowed}")
+    return Fault(
+        kind=FaultKind.METHOD_NOT_ALLOWED, message=f"{method} is not allowed on {path}; use {allowed}"
+    )
 
 
 def _gemini_model(method: str, path: str, query: bytes) -> Route | Fault:
@@ -115,16 +127,27 @@ def _gemini_model(method: str, path: str, query: bytes) -> Route | Fault:
     if not colon and "/" in model:
         model, _, action = model.rpartition("/")
     if not action:
-        return Local(LocalEndpoint.MODEL, Dialect.GEMINI if version == "v1beta" else None, model) if method == "GET" \
-            else Fault(kind=FaultKind.METHOD_NOT_ALLOWED, message=f"{method} is not allowed on a model; use GET")
+        return (
+            Local(LocalEndpoint.MODEL, Dialect.GEMINI if version == "v1beta" else None, model)
+            if method == "GET"
+            else Fault(
+                kind=FaultKind.METHOD_NOT_ALLOWED, message=f"{method} is not allowed on a model; use GET"
+            )
+        )
     operation = _GEMINI_ACTIONS.get(action)
     if operation is None or not model:
         return not_found(path)
     if method != "POST":
-        return Fault(kind=FaultKind.METHOD_NOT_ALLOWED, message=f"{method} is not allowed on {action}; use POST")
+        return Fault(
+            kind=FaultKind.METHOD_NOT_ALLOWED, message=f"{method} is not allowed on {action}; use POST"
+        )
     return Target(
-        dialect=Dialect.GEMINI, operation=operation, subpath=action, path_model=model,
-        framing=_gemini_framing(action, query), api_version=version,
+        dialect=Dialect.GEMINI,
+        operation=operation,
+        subpath=action,
+        path_model=model,
+        framing=_gemini_framing(action, query),
+        api_version=version,
     )
 
 
@@ -136,7 +159,7 @@ def _gemini_framing(action: str, query: bytes) -> StreamFraming:
 
 
 def _response_object(method: str, path: str, query: bytes) -> Route | Fault:
-    subpath = path[path.index("/responses") + len("/responses"):]
+    subpath = path[path.index("/responses") + len("/responses") :]
     if method not in ("GET", "DELETE", "POST") or not _is_safe_subpath(subpath):
         return not_found(path)
     return Target(dialect=Dialect.OPENAI_RESPONSES, operation=Operation.OBJECT, subpath=subpath)
@@ -145,7 +168,9 @@ def _response_object(method: str, path: str, query: bytes) -> Route | Fault:
 def _is_safe_subpath(subpath: str) -> bool:
     """Only plain segments may be appended to the provider's URL: no dots, no escapes, no empty parts."""
     parts = subpath.strip("/").split("/")
-    return len(parts) <= 3 and all(p and len(p) <= 128 and p.replace("_", "").replace("-", "").isalnum() for p in parts)
+    return len(parts) <= 3 and all(
+        p and len(p) <= 128 and p.replace("_", "").replace("-", "").isalnum() for p in parts
+    )
 
 
 _PREFIXES: tuple[tuple[str, Callable[[str, str, bytes], Route | Fault]], ...] = (

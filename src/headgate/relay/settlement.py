@@ -1,7 +1,8 @@
 """From the end of an attempt to the books: price it, write it once, give the reservation back.
 
-Everything that costs money passes here. What the user is charged for: the attempt whose answer the client got (complete
-or broken off), and an answer that the client left while it was produced. Failed attempts are recorded, never charged.
+Everything that costs money passes here. What the user is charged for: the attempt whose answer the client
+got (complete or broken off), and an answer that the client left while it was produced. Failed attempts are
+recorded, never charged.
 """
 
 from dataclasses import dataclass
@@ -44,7 +45,12 @@ class Settler:
     """Prices and books attempts."""
 
     def __init__(
-        self, directory: Directory, journal: Journal, reservations: ReservationStore, clock: Clock, metrics: RelayMetrics
+        self,
+        directory: Directory,
+        journal: Journal,
+        reservations: ReservationStore,
+        clock: Clock,
+        metrics: RelayMetrics,
     ) -> None:
         self._directory = directory
         self._journal = journal
@@ -53,8 +59,8 @@ class Settler:
         self._metrics = metrics
 
     async def book(self, exchange: Exchange, end: AttemptEnd) -> None:
-        """Returns after the commit. When the database is down the settlement stays queued in the journal and is written
-        later (docs/operations/failures.md); the answer is not withheld for it."""
+        """Returns after the commit. When the database is down the settlement stays queued in the journal and
+        is written later (docs/operations/failures.md); the answer is not withheld for it."""
         cost = self.cost_of(exchange, end)
         settlement = self._settlement(exchange, end, cost)
         self._metrics.settled(settlement)
@@ -98,31 +104,56 @@ class Settler:
         intent, reading = end.intent, end.reading
         trace = self._finish_trace(exchange, end, cost) if end.is_last else None
         return Settlement(
-            intent=intent, outcome=end.outcome, usage=reading.usage, source=reading.source, cost=cost,
-            fault=end.fault.kind.value if end.fault else None, upstream_request_id=end.upstream_request_id,
-            served_model=reading.served_model, upstream_endpoint=end.upstream_endpoint,
+            intent=intent,
+            outcome=end.outcome,
+            usage=reading.usage,
+            source=reading.source,
+            cost=cost,
+            fault=end.fault.kind.value if end.fault else None,
+            upstream_request_id=end.upstream_request_id,
+            served_model=reading.served_model,
+            upstream_endpoint=end.upstream_endpoint,
             service_tier=reading.service_tier or exchange.peek.service_tier,
-            reasoning_effort=exchange.peek.reasoning_effort, duration_ms=now - intent.started_at_ms,
-            first_byte_ms=end.first_byte_ms, user_agent=exchange.headers.get("user-agent", "")[:512],
-            client_ip=exchange.client_ip, finished_at_ms=now, trace=trace,
+            reasoning_effort=exchange.peek.reasoning_effort,
+            duration_ms=now - intent.started_at_ms,
+            first_byte_ms=end.first_byte_ms,
+            user_agent=exchange.headers.get("user-agent", "")[:512],
+            client_ip=exchange.client_ip,
+            finished_at_ms=now,
+            trace=trace,
         )
 
     def _finish_trace(self, exchange: Exchange, end: AttemptEnd, cost: CostLines) -> bytes:
-        exchange.trace.note("bill", {
-            "source": end.reading.source.value, "usage": _buckets(end.reading.usage), "lines_nano": {
-                "input": cost.input, "output": cost.output, "cache_read": cost.cache_read, "cache_write": cost.cache_write,
+        exchange.trace.note(
+            "bill",
+            {
+                "source": end.reading.source.value,
+                "usage": _buckets(end.reading.usage),
+                "lines_nano": {
+                    "input": cost.input,
+                    "output": cost.output,
+                    "cache_read": cost.cache_read,
+                    "cache_write": cost.cache_write,
+                },
+                "list_cost_nano": cost.list_cost,
+                "charge_nano": cost.charge,
+                "account_cost_nano": cost.account_cost,
+                "charge_multiplier": end.intent.charge_multiplier,
+                "price_version": cost.price_version,
+                "is_default_price": cost.is_default,
             },
-            "list_cost_nano": cost.list_cost, "charge_nano": cost.charge, "account_cost_nano": cost.account_cost,
-            "charge_multiplier": end.intent.charge_multiplier, "price_version": cost.price_version,
-            "is_default_price": cost.is_default,
-        })
+        )
         return exchange.trace.render()
 
 
 def _buckets(usage: TokenUsage) -> dict[str, int]:
     return {
-        "input": usage.input, "cache_read": usage.cache_read, "cache_write_5m": usage.cache_write_5m,
-        "cache_write_1h": usage.cache_write_1h, "output": usage.output, "reasoning": usage.reasoning,
+        "input": usage.input,
+        "cache_read": usage.cache_read,
+        "cache_write_5m": usage.cache_write_5m,
+        "cache_write_1h": usage.cache_write_1h,
+        "output": usage.output,
+        "reasoning": usage.reasoning,
         "images": usage.images,
     }
 

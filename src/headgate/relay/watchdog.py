@@ -1,7 +1,7 @@
 """All time limits of one exchange on one timer, so that the pump pays nothing per chunk.
 
-Watches: silence of the upstream, the whole length of the stream, the grace after the terminal event, the drain after the
-client left, a client that does not read, and the client's need for a ping.
+Watches: silence of the upstream, the whole length of the stream, the grace after the terminal event, the
+drain after the client left, a client that does not read, and the client's need for a ping.
 """
 
 import asyncio
@@ -25,12 +25,30 @@ class Watchdog:
     """One per exchange; armed by `start`, disarmed by `stop`."""
 
     __slots__ = (
-        "_answer", "_connection", "_deadline", "_gone_since", "_handle", "_loop", "_responder", "_settings", "_tasks",
-        "_tick_s", "finish_by", "last_read", "may_ping", "on_slow",
+        "_answer",
+        "_connection",
+        "_deadline",
+        "_gone_since",
+        "_handle",
+        "_loop",
+        "_responder",
+        "_settings",
+        "_tasks",
+        "_tick_s",
+        "finish_by",
+        "last_read",
+        "may_ping",
+        "on_slow",
     )
 
     def __init__(
-        self, settings: GatewaySettings, responder: Responder, connection: ClientConnection, tasks: TaskOwner, *, tick_s: float
+        self,
+        settings: GatewaySettings,
+        responder: Responder,
+        connection: ClientConnection,
+        tasks: TaskOwner,
+        *,
+        tick_s: float,
     ) -> None:
         self._settings = settings
         self._responder = responder
@@ -46,7 +64,8 @@ class Watchdog:
         self.finish_by: float | None = None
         self.may_ping: Callable[[], bool] = _always
         self.on_slow: Callable[[], None] | None = None
-        """Called once when the exchange has lasted more than a second or so: time to note its progress durably."""
+        """Called once when the exchange has lasted more than a second or so: time to note its progress
+        durably."""
 
     def start(self) -> None:
         self._handle = self._loop.call_later(self._tick_s, self._tick)
@@ -83,7 +102,9 @@ class Watchdog:
         if self._gone_since is not None and now - self._gone_since >= settings.drain_timeout_s:
             return Fault(kind=FaultKind.CLIENT_GONE, message="The client left and the drain time is over")
         if now >= self._deadline:
-            return Fault(kind=FaultKind.UPSTREAM_TIMEOUT, message="The answer took longer than the gateway allows")
+            return Fault(
+                kind=FaultKind.UPSTREAM_TIMEOUT, message="The answer took longer than the gateway allows"
+            )
         if now - self.last_read >= settings.stream_idle_timeout_s:
             return Fault(kind=FaultKind.UPSTREAM_TIMEOUT, message="The upstream fell silent")
         return None
@@ -102,7 +123,9 @@ class Watchdog:
             self._tasks.spawn(self._responder.ping(), name="ping")
 
 
-FINISH_GRACE_OVER = Fault(kind=FaultKind.UPSTREAM_CUT, message="The connection stayed open after the terminal event")
+FINISH_GRACE_OVER = Fault(
+    kind=FaultKind.UPSTREAM_CUT, message="The connection stayed open after the terminal event"
+)
 
 
 def _always() -> bool:
@@ -112,7 +135,11 @@ def _always() -> bool:
 def tick_for(settings: GatewaySettings) -> float:
     """How often to look: a quarter of the shortest limit, between 20 ms and one second."""
     limits = (
-        settings.stream_idle_timeout_s, settings.stream_total_timeout_s, settings.client_write_timeout_s,
-        settings.finish_grace_s or 1.0, settings.drain_timeout_s or 1.0, settings.stream_keepalive_interval_s or 10.0,
+        settings.stream_idle_timeout_s,
+        settings.stream_total_timeout_s,
+        settings.client_write_timeout_s,
+        settings.finish_grace_s or 1.0,
+        settings.drain_timeout_s or 1.0,
+        settings.stream_keepalive_interval_s or 10.0,
     )
     return min(1.0, max(0.02, min(limits) / 4))
