@@ -19,7 +19,7 @@ _AROUND = b"[, \t\r\n"
 class ArrayFramer:
     """Collects chunks and gives back blocks of whole elements, each with the punctuation in front of it."""
 
-    __slots__ = ("_at", "_depth", "_is_in_string", "_limit", "_tail")
+    __slots__ = ("_at", "_block", "_depth", "_ends", "_is_in_string", "_limit", "_tail")
 
     def __init__(self, max_element_bytes: int) -> None:
         self._limit = max_element_bytes
@@ -27,6 +27,8 @@ class ArrayFramer:
         self._at = 0
         self._depth = 0
         self._is_in_string = False
+        self._block = b""
+        self._ends: list[int] = []
 
     def feed(self, chunk: bytes) -> bytes:
         """All bytes up to the end of the last complete element. Raises `EventTooLarge` as `EventFramer.feed` does."""
@@ -40,6 +42,7 @@ class ArrayFramer:
         block = bytes(self._tail[:end])
         del self._tail[:end]
         self._at -= end
+        self._block, self._ends = block, ends
         return block
 
     def take_rest(self) -> bytes:
@@ -50,10 +53,9 @@ class ArrayFramer:
         return rest
 
     def split(self, block: bytes) -> list[bytes]:
-        scanner = ArrayFramer(self._limit)
-        scanner._tail += block
+        """Elements of a block that `feed` returned (remembered), or of several such blocks (scanned again)."""
         pieces, start = [], 0
-        for end in scanner._scan():
+        for end in self._ends if block is self._block else self._scan_again(block):
             pieces.append(block[start:end])
             start = end
         if start < len(block):
@@ -64,6 +66,11 @@ class ArrayFramer:
         """The element without punctuation; None for the closing bracket alone."""
         data = raw.lstrip(_AROUND)
         return ServerSentEvent("", data) if data.startswith(b"{") else None
+
+    def _scan_again(self, block: bytes) -> list[int]:
+        scanner = ArrayFramer(self._limit)
+        scanner._tail += block
+        return scanner._scan()
 
     def _scan(self) -> list[int]:
         """Read on from where the last scan stopped; the ends of the elements completed since."""

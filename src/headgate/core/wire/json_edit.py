@@ -38,14 +38,15 @@ def set_members(body: bytes, changes: Mapping[str, bytes]) -> bytes:
     spans = _locate(body, top)
     if spans is None:
         return _rejoin(top, changes)
-    for name in sorted(changes.keys() & spans.keys(), key=lambda name: spans[name], reverse=True):
-        start, end = spans[name]
-        body = body[:start] + changes[name] + body[end:]
-    added = [_member(name, value) for name, value in changes.items() if name not in spans]
-    if not added:
-        return body
     opening = body.index(b"{") + 1
-    return body[:opening] + b",".join(added) + (b"," if spans else b"") + body[opening:]
+    added = b",".join(_member(name, value) for name, value in changes.items() if name not in spans)
+    parts: list[bytes | memoryview] = [body[:opening], added, b"," if added and spans else b""]
+    view, at = memoryview(body), opening
+    for name in sorted(changes.keys() & spans.keys(), key=lambda name: spans[name]):
+        start, end = spans[name]
+        parts += (view[at:start], changes[name])
+        at = end
+    return b"".join([*parts, view[at:]])
 
 
 def _locate(body: bytes, top: Mapping[str, msgspec.Raw]) -> dict[str, Span] | None:

@@ -8,8 +8,9 @@ without changing one of them (`split_events`).
 import re
 from dataclasses import dataclass
 
-_EOL = re.compile(rb"\r\n|\n|\r")
-_BOUNDARY = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+_LF_BOUNDARY = re.compile(rb"\n\n")
+_CRLF_BOUNDARY = re.compile(rb"\r\n\r\n")
+_ANY_BOUNDARY = re.compile(rb"\n(?:\r\n|\r|\n)|\r(?:\n(?:\r\n|\r|\n)|\r\n|\r)")
 _BOM = b"\xef\xbb\xbf"
 LONGEST_BOUNDARY = 4
 
@@ -29,7 +30,7 @@ class ServerSentEvent:
 def parse_event(raw: bytes) -> ServerSentEvent | None:
     """The event in one block of lines; None for comments, blank lines and blocks without data."""
     name, data = "", []
-    for line in _EOL.split(raw.removeprefix(_BOM)):
+    for line in raw.removeprefix(_BOM).splitlines():
         if line.startswith(b"data:"):
             data.append(line[6:] if line[5:6] == b" " else line[5:])
         elif line.startswith(b"event:"):
@@ -42,7 +43,7 @@ def parse_event(raw: bytes) -> ServerSentEvent | None:
 def split_events(block: bytes) -> list[bytes]:
     """Cut a block of whole events into one byte string each, boundaries included; joining them gives the block."""
     events, start = [], 0
-    for boundary in _BOUNDARY.finditer(block):
+    for boundary in _boundary_of(block).finditer(block):
         events.append(block[start : boundary.end()])
         start = boundary.end()
     if start < len(block):
@@ -50,13 +51,24 @@ def split_events(block: bytes) -> list[bytes]:
     return events
 
 
+def _boundary_of(block: bytes) -> re.Pattern[bytes]:
+    """The cheapest pattern that finds every boundary: almost all streams use one line ending throughout (a literal
+    search is ten times as fast as the general pattern)."""
+    returns = block.count(b"\r")
+    if not returns:
+        return _LF_BOUNDARY
+    is_crlf = returns == block.count(b"\n") == block.count(b"\r\n")
+    return _CRLF_BOUNDARY if is_crlf else _ANY_BOUNDARY
+
+
 def replace_data(raw: bytes, event: ServerSentEvent, data: bytes) -> bytes:
     """The same event with other data: every other byte stays where it was (one data line, the rule), or, where the data
     stands in several lines, the other lines stay and the new data follows them."""
     if raw.count(event.data) == 1:
         return raw.replace(event.data, data)
-    kept = [line for line in _EOL.split(raw) if line and line.partition(b":")[0].removeprefix(_BOM) != b"data"]
-    return b"\n".join([*kept, *(b"data: " + line for line in _EOL.split(data)), b"", b""])
+    lines = raw.removeprefix(_BOM).splitlines()
+    kept = [line for line in lines if line and line.partition(b":")[0] != b"data"]
+    return b"\n".join([*kept, *(b"data: " + line for line in data.splitlines()), b"", b""])
 
 
 class EventFramer:
@@ -89,11 +101,11 @@ class EventFramer:
         return parse_event(raw)
 
     def _join(self, chunk: bytes) -> bytes:
-        searched = max(0, len(self._tail) - LONGEST_BOUNDARY + 1)
+        overlap = bytes(self._tail[1 - LONGEST_BOUNDARY :])
         self._tail += chunk
-        end = 0
-        for boundary in _BOUNDARY.finditer(self._tail, searched):
-            end = boundary.end()
+        window, end = overlap + chunk, 0
+        for boundary in _boundary_of(window).finditer(window):
+            end = len(self._tail) - len(window) + boundary.end()
         if len(self._tail) - end > self._limit:
             self._tail.clear()
             raise EventTooLarge(f"event of more than {self._limit} bytes")

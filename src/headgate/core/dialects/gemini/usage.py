@@ -24,12 +24,20 @@ class UsageReport(msgspec.Struct, rename="camel"):
 
 
 def merge(known: UsageReport | None, report: UsageReport) -> UsageReport:
+    """What is known after this report."""
     if known is None:
         return report
-    for name in UsageReport.__struct_fields__:
-        if getattr(report, name) is None:
-            setattr(report, name, getattr(known, name))
-    return report
+    return UsageReport(
+        _latest(known.prompt_token_count, report.prompt_token_count),
+        _latest(known.cached_content_token_count, report.cached_content_token_count),
+        _latest(known.candidates_token_count, report.candidates_token_count),
+        _latest(known.thoughts_token_count, report.thoughts_token_count),
+        _latest(known.tool_use_prompt_token_count, report.tool_use_prompt_token_count),
+    )
+
+
+def _latest(known: int | None, said: int | None) -> int | None:
+    return known if said is None else said
 
 
 def to_usage(report: UsageReport) -> TokenUsage:

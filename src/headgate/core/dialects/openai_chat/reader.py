@@ -4,6 +4,8 @@ Knows: chunks, the usage chunk, `[DONE]`, in-band errors. Refuses to know: frami
 Sources: OpenAI API reference, "Chat completion chunk"; spec 2.8, 2.12 E.
 """
 
+import re
+
 import msgspec
 
 from headgate.core.dialects.contract import Operation, Peek, Reading, Target
@@ -13,7 +15,7 @@ from headgate.core.dialects.openai_errors import ErrorObject, fault_of_error
 from headgate.core.dialects.upstream_answers import decode_answer, malformed
 from headgate.core.faults import Fault
 from headgate.core.usage import TokenUsage, UsageSource
-from headgate.core.wire.json_edit import set_members
+from headgate.core.wire.json_edit import NotAnObject, members, set_members
 from headgate.core.wire.passthrough import Opening
 from headgate.core.wire.sse import ServerSentEvent, replace_data
 
@@ -53,8 +55,8 @@ class ChatReader:
     """`EventReader` of one Chat Completions stream."""
 
     __slots__ = (
-        "_client_model", "_has_finish_reason", "_hides_usage", "_input_estimate", "_report", "_served",
-        "edit_markers", "fault", "finished",
+        "_client_member", "_client_model", "_has_finish_reason", "_hides_usage", "_input_estimate", "_report", "_served",
+        "_served_member",         "edit_markers", "fault", "finished",
     )  # fmt: skip
 
     unit = b'"delta"'
@@ -64,6 +66,8 @@ class ChatReader:
 
     def __init__(self, peek: Peek, *, client_model: str, upstream_model: str) -> None:
         self._client_model = client_model if client_model != upstream_model else None
+        self._client_member = b""
+        self._served_member: bytes | None = None
         self._hides_usage = not peek.wants_usage_chunk
         self._input_estimate = peek.input_tokens_estimate
         self._report: UsageReport | None = None
@@ -105,14 +109,29 @@ class ChatReader:
 
     def edit(self, raw: bytes, event: ServerSentEvent) -> bytes:
         """Take out the usage chunk that the client did not ask for; give every other chunk the client's model name."""
-        chunk = _read(event)
-        if chunk is None:
-            return raw
-        if self._hides_usage and chunk.usage is not None and chunk.choices == []:
+        if self._hides_usage and _is_usage_chunk(event):
             return b""
-        if self._client_model is None or chunk.model is None:
+        if self._client_model is None:
             return raw
-        return replace_data(raw, event, set_members(event.data, {"model": msgspec.json.encode(self._client_model)}))
+        if self._served_member is not None and raw.count(self._served_member) == 1:
+            return raw.replace(self._served_member, self._client_member)
+        return self._rename(raw, event)
+
+    def _rename(self, raw: bytes, event: ServerSentEvent) -> bytes:
+        """The careful way, which also learns how this provider writes the member, so that the next chunks are quick.
+        (Text cannot look like the member: inside a JSON string its quotes are escaped.)"""
+        try:
+            served = members(event.data).get("model")
+            if served is None:
+                return raw
+            renamed = set_members(event.data, {"model": msgspec.json.encode(self._client_model)})
+        except NotAnObject:
+            return raw
+        written = re.search(rb'("model"[ \t]*:[ \t]*)' + re.escape(bytes(served)), raw)
+        if written is not None:
+            self._served_member = written[0]
+            self._client_member = written[1] + msgspec.json.encode(self._client_model)
+        return replace_data(raw, event, renamed)
 
     def is_complete_at_end(self) -> bool:
         """Some compatible providers end without `[DONE]`: an answer that gave its finish reason is complete."""
@@ -137,6 +156,13 @@ def _read(event: ServerSentEvent) -> _Chunk | None:
         return _CHUNK.decode(event.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def _is_usage_chunk(event: ServerSentEvent) -> bool:
+    if b'"prompt_tokens"' not in event.data:
+        return False
+    chunk = _read(event)
+    return chunk is not None and chunk.usage is not None and chunk.choices == []
 
 
 def read_answer(
