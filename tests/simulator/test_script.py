@@ -22,7 +22,9 @@ def test_words_become_typed_fields() -> None:
     }
 
 
-@pytest.mark.parametrize("words", ["statuss=529", "status=often", "delay="])
+@pytest.mark.parametrize(
+    "words", ["statuss=529", "status=often", "delay=", "status=99", "tokens=99999999", "split=0"]
+)
 def test_a_wrong_word_is_refused_by_name(words: str) -> None:
     with pytest.raises(ScriptError, match=r"script field"):
         parse_words(words)

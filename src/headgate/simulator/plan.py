@@ -11,7 +11,7 @@ from headgate.kit import json
 from headgate.simulator import prose
 from headgate.simulator.identity import Identity
 from headgate.simulator.prompt import Ask, Tool
-from headgate.simulator.script import Script
+from headgate.simulator.script import MAX_TEXT_BYTES, Script
 from headgate.simulator.tokens import PICTURE_OUTPUT_TOKENS, Tokens, count_text
 
 Stop = Literal["end", "max_tokens", "tool"]
@@ -107,7 +107,7 @@ def _thinking(ask: Ask, script: Script) -> str:
 
 def _text(ask: Ask, script: Script, seed: int) -> str:
     if script.event_bytes is not None:
-        return prose.filler(script.event_bytes * (script.events or 1))
+        return prose.filler(min(script.event_bytes * (script.events or 1), MAX_TEXT_BYTES))
     if script.tokens is not None:
         return prose.filler(4 * script.tokens)
     text = prose.reply_to(ask.last_text, seed=seed)

@@ -62,8 +62,9 @@ def in_pieces(text: str, count: int) -> list[str]:
 
 def sample_value(schema: Mapping[str, Any], *, depth: int = 0) -> Any:
     """A small value that satisfies a JSON schema's type, enum and required properties."""
-    if schema.get("enum"):
-        return schema["enum"][0]
+    choices = schema.get("enum")
+    if isinstance(choices, list) and choices:
+        return choices[0]
     kind = schema.get("type", "string")
     kind = kind[0] if isinstance(kind, list) and kind else kind
     match str(kind).lower():

@@ -7,13 +7,20 @@ text (`[[sim: cut_after=3 tokens=50]]`).
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 MODEL_MARK = "~"
 _MARKER = re.compile(r"\[\[sim:([^\]]{0,500})\]\]")
 _SEPARATORS = re.compile(r"[\s,;]+")
+
+
+MAX_TEXT_BYTES = 64 << 20
+Number = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+Size = Annotated[int, msgspec.Meta(ge=1, le=MAX_TEXT_BYTES)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=3600)]
+Status = Annotated[int, msgspec.Meta(ge=200, le=599)]
 
 
 class ScriptError(ValueError):
@@ -23,36 +30,36 @@ class ScriptError(ValueError):
 class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every field is optional. Events are counted from the first one written; times are in seconds."""
 
-    status: int = 200
+    status: Status = 200
     """Answer with this status and the vendor's error body instead of generating."""
     message: str | None = None
     retry_after: int | None = None
     """Seconds for `retry-after` and the reset headers: 30 for 429 by default, negative for none at all."""
-    delay: float = 0.0
+    delay: Seconds = 0.0
     """Before the first byte, headers included."""
-    event_delay: float | None = None
+    event_delay: Seconds | None = None
     """Before every event of a stream; unset means the natural pace."""
-    tokens: int | None = None
+    tokens: Number | None = None
     """Exact number of text tokens to generate."""
-    events: int | None = None
+    events: Number | None = None
     """Number of text events in a stream."""
-    event_bytes: int | None = None
+    event_bytes: Size | None = None
     """Size of the text in each event (huge events)."""
-    cut_after: int | None = None
+    cut_after: Number | None = None
     """Close the connection without terminator after so many events (for JSON: in the middle of the body)."""
-    error_after: int | None = None
+    error_after: Number | None = None
     """Send the dialect's in-band error after so many events, then end the stream."""
-    malformed_after: int | None = None
+    malformed_after: Number | None = None
     """Insert one event that is not JSON after so many events (for JSON: the body is not JSON)."""
-    stall_after: int | None = None
-    stall: float = 3600.0
+    stall_after: Number | None = None
+    stall: Seconds = 3600.0
     """How long `stall_after` stays silent."""
-    pings: int = 0
+    pings: Number = 0
     """Extra keepalive pings after the first event, where the dialect has them."""
     missing_usage: bool = False
     encoding: str | None = None
     """gzip, deflate, br or zstd; used only when the request accepts it."""
-    split: int | None = None
+    split: Size | None = None
     """Write the body in pieces of so many bytes."""
     tool: str | None = None
     """Call this tool; `1` calls the first one offered."""

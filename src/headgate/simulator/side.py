@@ -25,7 +25,7 @@ from headgate.simulator.prompt import (
 from headgate.simulator.refusal import Refused
 from headgate.simulator.service import Service
 from headgate.simulator.tokens import PICTURE_OUTPUT_TOKENS, Tokens, count_text
-from headgate.simulator.vectors import DEFAULT_DIMENSIONS, as_base64, vector
+from headgate.simulator.vectors import DEFAULT_DIMENSIONS, MAX_DIMENSIONS, as_base64, vector
 
 Body = Mapping[str, Any]
 SUMMARY_TOKENS = 40
@@ -80,7 +80,7 @@ class SideEndpoints:
         script = await self._service.suffer(call, key, ask)
         usage = Tokens(input=sum(count_text(text) for text in texts))
         plan = self._service.plain_plan(ask, usage, script)
-        size = optional_count(body, "dimensions") or DEFAULT_DIMENSIONS
+        size = _dimensions(body, "dimensions")
         vectors: list[Any] = [vector(text, size) for text in texts]
         if body.get("encoding_format") == "base64":
             vectors = [as_base64(values) for values in vectors]
@@ -178,9 +178,19 @@ def _inputs(body: Body) -> list[str]:
     if isinstance(given, str) and given:
         return [given]
     items = require_list(body, "input")
-    if all(isinstance(item, int) for item in items):
-        return [" ".join(map(str, items))]
-    return [item if isinstance(item, str) else " ".join(map(str, item)) for item in items]
+    return [_token_text(items)] if isinstance(items[0], int) else [_input_text(item) for item in items]
+
+
+def _input_text(item: object) -> str:
+    if isinstance(item, str):
+        return item
+    if isinstance(item, list):
+        return _token_text(item)
+    raise Refused(400, "input: Input should be texts or lists of tokens", param="input", code="invalid_type")
+
+
+def _token_text(tokens: list[Any]) -> str:
+    return " ".join(map(str, tokens))
 
 
 def _content_text(body: Body) -> str:
@@ -191,4 +201,13 @@ def _content_text(body: Body) -> str:
 
 
 def _gemini_size(body: Body) -> int:
-    return optional_count(body, "outputDimensionality") or DEFAULT_DIMENSIONS
+    return _dimensions(body, "outputDimensionality")
+
+
+def _dimensions(body: Body, name: str) -> int:
+    size = optional_count(body, name) or DEFAULT_DIMENSIONS
+    if size > MAX_DIMENSIONS:
+        raise Refused(
+            400, f"{name}: Input should be at most {MAX_DIMENSIONS}", param=name, code="invalid_value"
+        )
+    return size

@@ -6,6 +6,7 @@ import math
 import struct
 
 DEFAULT_DIMENSIONS = 256
+MAX_DIMENSIONS = 3072
 
 
 def vector(text: str, dimensions: int) -> list[float]:
