@@ -124,3 +124,14 @@ async def test_sqlite_runs_in_wal_mode_with_the_chosen_durability(sqlite_target:
         assert (await connection.execute(text("PRAGMA journal_mode"))).scalar() == "wal"
         assert (await connection.execute(text("PRAGMA synchronous"))).scalar() == 1  # NORMAL
     await engine.dispose()
+
+
+@pytest.mark.pg
+async def test_a_standby_that_takes_no_writes_stops_the_start(postgres_target: DatabaseTarget) -> None:
+    assert postgres_target.url.database is not None
+    engine = create_engine(postgres_target)
+    async with engine.begin() as connection:
+        name = postgres_target.url.database
+        await connection.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'))
+    await engine.dispose()
+    assert "takes no writes" in await _problem(postgres_target)

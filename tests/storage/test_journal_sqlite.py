@@ -1,5 +1,6 @@
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -8,7 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from headgate.kit.clock import SystemClock
 from headgate.storage.engine import DatabaseTarget, create_engine, session_factory
 from headgate.storage.journal import StorageUnavailable
+from headgate.storage.journal_group import GroupJournal
 from headgate.storage.journal_opening import open_journal_at
+from headgate.storage.journal_sqlite import SqliteWriter
 from headgate.storage.unit_of_work import UnitOfWork
 from tests.storage.books import counts, intent, settlement, store, user_row
 from tests.support.databases import target_for
@@ -97,3 +100,24 @@ async def test_management_writes_and_the_journal_share_the_file(
     await asyncio.gather(*(edit(n) for n in range(1, 31)), *(exchange() for _ in range(200)))
     assert await counts(engine) == (0, 200, 400)
     await journal.close()
+
+
+async def test_a_bug_in_the_writer_fails_its_callers_instead_of_hanging_them() -> None:
+    class Broken:
+        def write(self, ops: object) -> dict[object, object]:
+            raise ZeroDivisionError
+
+        def close(self) -> None:
+            pass
+
+    heard: list[object] = []
+    hook, threading.excepthook = threading.excepthook, lambda args: heard.append(args.exc_type)
+    try:
+        journal = GroupJournal(SqliteWriter(Broken()), commit_timeout_s=0.1)  # type: ignore[arg-type]
+        for name in ("a", "b"):
+            with pytest.raises(StorageUnavailable):
+                await journal.open_intent(intent(name))
+        await journal.close()
+    finally:
+        threading.excepthook = hook
+    assert heard == [ZeroDivisionError]

@@ -137,7 +137,12 @@ async def check_reachable(engine: AsyncEngine, target: DatabaseTarget) -> None:
             _make_folder(target.path)
             await asyncio.to_thread(_prove_writable, target.path, target.statement_timeout_s)
         async with engine.connect() as connection:
-            await connection.execute(text("SELECT 1"))
+            read_only = "SHOW transaction_read_only" if target.backend == "postgresql" else "SELECT 'off'"
+            if (await connection.execute(text(read_only))).scalar() == "on":
+                raise StartupError(
+                    f"database {target.name} takes no writes (a standby?);"
+                    " point HEADGATE_DATABASE_URL at the primary"
+                )
     except (DBAPIError, sqlite3.Error, OSError, asyncpg.PostgresError) as error:
         raise StartupError(_unreachable(target, error)) from None
 
@@ -206,12 +211,15 @@ def _sqlite_engine(target: DatabaseTarget) -> AsyncEngine:
 
 
 def sqlite_pragmas(target: DatabaseTarget) -> tuple[str, ...]:
-    """Of every connection; `busy_timeout` is the driver's `timeout` argument."""
+    """Of every connection; `busy_timeout` is the driver's `timeout` argument. Checkpoints every 16 MB
+    instead of 4: the pages that every group touches are copied to the file four times less often."""
     return (
         "PRAGMA journal_mode = WAL",
         f"PRAGMA synchronous = {target.sqlite_synchronous.upper()}",
         "PRAGMA foreign_keys = ON",
         "PRAGMA temp_store = MEMORY",
+        "PRAGMA wal_autocheckpoint = 4000",
+        "PRAGMA journal_size_limit = 67108864",
     )
 
 

@@ -7,12 +7,13 @@ ints fast.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import IntEnum
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from headgate.core.ids import AccountId, ExchangeId, GroupId, KeyId, UserId
+from headgate.errors import StartupError
 from headgate.storage.journal import Intent, OpenIntent, Settlement
 
 Row = tuple[Any, ...]
@@ -208,11 +209,24 @@ def key_update(now: str, day: str, delta: str) -> str:
 KEY_HAS_LIMITS = "(quota_nano > 0 OR limit_5h_nano > 0 OR limit_1d_nano > 0 OR limit_7d_nano > 0)"
 
 
+def time_zone(name: str) -> tzinfo:
+    """UTC needs no zone files, which small images lack. Raises `StartupError`."""
+    if name.upper() == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise StartupError(
+            f"configuration timezone: {name!r} is not known here; use an IANA name such as Europe/Berlin"
+            " (and install the tzdata package when the system has no zone files), or UTC"
+        ) from None
+
+
 class DayStart:
     """Start of the current day in the operator's time zone, computed once per day."""
 
     def __init__(self, timezone: str) -> None:
-        self._zone = ZoneInfo(timezone)
+        self._zone = time_zone(timezone)
         self._start_ms = 0
         self._end_ms = 0
 

@@ -32,6 +32,9 @@ _LAST_USED_EVERY_MS = 30_000
 """`last_used_at` is for people; writing it once in 30 s saves an update per exchange (spec 1.5)."""
 
 
+_BROKEN = "the journal's writer thread has ended; the log says why; restart the gateway"
+
+
 class _NotAllNew(Exception):
     """Some settlements of the group are in the books already."""
 
@@ -197,13 +200,12 @@ class SqliteBooks:
                 self._connection.execute(_BUMP)
 
     def _touch(self, settlements: Sequence[Any], now_ms: int) -> None:
-        for settlement in settlements:
-            for sql, number in (
-                (_KEY_USED, settlement.intent.key_id), (_ACCOUNT_USED, settlement.intent.account_id)
-            ):  # fmt: skip
-                if now_ms - self._used.get((sql, number), 0) >= _LAST_USED_EVERY_MS:
-                    self._used[sql, number] = now_ms
-                    self._connection.execute(sql, (now_ms, number))
+        touched = {(_KEY_USED, settlement.intent.key_id) for settlement in settlements}
+        touched.update([(_ACCOUNT_USED, settlement.intent.account_id) for settlement in settlements])
+        for sql, number in touched:
+            if now_ms - self._used.get((sql, number), 0) >= _LAST_USED_EVERY_MS:
+                self._used[sql, number] = now_ms
+                self._connection.execute(sql, (now_ms, number))
 
     def _forget(self, intents: Sequence[Intent]) -> None:
         for attempt, names in rows.by_attempt(intents).items():
@@ -239,6 +241,8 @@ class SqliteWriter:
         self._books.close()
 
     async def _call(self, job: Callable[[], T]) -> T:
+        if not self._thread.is_alive():
+            raise StorageUnavailable(_BROKEN)
         answer: asyncio.Future[T] = self._loop.create_future()
         self._jobs.put((job, answer))
         return await answer
@@ -247,12 +251,13 @@ class SqliteWriter:
         while (entry := self._jobs.get()) is not None:
             job, answer = entry
             outcome: Any = None
-            failure: StorageUnavailable | None = None
+            failure: StorageUnavailable | None = StorageUnavailable(_BROKEN)
             try:
-                outcome = job()
+                outcome, failure = job(), None
             except StorageUnavailable as error:
                 failure = error
-            self._loop.call_soon_threadsafe(_deliver, answer, outcome, failure)
+            finally:  # also when a bug ends this thread: nobody may wait for ever
+                self._loop.call_soon_threadsafe(_deliver, answer, outcome, failure)
 
 
 def _deliver(answer: asyncio.Future[Any], outcome: Any, failure: StorageUnavailable | None) -> None:
