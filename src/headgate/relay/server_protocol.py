@@ -21,8 +21,9 @@ from uvicorn.server import ServerState
 CONNECTION_EXTENSION = "headgate.connection"
 """Key of the `ClientConnection` in `scope["extensions"]`."""
 _LINGER_S = 2.0
-"""After an answer to an upload that still runs: time for the client to read it before the connection
-closes."""
+"""After an early error, or an answer to an upload that still runs: time for the client to read it."""
+_LINGER_BYTES = 1024 * 1024
+"""How much is read and thrown away meanwhile."""
 
 EarlyError = Callable[[int, str], bytes]
 """Status and path (empty when unknown) to a JSON body in the dialect's envelope."""
@@ -86,7 +87,9 @@ class GatewayProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._is_in_headers = False
         self._is_refused = False
+        self._is_resuming = False
         self._header_bytes = 0
+        self._discarded_bytes = 0
 
     # connection
 
@@ -103,6 +106,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
+            self._discard(len(data))
             return
         self._unset_keepalive_if_required()
         try:
@@ -114,7 +118,7 @@ class GatewayProtocol(HttpToolsProtocol):
             self._watch_headers(len(data))
 
     def _feed(self, data: bytes) -> None:
-        """Parse; an upgrade request pauses the parser, so a fresh one takes the bytes behind it."""
+        """Parse. An upgrade request ends its parser, body unread; a fresh one goes on behind its headers."""
         while data:
             try:
                 self.parser.feed_data(data)
@@ -122,6 +126,22 @@ class GatewayProtocol(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as pause:
                 data = data[pause.args[0] :]
                 self.parser = httptools.HttpRequestParser(self)
+                self._resume_body()
+
+    def _resume_body(self) -> None:
+        """Some clients offer h2c with every POST: have the fresh parser read the body that is still to
+        come."""
+        framing = self._body_framing()
+        if framing is not None:
+            self._is_resuming = True
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n%s: %s\r\n\r\n" % framing)
+            self._is_resuming = False
+
+    def _body_framing(self) -> tuple[bytes, bytes] | None:
+        for name, value in self.headers:
+            if name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0 ")):
+                return name, value
+        return None
 
     def _watch_headers(self, received: int) -> None:
         """Headers did not fit into one read: count their bytes and start the clock."""
@@ -135,11 +155,23 @@ class GatewayProtocol(HttpToolsProtocol):
     # parser callbacks
 
     def on_message_begin(self) -> None:
+        if self._is_resuming:
+            return
         self._is_in_headers = True
         self._header_bytes = 0
         super().on_message_begin()
 
+    def on_url(self, url: bytes) -> None:
+        if not self._is_resuming:
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._is_resuming:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
+        if self._is_resuming:
+            return
         self._is_in_headers = False
         self._stop_timer()
         if self._is_refused:
@@ -159,7 +191,7 @@ class GatewayProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self._is_refused:
+        if self._is_refused or (self.parser.should_upgrade() and self._body_framing() is not None):
             return
         super().on_message_complete()
         if not self.pipeline:
@@ -200,9 +232,20 @@ class GatewayProtocol(HttpToolsProtocol):
         self._stop_timer()
         if self.transport.is_closing():
             return
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.write(_early_response(status, self.early_error(status, self._path())))
-        self.transport.close()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.close()
+            return
+        self.transport.write(_early_response(status, self.early_error(status, self._path())))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._timer = self.loop.call_later(_LINGER_S, self.transport.close)
+
+    def _discard(self, received: int) -> None:
+        """Closing with unread bytes would reset the connection and lose the error: take some, not
+        everything."""
+        self._discarded_bytes += received
+        if self._discarded_bytes > _LINGER_BYTES:
+            self.transport.close()
 
     def _path(self) -> str:
         url = getattr(self, "url", b"")

@@ -1,8 +1,11 @@
-"""One upstream call: opened, read piece by piece, closed; every failure leaves as a `RelayError` with a
-fault.
+"""One upstream call: opened, read piece by piece, closed. Every failure leaves as a `RelayError`.
 
 No timer runs per piece: the relay's watchdog calls `abort` from outside, which ends a pending read with the
 given fault. Leaving the block closes the connection unless the answer was read to its end.
+
+Known limit: pyreqwest (0.15) does not stop a request whose caller is cancelled before the answer's head. Our
+side is free at once; the connection closes when the head arrives, at the latest after
+`ClientPool.life_limit`.
 """
 
 import asyncio
@@ -78,6 +81,11 @@ class _OpenCall:
             await self._exchange.__aexit__(None, None, None)
         finally:
             self._clients.give_back(self._entry)
+            del (
+                self._exchange,
+                self._entry,
+                self._read,
+            )  # an answer kept by its reader must not keep the client
 
     async def read_chunk(self) -> bytes | None:
         try:
@@ -133,6 +141,7 @@ class _OpenCall:
         builder = client.request(request.method, url).headers(request.headers)
         if request.body is not None:
             builder = builder.body_bytes(request.body)
+        builder = builder.timeout(self._clients.life_limit(is_stream=request.is_stream))
         return builder.streamed_read_buffer_limit(
             0 if request.is_stream else _READ_AHEAD_BYTES
         ).build_streamed()
@@ -140,10 +149,7 @@ class _OpenCall:
     def _adopt(self, response: Response) -> None:
         self.status = response.status
         self._read = response.body_reader.read_chunk
-        headers = response.headers.dict_multi_value()
-        self.headers = {
-            name: value if type(value) is str else ", ".join(value) for name, value in headers.items()
-        }
+        self.headers = _lower_case(response)
 
     def _head_overdue(self) -> None:
         self.abort(timeout_fault(f"Upstream did not answer within {self._clients.header_timeout_s:g} s"))
@@ -170,6 +176,22 @@ class _OpenCall:
     def _raise_if_aborted(self, task: asyncio.Task[object], before: int) -> None:
         if self._aborted is not None and task.uncancel() <= before:
             raise RelayError(self._aborted) from None
+
+
+def _lower_case(response: Response) -> dict[str, str]:
+    """Header names to one value each. A value that is not UTF-8 is left out."""
+    try:
+        found = response.headers.dict_multi_value()
+    except ValueError:
+        found = {name: values for name in response.headers if (values := _readable(response, name))}
+    return {name: value if isinstance(value, str) else ", ".join(value) for name, value in found.items()}
+
+
+def _readable(response: Response, name: str) -> list[str]:
+    try:
+        return response.get_header_all(name)
+    except ValueError:
+        return []
 
 
 def open_call(clients: ClientPool, request: UpstreamRequest) -> _OpenCall:

@@ -1,9 +1,9 @@
 """Pooled HTTP clients, one per way out: egress proxy, origin, pinned address.
 
-A client is leased for the length of a call and never closed under it (PAINS 35: a cache that closes clients in use fails
-the calls); idle ones are dropped after a while, which closes their connections. Bytes pass untouched: no
-decompression, no redirects, no cookies, no referer, no proxy from the environment. HTTP/1.1 with lower-case
-header names.
+A client is leased for the length of a call and never closed under it (PAINS 35: a cache that closes
+clients in use fails the calls); idle ones are dropped after a while, which closes their connections. Bytes
+pass untouched: no decompression, no redirects, no cookies, no referer, no proxy from the environment.
+HTTP/1.1 with lower-case header names.
 """
 
 from dataclasses import dataclass
@@ -56,6 +56,10 @@ class ClientPool:
     ) -> None:
         self.guard = guard
         self.header_timeout_s = settings.response_header_timeout_s
+        self._stream_life = timedelta(seconds=settings.stream_total_timeout_s)
+        self._whole_life = timedelta(
+            seconds=settings.response_header_timeout_s + settings.stream_idle_timeout_s
+        )
         self._clock = clock or SystemClock()
         self._connect_timeout = timedelta(seconds=settings.connect_timeout_s)
         self._idle_ttl_s = idle_ttl_s
@@ -85,6 +89,14 @@ class ClientPool:
     def give_back(self, entry: Lease) -> None:
         entry.users -= 1
         entry.last_used = self._clock.monotonic()
+
+    def life_limit(self, *, is_stream: bool) -> timedelta:
+        """After this the HTTP client gives up by itself, should everything else have lost hold of a call."""
+        return self._stream_life if is_stream else self._whole_life
+
+    def users(self) -> int:
+        """Calls that are open now."""
+        return sum(entry.users for entry in self._entries.values())
 
     def __len__(self) -> int:
         return len(self._entries)

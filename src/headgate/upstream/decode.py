@@ -1,7 +1,8 @@
 """Incremental decompression of a copy of the answer, for metering: the client gets the compressed bytes
 untouched.
 
-Output is bounded per answer, so that a small bomb cannot fill the memory (RFC 9110 8.4.1 codings, RFC 8878 zstd).
+Output is bounded per answer, so that a small bomb cannot fill the memory (codings of RFC 9110 8.4.1,
+zstd of RFC 8878).
 """
 
 import sys
@@ -34,7 +35,8 @@ class Decoder(Protocol):
 class _Codec(Protocol):
     """One decompressor with bounded steps: `step` may be called with b'' while `has_more`."""
 
-    has_more: bool
+    @property
+    def has_more(self) -> bool: ...
 
     def step(self, data: bytes) -> bytes: ...
 
@@ -64,27 +66,36 @@ class _Bounded:
 
 
 class _Zlib:
-    """gzip and deflate; deflate is tried as zlib first and as a raw stream second (servers send both)."""
-
-    def __init__(self, window_bits: int, *, may_be_raw: bool) -> None:
+    def __init__(self, window_bits: int) -> None:
         self._inner = zlib.decompressobj(window_bits)
-        self._may_be_raw = may_be_raw
         self.has_more = False
 
     def step(self, data: bytes) -> bytes:
-        pending = self._inner.unconsumed_tail + data
-        try:
-            out = self._inner.decompress(pending, _STEP_BYTES)
-        except zlib.error:
-            if not self._may_be_raw:
-                raise
-            self._inner = zlib.decompressobj(-zlib.MAX_WBITS)
-            out = self._inner.decompress(pending, _STEP_BYTES)
-        self._may_be_raw = self._may_be_raw and not out
-        self.has_more = bool(self._inner.unconsumed_tail) or len(out) >= _STEP_BYTES
-        if self._inner.eof:
-            self.has_more = False
+        out = self._inner.decompress(self._inner.unconsumed_tail + data, _STEP_BYTES)
+        self.has_more = not self._inner.eof and (bool(self._inner.unconsumed_tail) or len(out) >= _STEP_BYTES)
         return out
+
+
+class _Deflate:
+    """Servers send `deflate` with and without the zlib wrapper; its two header bytes tell (RFC 1950 2.2)."""
+
+    def __init__(self) -> None:
+        self._first = b""
+        self._inner: _Zlib | None = None
+
+    @property
+    def has_more(self) -> bool:
+        return self._inner is not None and self._inner.has_more
+
+    def step(self, data: bytes) -> bytes:
+        if self._inner is not None:
+            return self._inner.step(data)
+        self._first += data
+        if len(self._first) < 2:
+            return b""
+        is_wrapped = self._first[0] & 0x0F == 8 and int.from_bytes(self._first[:2], "big") % 31 == 0
+        self._inner = _Zlib(zlib.MAX_WBITS if is_wrapped else -zlib.MAX_WBITS)
+        return self._inner.step(self._first)
 
 
 class _Brotli:
@@ -97,7 +108,7 @@ class _Brotli:
             self.has_more = False
             return b""
         out: bytes = self._inner.process(data, output_buffer_limit=_STEP_BYTES)
-        self.has_more = not self._inner.can_accept_more_data()
+        self.has_more = len(out) >= _STEP_BYTES or not self._inner.can_accept_more_data()
         return out
 
 
@@ -148,9 +159,9 @@ def decoder_for(content_encoding: str | None, *, limit: int = DEFAULT_LIMIT_BYTE
 def _codec(name: str) -> _Codec:
     match name:
         case "gzip" | "x-gzip":
-            return _Zlib(zlib.MAX_WBITS | 16, may_be_raw=False)
+            return _Zlib(zlib.MAX_WBITS | 16)
         case "deflate":
-            return _Zlib(zlib.MAX_WBITS, may_be_raw=True)
+            return _Deflate()
         case "br":
             return _Brotli()
         case "zstd":

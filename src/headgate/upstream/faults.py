@@ -40,7 +40,7 @@ def fault_before_answer(error: PyreqwestError | ValueError) -> Fault:
         return timeout_fault("Upstream did not answer in time")
     if isinstance(error, ClientClosedError):
         return Fault(kind=FaultKind.SHUTTING_DOWN, message="The gateway is shutting down")
-    if isinstance(error, DecodeError):
+    if isinstance(error, DecodeError) and "SendRequest" in _causes(error):
         return Fault(kind=FaultKind.UPSTREAM_MALFORMED, message="Upstream sent something that is not HTTP")
     if not isinstance(error, PyreqwestError):
         return Fault(

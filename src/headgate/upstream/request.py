@@ -35,8 +35,8 @@ def _version() -> str:
 
 
 _NEVER_FORWARDED = frozenset(
-    "authorization x-api-key api-key x-goog-api-key cookie proxy-authorization proxy-connection host content-length "
-    "transfer-encoding connection keep-alive te trailer upgrade expect http2-settings".split()
+    "authorization x-api-key api-key x-goog-api-key cookie proxy-authorization proxy-connection host "
+    "content-length transfer-encoding connection keep-alive te trailer upgrade expect http2-settings".split()
 )
 GATEWAY_AGENT = f"headgate/{_version()}"
 """User-Agent towards providers where the client's own was not allow-listed: we are what we are (DESIGN
