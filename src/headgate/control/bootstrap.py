@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from headgate.control.accounts.credentials import sealed
@@ -48,8 +49,17 @@ class FirstAdmin:
 
 
 async def ensure_admin(uow_factory: UnitOfWorkFactory, settings: Settings, clock: Clock) -> FirstAdmin | None:
-    """Create the admin when there is none; None when there is. Raises `StartupError` on an unusable
-    configured one."""
+    """Create the admin when there is none; None when there is. Raises `StartupError` on an unusable configured
+    one."""
+    try:
+        return await _create_admin(uow_factory, settings, clock)
+    except IntegrityError:
+        return None  # another process started at the same moment and was first
+
+
+async def _create_admin(
+    uow_factory: UnitOfWorkFactory, settings: Settings, clock: Clock
+) -> FirstAdmin | None:
     async with uow_factory() as uow:
         found = await uow.session.scalar(
             select(func.count())

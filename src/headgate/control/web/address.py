@@ -25,9 +25,11 @@ def throttle_name(address: str) -> str:
     if not _is_address(address):
         return address[:40] or "unknown"
     parsed = ip_address(address)
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
-        return str(ip_network((int(parsed) >> 64 << 64, 64)).network_address)
-    return str(parsed)
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ip_network((int(parsed) >> 64 << 64, 64)).network_address)
 
 
 def _is_address(text: str) -> bool:

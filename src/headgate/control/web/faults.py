@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from headgate.control.web.envelope import error_body
 from headgate.errors import ApiError, HeadgateError
@@ -50,6 +51,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(IntegrityError, _conflict)
     for kind in (StateUnavailable, RetryLater, OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(kind, _unavailable)
+    app.add_exception_handler(ClientDisconnect, _client_gone)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -93,6 +95,10 @@ def _problem(item: dict[str, Any]) -> str:
 
 async def _http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if (
+        error.status_code == 400
+    ):  # FastAPI's word for a body that breaks the parser, such as one nested too deeply
+        return respond(400, error_body(400, "Invalid request: the body cannot be read"))
     reasons = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
     body = error_body(error.status_code, str(error.detail), reason=reasons.get(error.status_code))
     return respond(error.status_code, body, dict(error.headers) if error.headers else None)
@@ -110,6 +116,11 @@ async def _unavailable(_: Request, error: Exception) -> JSONResponse:
     log.warning("dependency_unavailable", error=type(error).__name__)
     body = error_body(503, "temporarily unavailable, please retry", reason="SERVICE_UNAVAILABLE")
     return respond(503, body, {"Retry-After": "2"})
+
+
+async def _client_gone(_: Request, error: Exception) -> JSONResponse:
+    """Nobody will read this; it only keeps a truncated upload from looking like our failure."""
+    return respond(400, error_body(400, "Invalid request: the body is incomplete"))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

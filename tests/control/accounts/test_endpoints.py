@@ -1,0 +1,238 @@
+"""Upstream accounts (spec 8.4): credentials go in and never come out."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from headgate.core.ids import AccountId
+from headgate.core.world import CredentialKind
+from headgate.state.protocols import Cooldown
+from headgate.storage.models import AccountRow
+from headgate.storage.read_model import ReadModel
+
+SECRET = "sk-ant-api03-canary-0123456789abcdefgh"
+
+
+async def stored_secret(control, engine, account_id):
+    data = await ReadModel(engine, control.deps.vault).load_directory()
+    (account,) = [account for account in data.accounts if account.id == account_id]
+    return account.secret.reveal()
+
+
+async def test_a_credential_is_shown_as_a_mask_and_reaches_the_data_plane_whole(control, engine):
+    account = await control.add_account(
+        credentials={"api_key": SECRET, "base_url": "https://api.example.com/"}
+    )
+    answer = await control.admin("GET", f"/admin/accounts/{account}")
+    assert answer.data["credentials"] == {"api_key": "sk-ant…efgh", "base_url": "https://api.example.com"}
+    assert await stored_secret(control, engine, account) == SECRET
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [{}, {"api_key": "sk-ant…efgh"}, {"api_key": ""}, {"api_key": "***"}, {"api_key": None}, None],
+)
+async def test_a_masked_or_absent_secret_keeps_the_stored_one(control, engine, credentials):
+    account = await control.add_account(credentials={"api_key": SECRET})
+    body = {"name": "renamed"} if credentials is None else {"credentials": credentials}
+    assert (await control.admin("PUT", f"/admin/accounts/{account}", body)).status == 200
+    assert await stored_secret(control, engine, account) == SECRET
+
+
+async def test_a_new_secret_replaces_the_old_one(control, engine):
+    account = await control.add_account(credentials={"api_key": SECRET})
+    await control.admin("PUT", f"/admin/accounts/{account}", {"credentials": {"api_key": "sk-ant-new"}})
+    assert await stored_secret(control, engine, account) == "sk-ant-new"
+
+
+async def test_nothing_in_the_database_holds_the_secret(control):
+    account = await control.add_account(credentials={"api_key": SECRET})
+    async with control.deps.uow() as uow:
+        row = await uow.session.scalar(select(AccountRow).where(AccountRow.id == account))
+        shown = repr([getattr(row, column.key) for column in AccountRow.__table__.columns])
+    assert SECRET not in shown
+
+
+async def test_an_unknown_field_counts_as_secret(control):
+    account = await control.add_account(credentials={"api_key": SECRET, "refresh_thing": "x" * 40})
+    shown = (await control.admin("GET", f"/admin/accounts/{account}")).data["credentials"]
+    assert shown["refresh_thing"] == "xxxxxx…xxxx"
+
+
+async def test_a_bearer_account_holds_a_token(control, engine):
+    account = await control.add_account(type="bearer", credentials={"access_token": SECRET})
+    data = await ReadModel(engine, control.deps.vault).load_directory()
+    assert [(a.credential_kind, a.secret.reveal()) for a in data.accounts if a.id == account] == [
+        (CredentialKind.BEARER, SECRET)
+    ]
+
+
+async def test_the_older_type_name_is_taken_as_apikey(control):
+    account = await control.add_account(type="upstream", credentials={"api_key": SECRET})
+    assert (await control.admin("GET", f"/admin/accounts/{account}")).data["type"] == "apikey"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"type": "oauth"}, "not supported yet"),
+        ({"type": "magic"}, "apikey or bearer"),
+        ({"platform": "sora"}, "platform must be one of"),
+        ({"credentials": {}}, "api_key is required"),
+        ({"credentials": {"api_key": "a\r\nx-evil: 1"}}, "printable"),
+        ({"credentials": {"api_key": "k", "base_url": "http://169.254.169.254"}}, "not public"),
+        ({"credentials": {"api_key": "k", "model_mapping": {"a*b": "c"}}}, "last character"),
+        ({"credentials": {"api_key": "k", "model_mapping": {"a": "c*"}}}, "without `*`"),
+        ({"credentials": {"api_key": "k", "model_mapping": []}}, "must be an object"),
+        ({"group_ids": [77]}, "does not exist"),
+        ({"proxy_id": 77}, "does not exist"),
+        ({"load_factor": 10_001}, "load_factor"),
+    ],
+)
+async def test_a_bad_account_is_refused_with_the_remedy(control, change, said):
+    body = {"name": "n", "platform": "anthropic", "type": "apikey", "credentials": {"api_key": "k"}} | change
+    answer = await control.admin("POST", "/admin/accounts", body)
+    assert answer.status == 400
+    assert said in answer.json["message"]
+
+
+async def test_a_group_of_another_platform_is_refused(control):
+    group = await control.add_group("o", platform="openai")
+    body = {"name": "n", "platform": "anthropic", "type": "apikey", "credentials": {"api_key": "k"}}
+    answer = await control.admin("POST", "/admin/accounts", body | {"group_ids": [group]})
+    assert answer.json["reason"] == "INVALID_GROUP_ID"
+
+
+async def test_without_groups_it_joins_the_default_group_and_takes_its_proxy(control):
+    proxy = (
+        await control.admin(
+            "POST", "/admin/proxies", {"name": "p", "protocol": "http", "host": "h", "port": 1}
+        )
+    ).data
+    group = await control.add_group("anthropic-default", default_proxy_id=proxy["id"])
+    data = (await control.admin("GET", f"/admin/accounts/{await control.add_account()}")).data
+    assert (data["group_ids"], data["proxy_id"], data["proxy"]["name"]) == ([group], proxy["id"], "p")
+
+
+async def test_numbers_that_mean_none(control):
+    account = await control.add_account(load_factor=5, expires_at=2_000_000_000)
+    data = (await control.admin("GET", f"/admin/accounts/{account}")).data
+    assert (data["load_factor"], data["expires_at"]) == (5, 2_000_000_000)
+    data = (
+        await control.admin("PUT", f"/admin/accounts/{account}", {"load_factor": 0, "expires_at": 0})
+    ).data
+    assert (data["load_factor"], data["expires_at"]) == (None, None)
+
+
+async def test_filters(control):
+    group = await control.add_group("g")
+    first = await control.add_account("one", group_ids=[group])
+    await control.add_account("two", platform="openai")
+    await control.admin("PUT", f"/admin/accounts/{first}", {"status": "inactive"})
+    for query, names in (
+        ({}, ["two", "one"]),
+        ({"platform": "openai"}, ["two"]),
+        ({"status": "inactive"}, ["one"]),
+        ({"status": "rate_limited"}, []),
+        ({"group": str(group)}, ["one"]),
+        ({"group": "ungrouped"}, ["two"]),
+        ({"search": "TW"}, ["two"]),
+        ({"type": "bearer"}, []),
+    ):
+        data = (await control.admin("GET", "/admin/accounts", query=query)).data
+        assert [item["name"] for item in data["items"]] == names, query
+    answer = await control.admin("GET", "/admin/accounts", query={"group": "all"})
+    assert answer.json["reason"] == "INVALID_GROUP_FILTER"
+
+
+async def test_an_unchanged_list_is_not_sent_again(control):
+    account = await control.add_account()
+    tag = (await control.admin("GET", "/admin/accounts")).headers["etag"]
+    again = await control.admin("GET", "/admin/accounts", headers={"If-None-Match": tag})
+    assert (again.status, again.body) == (304, b"")
+    await control.admin("POST", f"/admin/accounts/{account}/schedulable", {"schedulable": False})
+    changed = await control.admin("GET", "/admin/accounts", headers={"If-None-Match": tag})
+    assert changed.data["items"][0]["schedulable"] is False
+
+
+async def mark(control, account_id, **columns):
+    async with control.deps.uow() as uow:
+        row = await uow.session.get(AccountRow, account_id)
+        for name, value in columns.items():
+            setattr(row, name, value)
+
+
+async def cool_down(control, account_id):
+    until = control.clock.now_ms() + 600_000
+    await control.deps.state.cooldowns.set(
+        Cooldown(account_id=AccountId(account_id), model="", until_ms=until, reason="429", evidence="")
+    )
+
+
+async def test_recovering_clears_error_and_cooldowns_everywhere(control):
+    account = await control.add_account()
+    later = datetime.fromtimestamp(control.clock.now_ms() / 1000, tz=UTC) + timedelta(minutes=5)
+    await mark(
+        control, account, status="error", error_message="401", rate_limit_reset_at=later, overload_until=later
+    )
+    await cool_down(control, account)
+    data = (await control.admin("POST", f"/admin/accounts/{account}/recover-state")).data
+    assert (data["status"], data["error_message"], data["rate_limit_reset_at"], data["overload_until"]) == (
+        "active", "", None, None,
+    )  # fmt: skip
+    assert not await control.deps.state.cooldowns.active([AccountId(account)])
+
+
+async def test_a_temporary_exclusion_is_shown_and_lifted(control):
+    account = await control.add_account()
+    path = f"/admin/accounts/{account}/temp-unschedulable"
+    assert (await control.admin("GET", path)).data == {"active": False, "state": None}
+    later = datetime.fromtimestamp(control.clock.now_ms() / 1000, tz=UTC) + timedelta(minutes=5)
+    reason = json.dumps({"status_code": 529, "matched_keyword": "overloaded"})
+    await mark(control, account, temp_unschedulable_until=later, temp_unschedulable_reason=reason)
+    state = (await control.admin("GET", path)).data["state"]
+    assert (state["status_code"], state["until_unix"]) == (529, int(later.timestamp()))
+    await control.admin("DELETE", path)
+    assert (await control.admin("GET", path)).data["active"] is False
+
+
+async def test_a_test_streams_events_and_a_success_recovers(control):
+    account = await control.add_account()
+    await mark(control, account, status="error", error_message="401")
+    answer = await control.admin("POST", f"/admin/accounts/{account}/test", {})
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    events = [json.loads(line[6:]) for line in answer.body.decode().split("\n\n") if line]
+    assert [event["type"] for event in events] == ["test_start", "content", "test_complete"]
+    assert control.tester.asked == [(account, "claude-sonnet-4-5-20250929", "hi")]
+    assert (await control.admin("GET", f"/admin/accounts/{account}")).data["status"] == "active"
+
+
+async def test_a_failed_test_recovers_nothing(control):
+    account = await control.add_account()
+    await mark(control, account, status="error", error_message="401")
+    control.tester.events = [{"type": "error", "error": "refused"}, {"type": "unknown", "secret": "x"}]
+    answer = await control.admin("POST", f"/admin/accounts/{account}/test", {"model_id": "m", "prompt": "p"})
+    assert answer.body == b'data: {"type":"error","error":"refused"}\n\n'
+    assert (await control.admin("GET", f"/admin/accounts/{account}")).data["status"] == "error"
+
+
+async def test_models_for_a_test_are_those_of_the_mapping_or_the_platform(control):
+    plain = await control.add_account("plain")
+    mapping = {"model_mapping": {"fast": "claude-haiku-4-5-20251001", "all-*": "claude-opus-4-6"}}
+    mapped = await control.add_account("mapped", credentials={"api_key": "k", **mapping})
+    usual = (await control.admin("GET", f"/admin/accounts/{plain}/models")).data
+    assert "claude-opus-4-6" in [model["id"] for model in usual]
+    own = (await control.admin("GET", f"/admin/accounts/{mapped}/models")).data
+    assert own == [{"id": "fast", "type": "model", "display_name": "fast"}]
+
+
+async def test_a_deleted_account_loses_its_credential(control):
+    account = await control.add_account(credentials={"api_key": SECRET})
+    await control.admin("DELETE", f"/admin/accounts/{account}")
+    answer = await control.admin("GET", f"/admin/accounts/{account}")
+    assert (answer.status, answer.json["reason"]) == (404, "ACCOUNT_NOT_FOUND")
+    async with control.deps.uow() as uow:
+        row = await uow.session.get(AccountRow, account)
+        assert control.deps.vault.unseal(row.credentials_sealed, context="account.credentials") == b"{}"
