@@ -5,7 +5,7 @@ import json
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, MutableMapping
+from collections.abc import AsyncIterator, Callable, Coroutine, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,13 +18,6 @@ from headgate.relay.server_protocol import CONNECTION_EXTENSION
 from headgate.settings import ServerSettings, Settings
 
 Scope = MutableMapping[str, Any]
-
-
-@pytest.fixture(params=[asyncio.DefaultEventLoopPolicy, uvloop.EventLoopPolicy], ids=["asyncio", "uvloop"])
-def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLoopPolicy:
-    """uvloop is what the gateway runs on."""
-    policy: asyncio.AbstractEventLoopPolicy = request.param()
-    return policy
 
 
 class EchoApp:
@@ -413,3 +406,20 @@ def test_a_port_in_use_is_said_in_one_line() -> None:
         taken.listen()
         with pytest.raises(StartupError, match="cannot listen on 127.0.0.1"):
             bind(ServerSettings(port=taken.getsockname()[1]))
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        test_headers_that_trickle_in_get_408_in_the_dialect_of_the_path,
+        test_an_endless_header_is_stopped_at_the_limit,
+        test_an_upgrade_request_with_a_body_keeps_its_body,
+        test_pipelined_requests_are_answered_in_order,
+        test_a_large_upload_arrives_whole,
+        test_a_client_that_leaves_inside_an_upload_is_noticed,
+        test_an_early_answer_to_an_endless_upload_closes_the_connection,
+        test_shutdown_lets_running_answers_finish_and_cuts_the_rest_after_the_grace,
+    ],
+)
+def test_the_same_on_uvloop_which_the_gateway_runs_on(case: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    uvloop.run(case())

@@ -26,7 +26,8 @@ STOP = Fault(kind=FaultKind.UPSTREAM_TIMEOUT, message="stopped by the watchdog")
 def request_to(url: str, **changes: object) -> UpstreamRequest:
     plain = UpstreamRequest(
         method="POST", url=url, endpoint="/x",
-        headers={"content-type": "application/json", "user-agent": "t"}, body=b'{"a":1}', proxy=None, is_stream=True,
+        headers={"content-type": "application/json", "user-agent": "t"},
+        body=b'{"a":1}', proxy=None, is_stream=True,
     )  # fmt: skip
     return replace(plain, **changes)  # type: ignore[arg-type]
 

@@ -26,8 +26,10 @@ def test_public_addresses_are_public(text: str) -> None:
     "text",
     [
         "127.0.0.1", "127.8.8.8", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254",
-        "0.0.0.0", "0.1.2.3", "100.64.0.1", "100.100.100.200", "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.0.0.8",
-        "198.18.0.1", "::", "::1", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "fec0::1", "2001:db8::1", "100::1",
+        "0.0.0.0", "0.1.2.3", "100.64.0.1", "100.100.100.200", "224.0.0.1", "240.0.0.1",
+        "255.255.255.255", "192.0.0.8",
+        "198.18.0.1", "::", "::1", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "fec0::1",
+        "2001:db8::1", "100::1",
         "::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::", "2002:a9fe:a9fe::1", "64:ff9b::7f00:1",
         "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "::127.0.0.1", "2001:0:4136:e378:8000:63bf:3fff:fdd2",
     ],
@@ -53,10 +55,12 @@ def test_base_urls_are_normalised(given: str, normal: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "", "api.example.com", "ftp://api.example.com", "http://api.example.com", "https://", "file:///etc/passwd",
+        "", "api.example.com", "ftp://api.example.com", "http://api.example.com", "https://",
+        "file:///etc/passwd",
         "https://user:secret@api.example.com",
         "https://user@api.example.com", "https://api.example.com?x=1",
-        "https://api.example.com/?", "https://api.example.com#f", " https://api.example.com", "https://a b.com",
+        "https://api.example.com/?", "https://api.example.com#f", " https://api.example.com",
+        "https://a b.com",
         "https://good.example\\@127.0.0.1", "https://localhost", "https://x.localhost", "https://127.0.0.1",
         "https://2130706433", "https://0x7f.1", "https://0177.0.0.1", "https://127.1", "https://[::1]",
         "https://[::ffff:169.254.169.254]", "https://169.254.169.254/latest", "https://api.example.com:0",
