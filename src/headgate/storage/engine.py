@@ -134,6 +134,7 @@ async def check_reachable(engine: AsyncEngine, target: DatabaseTarget) -> None:
     """Open a connection and, on SQLite, prove that the file can be written. Raises `StartupError`."""
     try:
         if target.path is not None:
+            _require_sqlite(sqlite3.sqlite_version_info)
             _make_folder(target.path)
             await asyncio.to_thread(_prove_writable, target.path, target.statement_timeout_s)
         async with engine.connect() as connection:
@@ -145,6 +146,15 @@ async def check_reachable(engine: AsyncEngine, target: DatabaseTarget) -> None:
                 )
     except (DBAPIError, sqlite3.Error, OSError, asyncpg.PostgresError) as error:
         raise StartupError(_unreachable(target, error)) from None
+
+
+def _require_sqlite(version: tuple[int, ...]) -> None:
+    """The journal needs UPDATE ... FROM (SQLite 3.33, 2020)."""
+    if version < (3, 33):
+        raise StartupError(
+            f"SQLite {'.'.join(map(str, version))} is too old for the database file, 3.33 is needed;"
+            " use a newer Python build or PostgreSQL"
+        )
 
 
 def _prove_writable(path: Path, timeout_s: float) -> None:

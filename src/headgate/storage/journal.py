@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from headgate.core.ids import AccountId, ExchangeId, GroupId, KeyId, UserId
 from headgate.core.pricing.cost import CostLines
 from headgate.core.usage import NO_USAGE, TokenUsage, UsageSource
@@ -19,8 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
+class Intent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An upstream call about to be made. Columns of `usage_intents`."""
 
     exchange_id: ExchangeId
@@ -40,8 +41,7 @@ class Intent:
     started_at_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An attempt's end. `trace` (JSON) is written once per exchange, with its last attempt; else None."""
 
     intent: Intent

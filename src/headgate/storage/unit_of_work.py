@@ -22,7 +22,11 @@ class UnitOfWork:
     raise); a rollback drops them.
     """
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+    def __init__(
+        self, sessions: async_sessionmaker[AsyncSession], *, on_touched: AfterCommit | None = None
+    ) -> None:
+        """`on_touched` runs after the commit of a transaction that touched the directory."""
+        self._on_touched = on_touched
         self.session = sessions()
         self._touched = False
         self._callbacks: list[AfterCommit] = []
@@ -41,8 +45,10 @@ class UnitOfWork:
             await self.session.flush()
             await bump_directory(self.session)
         await self.session.commit()
-        self._touched = False
         callbacks, self._callbacks = self._callbacks, []
+        if self._touched and self._on_touched is not None:
+            callbacks.append(self._on_touched)
+        self._touched = False
         for callback in callbacks:
             outcome = callback()
             if inspect.isawaitable(outcome):
