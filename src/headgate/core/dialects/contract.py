@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
+
 from headgate.core.faults import Fault
 from headgate.core.usage import NO_USAGE, TokenUsage, UsageSource
 from headgate.core.world import Dialect, Provider
@@ -49,8 +51,7 @@ class Target:
     """Gemini: `v1` or `v1beta`, kept towards the provider."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Peek:
+class Peek(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The few facts of a request body that routing, limits and money need."""
 
     model: str
@@ -77,16 +78,14 @@ class Peek:
         return self.framing is not StreamFraming.NONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedBody:
+class PreparedBody(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The bytes for one attempt, and the names of the edits that were made (empty: untouched)."""
 
     body: bytes
     edits: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an answer says about itself."""
 
     usage: TokenUsage = NO_USAGE

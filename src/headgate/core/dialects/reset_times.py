@@ -13,6 +13,7 @@ FURTHEST_MS = 32 * 24 * 3600 * 1000
 _MS_FROM = 100_000_000_000
 """Unix seconds reach this in the year 5138; smaller numbers are seconds, larger ones milliseconds."""
 _NUMBER = re.compile(r"\d{1,16}(\.\d{1,9})?")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]")
 _DURATION = re.compile(r"(?:\d{1,9}(?:\.\d{1,9})?(?:ms|d|h|m|s))+")
 _DURATION_PART = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|d|h|m|s)")
 _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -34,6 +35,8 @@ def instant_ms(value: str | None) -> int | None:
         return None
     if (stamp := number(value)) is not None:
         return int(stamp if stamp >= _MS_FROM else stamp * 1000)
+    if not _DATE.match(value.strip()):
+        return None
     try:
         parsed = datetime.fromisoformat(value.strip())
     except ValueError:

@@ -5,9 +5,8 @@ holds; `promptTokenCount` includes the cached part, `candidatesTokenCount` does 
 Source: Gemini API reference, "UsageMetadata".
 """
 
-from dataclasses import replace
-
 import msgspec
+from msgspec.structs import replace
 
 from headgate.core.dialects.metering import split_prompt
 from headgate.core.usage import TokenUsage

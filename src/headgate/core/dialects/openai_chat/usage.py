@@ -6,9 +6,8 @@ total is right.
 Sources: OpenAI API reference; DeepSeek (`prompt_cache_hit_tokens`); Kimi (`cached_tokens`); PAINS 5.
 """
 
-from dataclasses import replace
-
 import msgspec
+from msgspec.structs import replace
 
 from headgate.core.dialects.metering import split_prompt
 from headgate.core.usage import TokenUsage

@@ -5,9 +5,8 @@ includes reasoning.
 Source: OpenAI API reference, "The response object".
 """
 
-from dataclasses import replace
-
 import msgspec
+from msgspec.structs import replace
 
 from headgate.core.dialects.metering import split_prompt
 from headgate.core.usage import TokenUsage
