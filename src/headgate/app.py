@@ -225,7 +225,6 @@ def _control_deps(
         clock=clock,
         state=state,
         on_bounds_changed=forget_bounds,
-        on_directory_changed=parts.directory.refresh,
         account_tester=LiveAccountTester(parts.directory, parts.clients),
         check_base_url=parts.guard.problem_with,
         live=SlotLoads(state.slots),

@@ -32,15 +32,8 @@ class UnitOfWork(Protocol):
 UnitOfWorkFactory = Callable[[], AbstractAsyncContextManager[UnitOfWork]]
 BoundsChanged = Callable[[list[str]], Awaitable[None]]
 """Hears, after the commit, which bounds (such as `user:3:balance`) changed behind the reservations."""
-DirectoryChanged = Callable[[], Awaitable[None]]
-"""Reloads this process's own data plane after the commit; other processes notice by themselves within a
-second."""
 BaseUrlCheck = Callable[[str], Awaitable[str | None]]
 """The address guard: None when an account may point there, else one sentence that says why not."""
-
-
-async def _nobody_serves() -> None:
-    """The command line has no data plane of its own."""
 
 
 class LiveLoad(Protocol):
@@ -64,7 +57,6 @@ class WorkDeps:
     check_base_url: BaseUrlCheck
     live: LiveLoad
     passwords: Passwords = field(default_factory=Passwords)
-    on_directory_changed: DirectoryChanged = _nobody_serves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from headgate.control.deps import UnitOfWork, WorkDeps
 from headgate.state.protocols import StateUnavailable
-from headgate.storage.journal import StorageUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +50,6 @@ class Work:
         self._uow = uow
         self._actor = actor
         self._bounds: list[str] = []
-        self._is_directory_touched = False
 
     @property
     def session(self) -> AsyncSession:
@@ -82,9 +80,7 @@ class Work:
         await self.session.rollback()
 
     def touch_directory(self) -> None:
-        """The data plane must see this change: at once in this process, so that a key works when its creator
-        reads it."""
-        self._is_directory_touched = True
+        """The data plane must see this change."""
         self._uow.touch_directory()
 
     def bounds_changed(self, *bounds: str) -> None:
@@ -92,15 +88,14 @@ class Work:
         self._bounds.extend(bounds)
 
     async def announce(self) -> None:
-        """After the commit. A store that is down loses nothing: settled values are read afresh when it is
-        back, and the data plane polls for a newer directory."""
+        """After the commit. A state store that is down loses nothing: it reads settled values afresh when
+        it is back."""
+        if not self._bounds:
+            return
         try:
-            if self._bounds:
-                await self.deps.on_bounds_changed(self._bounds)
-            if self._is_directory_touched:
-                await self.deps.on_directory_changed()
-        except (StateUnavailable, StorageUnavailable) as error:
-            log.warning("change_not_announced", bounds=self._bounds, error=type(error).__name__)
+            await self.deps.on_bounds_changed(self._bounds)
+        except StateUnavailable:
+            log.warning("bounds_not_announced", bounds=self._bounds)
 
 
 @asynccontextmanager

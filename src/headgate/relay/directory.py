@@ -124,6 +124,8 @@ class Directory:
     async def _load(self, digest: bytes) -> KnownKey | None:
         version = self.version
         found = await self._read_model.load_key(digest)
+        if found is not None and found[0].group_id is not None and found[0].group_id not in self._groups:
+            await self.refresh()  # another process has just made the group; do not wait for the next poll
         if version != self.version:  # the world moved while we read: do not keep what may be old
             return found
         if found is None:
