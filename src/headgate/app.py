@@ -1,7 +1,6 @@
 """The composition root: builds every part once, wires them downward, and takes them apart in reverse
 order."""
 
-import ipaddress
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,42 +14,24 @@ from headgate.control.app import create_control_app
 from headgate.control.bootstrap import FirstAdmin, ensure_admin
 from headgate.control.deps import ControlDeps
 from headgate.control.live import SlotLoads
+from headgate.data_plane import DataPlane, Foundation, build_data_plane
 from headgate.errors import StartupError
 from headgate.jobs.housekeeping import Housekeeping
 from headgate.kit.clock import Clock, SystemClock
 from headgate.kit.crypto import Vault
-from headgate.kit.tasks import TaskOwner
 from headgate.observability.logging import configure_logging
-from headgate.observability.metrics import RelayMetrics
 from headgate.operations_endpoints import OperationsEndpoints
-from headgate.prices import price_book_builder
 from headgate.relay.account_tester import LiveAccountTester
-from headgate.relay.admission import Admission
-from headgate.relay.attempt import AttemptRunner
-from headgate.relay.authentication import Authenticator
-from headgate.relay.body import BodyReader
 from headgate.relay.directory import Directory
-from headgate.relay.gateway import Gateway, TrustedProxies
-from headgate.relay.leases import LeaseKeeper
-from headgate.relay.local import LocalAnswers
-from headgate.relay.picker import Picker
-from headgate.relay.pipeline import Pipeline
+from headgate.relay.gateway import Gateway
 from headgate.relay.recovery import complete_open_intents
-from headgate.relay.reserver import Reserver
-from headgate.relay.settlement import Settler
-from headgate.relay.slot_queue import SlotQueue
 from headgate.secrets_file import open_vault
 from headgate.settings import Settings
 from headgate.state import open_state
-from headgate.state.protocols import SharedState
 from headgate.storage.engine import check_reachable, create_engine, database_target, session_factory
-from headgate.storage.journal import Journal
 from headgate.storage.journal_opening import open_journal
 from headgate.storage.migrate import upgrade
-from headgate.storage.read_model import ReadModel
 from headgate.storage.unit_of_work import UnitOfWork
-from headgate.upstream.clients import ClientPool
-from headgate.upstream.guard import AddressGuard
 
 log = structlog.get_logger(__name__)
 
@@ -86,36 +67,34 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
     async with AsyncExitStack() as stack:
         lines = configure_logging(settings.log)
         stack.callback(lines.flush)
-        vault, clock = open_vault(settings), SystemClock()
+        vault, clock, process_id = open_vault(settings), SystemClock(), secrets.token_hex(8)
         engine = await open_database(settings, stack)
-        sessions = session_factory(engine)
-
-        def uow() -> UnitOfWork:
-            return UnitOfWork(sessions)
-
+        refreshers: list[Callable[[], Awaitable[None]]] = []
+        uow = _unit_of_work(engine, refreshers)
         first_admin = await ensure_admin(uow, settings, clock)
         state = open_state(settings, clock)
         stack.push_async_callback(state.close)
-        process_id = secrets.token_hex(8)
         journal = await open_journal(settings, clock, process_id)
         stack.push_async_callback(journal.close)
-        parts = await _wire(settings, vault, clock, engine, state, journal, stack)
-        housekeeping = Housekeeping(
-            process_id=process_id,
-            state=state,
-            lines=lines,
-            directory_watch=parts.directory.watch,
-            lease_heartbeat=parts.pipeline.leases.run,
-            recover=lambda: complete_open_intents(journal, parts.directory, state.locks, clock),
-        )
-        await housekeeping.start(parts.tasks)
-        control = create_control_app(_control_deps(settings, uow, vault, clock, state, parts))
-        operations = OperationsEndpoints(engine, state, parts.metrics, parts.directory, settings)
-        yield Application(
-            asgi=_dispatcher(parts.gateway, control, operations),
+        base = Foundation(
             settings=settings,
-            directory=parts.directory,
-            gateway=parts.gateway,
+            vault=vault,
+            clock=clock,
+            engine=engine,
+            state=state,
+            journal=journal,
+            lines=lines,
+        )
+        plane = await build_data_plane(base, stack)
+        refreshers.append(plane.directory.refresh)
+        await _start_jobs(base, plane, process_id)
+        control = create_control_app(_control_deps(base, plane, uow))
+        operations = OperationsEndpoints(engine, state, plane.metrics, plane.directory, settings)
+        yield Application(
+            asgi=_dispatcher(plane.gateway, control, operations),
+            settings=settings,
+            directory=plane.directory,
+            gateway=plane.gateway,
             first_admin=first_admin,
             uow=uow,
             vault=vault,
@@ -123,15 +102,29 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
-    directory: Directory
-    pipeline: Pipeline
-    gateway: Gateway
-    clients: ClientPool
-    guard: AddressGuard
-    metrics: RelayMetrics
-    tasks: TaskOwner
+def _unit_of_work(
+    engine: AsyncEngine, refreshers: list[Callable[[], Awaitable[None]]]
+) -> Callable[[], UnitOfWork]:
+    """Transactions whose changes this process's data plane sees before their answer leaves."""
+    sessions = session_factory(engine)
+
+    async def refresh() -> None:
+        for refresher in refreshers:
+            await refresher()
+
+    return lambda: UnitOfWork(sessions, on_touched=refresh)
+
+
+async def _start_jobs(base: Foundation, plane: DataPlane, process_id: str) -> None:
+    housekeeping = Housekeeping(
+        process_id=process_id,
+        state=base.state,
+        lines=base.lines,
+        directory_watch=plane.directory.watch,
+        lease_heartbeat=plane.leases.run,
+        recover=lambda: complete_open_intents(base.journal, plane.directory, base.state.locks, base.clock),
+    )
+    await housekeeping.start(plane.tasks)
 
 
 async def open_database(settings: Settings, stack: AsyncExitStack) -> AsyncEngine:
@@ -144,91 +137,21 @@ async def open_database(settings: Settings, stack: AsyncExitStack) -> AsyncEngin
     return engine
 
 
-async def _wire(
-    settings: Settings,
-    vault: Vault,
-    clock: Clock,
-    engine: AsyncEngine,
-    state: SharedState,
-    journal: Journal,
-    stack: AsyncExitStack,
-) -> _Parts:
-    """The data plane, bottom up."""
-    gateway_settings = settings.gateway
-    metrics, tasks = RelayMetrics(), TaskOwner("gateway")
-    stack.push_async_callback(tasks.close)
-    read_model = ReadModel(engine, vault, clock)
-    directory = Directory(read_model, vault, clock, price_book_builder(settings.pricing))
-    await directory.refresh()
-    guard = AddressGuard(settings.security.url_allowlist, clock=clock)
-    clients = ClientPool(guard, gateway_settings, clock=clock)
-    stack.push_async_callback(clients.close)
-    reserver = Reserver(state.reservations, read_model, clock, settings.limits)
-    directory.on_refreshed.append(reserver.forget_all)
-    queueing = SlotQueue(state.slots, tasks)
-    leases = LeaseKeeper(state.slots, lease_s=settings.limits.slot_lease_s)
-    bodies = BodyReader(gateway_settings, settings.server)
-    settler = Settler(directory, journal, state.reservations, clock, metrics)
-    attempts = AttemptRunner(
-        clients, journal, settler, state.cooldowns, clock, metrics, bodies, gateway_settings
-    )
-    authenticator = Authenticator(directory, clock)
-    pipeline = Pipeline(
-        authenticator=authenticator,
-        bodies=bodies,
-        admission=Admission(directory, reserver, state, queueing, leases, gateway_settings, settings.limits),
-        picker=Picker(directory, state, queueing, clock, gateway_settings),
-        attempts=attempts,
-        leases=leases,
-        settings=gateway_settings,
-    )
-    local = LocalAnswers(authenticator, directory, read_model, clock)
-    gateway = Gateway(
-        pipeline, local, journal, clock, metrics, tasks, gateway_settings, trusted_networks(settings)
-    )
-    metrics.gauges["headgate_settlement_lag_seconds"] = (
-        "Age of the oldest settlement not committed",
-        journal.lag_s,
-    )
-    metrics.gauges["headgate_slots_held"] = ("Slots held by this process", lambda: len(leases))
-    metrics.gauges["headgate_body_bytes_held"] = ("Request bodies in memory", lambda: bodies.held_bytes)
-    metrics.gauges["headgate_directory_version"] = (
-        "Version of the snapshot in use",
-        lambda: directory.version,
-    )
-    return _Parts(
-        directory=directory,
-        pipeline=pipeline,
-        gateway=gateway,
-        clients=clients,
-        guard=guard,
-        metrics=metrics,
-        tasks=tasks,
-    )
-
-
-def _control_deps(
-    settings: Settings,
-    uow: Callable[[], UnitOfWork],
-    vault: Vault,
-    clock: Clock,
-    state: SharedState,
-    parts: _Parts,
-) -> ControlDeps:
+def _control_deps(base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWork]) -> ControlDeps:
     async def forget_bounds(bounds: list[str]) -> None:
-        await state.reservations.forget(bounds)
+        await base.state.reservations.forget(bounds)
 
     return ControlDeps(
-        settings=settings,
+        settings=base.settings,
         uow=uow,
-        vault=vault,
-        clock=clock,
-        state=state,
+        vault=base.vault,
+        clock=base.clock,
+        state=base.state,
         on_bounds_changed=forget_bounds,
-        account_tester=LiveAccountTester(parts.directory, parts.clients),
-        check_base_url=parts.guard.problem_with,
-        live=SlotLoads(state.slots),
-        prices=lambda: parts.directory.prices,
+        account_tester=LiveAccountTester(plane.directory, plane.clients),
+        check_base_url=plane.guard.problem_with,
+        live=SlotLoads(base.state.slots),
+        prices=lambda: plane.directory.prices,
     )
 
 
@@ -257,19 +180,6 @@ def check_workers(settings: Settings) -> None:
         return
     if settings.redis.url is None:
         raise StartupError(
-            f"configuration server.workers: {settings.server.workers} processes share slots and reservations through Redis;"
-            " set HEADGATE_REDIS_URL or use one worker"
+            f"configuration server.workers: {settings.server.workers} processes share slots and reservations"
+            " through Redis; set HEADGATE_REDIS_URL or use one worker"
         )
-
-
-def trusted_networks(settings: Settings) -> TrustedProxies:
-    """Parsed `server.trusted_proxies`. Raises `StartupError`."""
-    networks = []
-    for text in settings.server.trusted_proxies:
-        try:
-            networks.append(ipaddress.ip_network(text, strict=False))
-        except ValueError:
-            raise StartupError(
-                f"configuration server.trusted_proxies: {text!r} is no address range; write it like 10.0.0.0/8"
-            ) from None
-    return tuple(networks)

@@ -123,3 +123,18 @@ async def test_a_lost_lock_is_fenced(state: SharedState, elapse: Elapse) -> None
     assert int(new) > int(old)
     await state.locks.release("rollup", old)
     assert await state.locks.acquire("rollup", ttl_s=60) is None
+
+
+async def test_a_renewed_lock_outlives_its_first_term(state: SharedState, elapse: Elapse) -> None:
+    token = await state.locks.acquire("rollup", ttl_s=0.2)
+    assert token is not None
+    assert await state.locks.renew("rollup", token, ttl_s=60)
+    await elapse(0.3)
+    assert await state.locks.acquire("rollup", ttl_s=60) is None
+
+
+async def test_a_lost_lock_cannot_be_renewed(state: SharedState, elapse: Elapse) -> None:
+    token = await state.locks.acquire("rollup", ttl_s=0.1)
+    assert token is not None
+    await elapse(0.15)
+    assert not await state.locks.renew("rollup", token, ttl_s=60)

@@ -84,8 +84,18 @@ def _show(accounts: list[AccountInfo]) -> None:
     show(
         ("id", "name", "platform", "type", "status", "priority", "slots", "groups", "base URL", "error"),
         [
-            (a.id, a.name, a.platform, a.type, a.status if a.is_schedulable else f"{a.status} (paused)", a.priority,
-             a.concurrency, ", ".join(a.groups), a.base_url or "(default)", a.error_message)
+            (
+                a.id,
+                a.name,
+                a.platform,
+                a.type,
+                a.status if a.is_schedulable else f"{a.status} (paused)",
+                a.priority,
+                a.concurrency,
+                ", ".join(a.groups),
+                a.base_url or "(default)",
+                a.error_message,
+            )
             for a in accounts
         ],
-    )  # fmt: skip
+    )

@@ -10,6 +10,7 @@ from types import FrameType
 
 import structlog
 
+from headgate.kit.clock import SystemClock
 from headgate.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -41,6 +42,7 @@ class _Supervisor:
         self._count = count
         self._workers: dict[subprocess.Popen[bytes], float] = {}
         self._is_stopping = False
+        self._clock = SystemClock()
 
     def run(self, grace_s: float) -> int:
         signal.signal(signal.SIGTERM, self._stop)
@@ -51,7 +53,7 @@ class _Supervisor:
         while not self._is_stopping and quick_deaths < _MOST_RESTARTS:
             time.sleep(0.2)
             for worker in [w for w in self._workers if w.poll() is not None]:
-                lived = time.monotonic() - self._workers.pop(worker)
+                lived = self._clock.monotonic() - self._workers.pop(worker)
                 quick_deaths = quick_deaths + 1 if lived < _TOO_FAST_S else 0
                 log.error("worker_died", pid=worker.pid, exit_code=worker.returncode, lived_s=round(lived, 1))
                 if not self._is_stopping:
@@ -61,7 +63,7 @@ class _Supervisor:
 
     def _start(self) -> None:
         worker = subprocess.Popen(self._command, pass_fds=(self._fd,))  # noqa: S603 - our own interpreter and module
-        self._workers[worker] = time.monotonic()
+        self._workers[worker] = self._clock.monotonic()
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._is_stopping = True
@@ -69,9 +71,9 @@ class _Supervisor:
     def _end(self, grace_s: float) -> None:
         for worker in self._workers:
             worker.terminate()
-        deadline = time.monotonic() + grace_s + 5
+        deadline = self._clock.monotonic() + grace_s + 5
         for worker in self._workers:
             try:
-                worker.wait(max(0.1, deadline - time.monotonic()))
+                worker.wait(max(0.1, deadline - self._clock.monotonic()))
             except subprocess.TimeoutExpired:
                 worker.kill()

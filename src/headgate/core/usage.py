@@ -4,8 +4,9 @@ Knows: the buckets and how partial reports merge. Refuses to know: any dialect's
 into this type) and any price. Invariant: buckets are disjoint and never negative; `reasoning` is a part of `output`.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class UsageSource(StrEnum):
@@ -17,8 +18,7 @@ class UsageSource(StrEnum):
     NONE = "none"  # nothing was consumed (the call was refused upstream)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenUsage:
+class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one attempt consumed, in tokens. Buckets are disjoint; their sum is `total`."""
 
     input: int = 0

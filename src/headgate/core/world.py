@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import msgspec
+
 from headgate.core.ids import AccountId, GroupId, KeyId, ProxyId, UserId
 from headgate.kit.secret import Secret
 
@@ -128,8 +130,7 @@ class ApiKey:
     ip_deny: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The authenticated (key, user, group) of one exchange."""
 
     key: ApiKey

@@ -4,9 +4,6 @@ Takes the user's slot and reserves money for the input plus a first slice of out
 applies (balance, key quota, key windows). What cannot be covered is refused here, with the limit named.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.pricing.book import PriceUnknown
 from headgate.core.pricing.cost import estimate_charge
@@ -45,20 +42,24 @@ class Admission:
         self._gateway = gateway
         self._limits = limits
 
-    @asynccontextmanager
-    async def admit(self, exchange: Exchange) -> AsyncIterator[None]:
-        """Inside: the user's slot is held and the money reserved. Outside: both are given back, whatever
-        happened.
+    async def enter(self, exchange: Exchange) -> SlotLease:
+        """Take the user's slot and reserve the money. Whoever enters calls `leave` with the lease, whatever
+        happens.
 
-        Raises `RelayError` when the caller may not or cannot pay for this request now."""
+        Raises `RelayError` when the caller may not or cannot pay for this request now; then nothing is held."""
         lease = await self._user_slot(exchange)
         self._leases.hold(lease)
         try:
             await self._reserver.reserve(exchange, self.estimate(exchange))
-            yield
-        finally:
+        except BaseException:
             await self._leases.release(lease)
-            await self._drop_reservation(exchange)
+            raise
+        return lease
+
+    async def leave(self, exchange: Exchange, lease: SlotLease) -> None:
+        """Give the slot back, and what is still reserved: failed and refused exchanges cost nothing."""
+        await self._leases.release(lease)
+        await self._drop_reservation(exchange)
 
     async def _user_slot(self, exchange: Exchange) -> SlotLease:
         user = exchange.caller.user

@@ -140,12 +140,8 @@ class _Attempt:
                 await self._book_failure(error.fault)
             raise
         except BaseException:
-            if (
-                not self._is_booked and self._is_metered
-            ):  # shutdown or a bug: the call is on record all the same
-                await self._book(
-                    FAILED, NOTHING_READ, Fault(kind=FaultKind.INTERNAL, message=""), is_last=False
-                )
+            if not self._is_booked:  # shutdown or a bug: the call is on record all the same
+                await self._book_failure(Fault(kind=FaultKind.INTERNAL, message=""))
             raise
         finally:
             self._watchdog.watch(None)
@@ -172,6 +168,7 @@ class _Attempt:
             query=exchange.query,
             headers=headers,
             body=prepared.body,
+            is_stream=exchange.peek.is_stream,
         )
 
     async def _call(self, request: UpstreamRequest, prepared: PreparedBody) -> None:

@@ -15,6 +15,7 @@ from headgate.core.ids import ExchangeId
 from headgate.kit.clock import Clock
 from headgate.kit.ids import IdFactory
 from headgate.kit.tasks import TaskOwner
+from headgate.observability.access_log import AccessLog
 from headgate.observability.metrics import RelayMetrics
 from headgate.relay.body import Receive
 from headgate.relay.dialects import HANDLERS
@@ -49,6 +50,7 @@ class Gateway:
         tasks: TaskOwner,
         settings: GatewaySettings,
         trusted_proxies: TrustedProxies,
+        access_log: AccessLog,
     ) -> None:
         self._pipeline = pipeline
         self._local = local
@@ -58,6 +60,7 @@ class Gateway:
         self._tasks = tasks
         self._settings = settings
         self._trusted = trusted_proxies
+        self._access_log = access_log
         self._ids = IdFactory()
         self._tick_s = tick_for(settings)
         self.is_draining = False
@@ -149,8 +152,7 @@ class Gateway:
         target = exchange.target
         self._metrics.finished(target.dialect.value, target.operation.value, status, seconds)
         caller = exchange.caller if exchange.has_caller else None
-        log.info(
-            "exchange_finished",
+        self._access_log.exchange(
             exchange_id=exchange.id,
             dialect=target.dialect.value,
             operation=target.operation.value,

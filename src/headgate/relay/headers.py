@@ -49,13 +49,27 @@ def for_upstream(headers: Mapping[str, str], allowed: frozenset[str]) -> dict[st
 
 
 def for_client(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """The provider headers that the client may see. Operator-side limits are shown by the provider to whom
-    it serves."""
-    return [
-        (name.encode("latin-1"), value.encode("latin-1"))
-        for name, value in headers.items()
-        if name in _RESPONSE_ALLOWED or name.startswith(_RESPONSE_PREFIXES)
-    ]
+    """The provider headers that the client may see, limits that the provider announces included."""
+    passed = []
+    for name, value in headers.items():
+        wire_name = _known_names.get(name)
+        if wire_name is None:
+            wire_name = _learn(name)
+        if wire_name:
+            passed.append((wire_name, value.encode("latin-1")))
+    return passed
+
+
+_known_names: dict[str, bytes] = {}
+"""Verdict per header name: its bytes, or empty when it stays here. Providers send few names, over and over."""
+_MOST_NAMES = 1024
+
+
+def _learn(name: str) -> bytes:
+    allowed = name in _RESPONSE_ALLOWED or name.startswith(_RESPONSE_PREFIXES)
+    if len(_known_names) < _MOST_NAMES:
+        _known_names[name] = name.encode("latin-1") if allowed else b""
+    return name.encode("latin-1") if allowed else b""
 
 
 def accepted_codings(headers: Mapping[str, str]) -> str:

@@ -5,7 +5,8 @@ The trace keeps every decision with the reason why no other account was chosen.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.ids import AccountId
@@ -38,8 +39,7 @@ _RACES = 8
 """Times that a free slot may be lost to another request between looking and taking before we queue up."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picked:
+class Picked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An account with its slot taken."""
 
     account: Account

@@ -50,8 +50,11 @@ class Pipeline:
             if exchange.target.operation in UNMETERED:
                 await self._serve(exchange, responder, watchdog)
             else:
-                async with self.admission.admit(exchange):
+                lease = await self.admission.enter(exchange)
+                try:
                     await self._serve(exchange, responder, watchdog)
+                finally:
+                    await self.admission.leave(exchange, lease)
         finally:
             watchdog.stop()
             self.bodies.free(exchange)

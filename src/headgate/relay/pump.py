@@ -7,8 +7,9 @@ the client).
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from headgate.core.dialects.contract import Reading, ResponseStream
 from headgate.core.faults import Fault, FaultKind, RelayError
@@ -28,8 +29,7 @@ class Decoder(Protocol):
     def feed(self, chunk: bytes) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamEnd:
+class StreamEnd(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How a streamed answer ended. `fault` None: complete."""
 
     reading: Reading

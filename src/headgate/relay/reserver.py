@@ -12,7 +12,14 @@ from headgate.core.limits.admission import claims_for, refused_fault
 from headgate.kit.clock import Clock
 from headgate.relay.exchange import Exchange
 from headgate.settings import LimitsSettings
-from headgate.state.protocols import Claim, Refused, ReservationStore, Reserved, StateUnavailable, UnknownBounds
+from headgate.state.protocols import (
+    Claim,
+    Refused,
+    ReservationStore,
+    Reserved,
+    StateUnavailable,
+    UnknownBounds,
+)
 from headgate.storage.read_model import ReadModel
 
 _RECHECK_MS = 1_000
@@ -58,15 +65,16 @@ class Reserver:
             answer = await self._reservations.reserve(exchange.id, claims, expires_at_ms=expires)
             if not isinstance(answer, UnknownBounds):
                 return answer
-            await self._load(answer.bounds)
+            await self._load(answer)
         raise StateUnavailable("the reservation store forgets faster than it can be filled")
 
-    async def _load(self, bounds: Sequence[str]) -> None:
+    async def _load(self, unknown: UnknownBounds) -> None:
+        bounds = unknown.bounds
         if len(self._loaded) > _MOST_BOUNDS:
             self._loaded.clear()
         now = self._clock.now_ms()
         self._loaded.update(dict.fromkeys(bounds, now))
-        await self._reservations.load(await self._read_model.load_bounds(bounds))
+        await self._reservations.load(await self._read_model.load_bounds(bounds), epoch=unknown.epoch)
 
     def _is_stale(self, bound: str) -> bool:
         return self._clock.now_ms() - self._loaded.get(bound, 0) >= _RECHECK_MS

@@ -5,8 +5,7 @@ got (complete or broken off), and an answer that the client left while it was pr
 recorded, never charged.
 """
 
-from dataclasses import dataclass
-
+import msgspec
 import structlog
 
 from headgate.core.dialects.contract import Reading
@@ -26,8 +25,7 @@ log = structlog.get_logger(__name__)
 COMPLETED, PARTIAL, FAILED = "completed", "partial", "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptEnd:
+class AttemptEnd(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known when an attempt is over."""
 
     intent: Intent

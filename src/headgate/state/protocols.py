@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from headgate.core.ids import AccountId, SessionKey
 
 
@@ -17,8 +19,7 @@ class StateUnavailable(Exception):
     """The store did not answer within its deadline."""
 
 
-@dataclass(frozen=True, slots=True)
-class SlotLease:
+class SlotLease(msgspec.Struct, frozen=True, gc=False):
     """One in-flight request on a resource. `token` fences it: releasing twice, or after expiry, changes
     nothing."""
 
@@ -26,8 +27,7 @@ class SlotLease:
     token: str
 
 
-@dataclass(frozen=True, slots=True)
-class SlotLoad:
+class SlotLoad(msgspec.Struct, frozen=True, gc=False):
     in_use: int
     waiting: int
 
@@ -86,8 +86,7 @@ class SlotStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True, gc=False):
     """An amount to hold against a bound such as `user:3:balance` or `key:9:quota`."""
 
     bound: str
@@ -216,6 +215,10 @@ class LockStore(Protocol):
 
     async def acquire(self, name: str, *, ttl_s: float) -> str | None:
         """A fencing token, or None when somebody else holds it."""
+        ...
+
+    async def renew(self, name: str, token: str, *, ttl_s: float) -> bool:
+        """Keep the lock for another while; False when it was lost."""
         ...
 
     async def release(self, name: str, token: str) -> None: ...

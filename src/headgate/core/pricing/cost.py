@@ -7,6 +7,8 @@ nano-USD of the true product; a multiplier of 0 means free (unlike the origin of
 
 from dataclasses import dataclass
 
+import msgspec
+
 from headgate.core.money import MULTIPLIER_ONE, TOKENS_PER_PRICE_UNIT, div_half_even
 from headgate.core.pricing.price import Price
 from headgate.core.usage import TokenUsage
@@ -30,8 +32,7 @@ class Quote:
         return self.source == "default"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CostLines:
+class CostLines(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Priced usage, nano-USD."""
 
     input: int

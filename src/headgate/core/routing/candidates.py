@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from headgate.core.world import Account, Dialect, Provider
 
 SPOKEN_DIALECTS: Mapping[Provider, frozenset[Dialect]] = {
@@ -33,8 +35,7 @@ class CooldownInForce(Protocol):
     def reason(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An account with its live facts. Without live facts (a store that is down) the defaults rank by priority
     alone."""
 
@@ -60,8 +61,7 @@ class Candidate:
         return 0 < self.account.concurrency and (self.in_use >= self.account.concurrency or self.waiting > 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the request needs of an account."""
 
     dialect: Dialect

@@ -7,9 +7,10 @@ account that is full is never chosen, and nobody overtakes those who wait for it
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
+
+import msgspec
 
 from headgate.core.ids import AccountId
 from headgate.core.routing.candidates import (
@@ -55,8 +56,7 @@ class Rejection(NamedTuple):
 Rejections = Mapping[AccountId, Rejection]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selected:
+class Selected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Take a slot of this account now."""
 
     account: Account
@@ -65,8 +65,7 @@ class Selected:
     rejections: Rejections
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitFor:
+class WaitFor(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Every account that would do is full: queue for this one."""
 
     account: Account
@@ -77,8 +76,7 @@ class WaitFor:
     rejections: Rejections
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoneEligible:
+class NoneEligible(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Nobody can serve it; `rejections` names every account and why not."""
 
     rejections: Rejections

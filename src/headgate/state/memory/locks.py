@@ -22,6 +22,14 @@ class MemoryLocks:
         self._held[name] = (token, now + round(ttl_s * 1000))
         return token
 
+    async def renew(self, name: str, token: str, *, ttl_s: float) -> bool:
+        now = self._clock.now_ms()
+        held = self._held.get(name)
+        if held is None or held[0] != token or held[1] <= now:
+            return False
+        self._held[name] = (token, now + round(ttl_s * 1000))
+        return True
+
     async def release(self, name: str, token: str) -> None:
         held = self._held.get(name)
         if held is not None and held[0] == token:

@@ -12,10 +12,14 @@ class RedisLocks:
         self._pipeline = pipeline
         self._acquire = read_script("lock_acquire")
         self._release = read_script("lock_release")
+        self._renew = read_script("lock_renew")
 
     async def acquire(self, name: str, *, ttl_s: float) -> str | None:
         token = await self._pipeline.run(self._acquire, name, max(1, round(ttl_s * 1000)))
         return str(token) if token is not None else None
+
+    async def renew(self, name: str, token: str, *, ttl_s: float) -> bool:
+        return bool(await self._pipeline.run(self._renew, name, token, max(1, round(ttl_s * 1000))))
 
     async def release(self, name: str, token: str) -> None:
         await self._pipeline.run(self._release, name, token)

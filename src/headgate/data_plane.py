@@ -1,0 +1,145 @@
+"""Wiring of the data plane, bottom up (the lower half of the composition root)."""
+
+import ipaddress
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from headgate.errors import StartupError
+from headgate.kit.clock import Clock
+from headgate.kit.crypto import Vault
+from headgate.kit.tasks import TaskOwner
+from headgate.observability.access_log import AccessLog
+from headgate.observability.logging import BufferedLines
+from headgate.observability.metrics import RelayMetrics
+from headgate.prices import price_book_builder
+from headgate.relay.admission import Admission
+from headgate.relay.attempt import AttemptRunner
+from headgate.relay.authentication import Authenticator
+from headgate.relay.body import BodyReader
+from headgate.relay.directory import Directory
+from headgate.relay.gateway import Gateway, TrustedProxies
+from headgate.relay.leases import LeaseKeeper
+from headgate.relay.local import LocalAnswers
+from headgate.relay.picker import Picker
+from headgate.relay.pipeline import Pipeline
+from headgate.relay.reserver import Reserver
+from headgate.relay.settlement import Settler
+from headgate.relay.slot_queue import SlotQueue
+from headgate.settings import Settings
+from headgate.state.protocols import SharedState
+from headgate.storage.journal import Journal
+from headgate.storage.read_model import ReadModel
+from headgate.upstream.clients import ClientPool
+from headgate.upstream.guard import AddressGuard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundation:
+    """What every part stands on; opened and closed by `app.py`."""
+
+    settings: Settings
+    vault: Vault
+    clock: Clock
+    engine: AsyncEngine
+    state: SharedState
+    journal: Journal
+    lines: BufferedLines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataPlane:
+    directory: Directory
+    gateway: Gateway
+    leases: LeaseKeeper
+    clients: ClientPool
+    guard: AddressGuard
+    metrics: RelayMetrics
+    tasks: TaskOwner
+
+
+async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane:
+    """Everything between the socket and the provider. Raises `StartupError`."""
+    settings, clock, state = base.settings, base.clock, base.state
+    trusted = trusted_networks(settings)
+    metrics, tasks = RelayMetrics(), TaskOwner("gateway")
+    stack.push_async_callback(tasks.close)
+    read_model = ReadModel(base.engine, base.vault, clock)
+    directory = Directory(read_model, base.vault, clock, price_book_builder(settings.pricing))
+    await directory.refresh()
+    guard = AddressGuard(settings.security.url_allowlist, clock=clock)
+    clients = ClientPool(guard, settings.gateway, clock=clock)
+    stack.push_async_callback(clients.close)
+    bodies = BodyReader(settings.gateway, settings.server)
+    leases = LeaseKeeper(state.slots, lease_s=settings.limits.slot_lease_s)
+    pipeline = _pipeline(base, directory, read_model, clients, bodies, leases, metrics, tasks)
+    local = LocalAnswers(pipeline.authenticator, directory, read_model, clock)
+    access_log = AccessLog(base.lines, settings.log, clock)
+    gateway = Gateway(
+        pipeline, local, base.journal, clock, metrics, tasks, settings.gateway, trusted, access_log
+    )
+    _expose(metrics, base.journal, leases, bodies, directory)
+    return DataPlane(
+        directory=directory,
+        gateway=gateway,
+        leases=leases,
+        clients=clients,
+        guard=guard,
+        metrics=metrics,
+        tasks=tasks,
+    )
+
+
+def _pipeline(
+    base: Foundation,
+    directory: Directory,
+    read_model: ReadModel,
+    clients: ClientPool,
+    bodies: BodyReader,
+    leases: LeaseKeeper,
+    metrics: RelayMetrics,
+    tasks: TaskOwner,
+) -> Pipeline:
+    settings, clock, state, journal = base.settings, base.clock, base.state, base.journal
+    reserver = Reserver(state.reservations, read_model, clock, settings.limits)
+    directory.on_refreshed.append(reserver.forget_all)
+    queueing = SlotQueue(state.slots, tasks)
+    settler = Settler(directory, journal, state.reservations, clock, metrics)
+    return Pipeline(
+        authenticator=Authenticator(directory, clock),
+        bodies=bodies,
+        admission=Admission(directory, reserver, state, queueing, leases, settings.gateway, settings.limits),
+        picker=Picker(directory, state, queueing, clock, settings.gateway),
+        attempts=AttemptRunner(
+            clients, journal, settler, state.cooldowns, clock, metrics, bodies, settings.gateway
+        ),
+        leases=leases,
+        settings=settings.gateway,
+    )
+
+
+def _expose(
+    metrics: RelayMetrics, journal: Journal, leases: LeaseKeeper, bodies: BodyReader, directory: Directory
+) -> None:
+    """Live values of other parts, read when scraped."""
+    metrics.gauges |= {
+        "headgate_settlement_lag_seconds": ("Age of the oldest settlement not committed", journal.lag_s),
+        "headgate_slots_held": ("Slots held by this process", lambda: len(leases)),
+        "headgate_body_bytes_held": ("Request bodies in memory", lambda: bodies.held_bytes),
+        "headgate_directory_version": ("Version of the snapshot in use", lambda: directory.version),
+    }
+
+
+def trusted_networks(settings: Settings) -> TrustedProxies:
+    """Parsed `server.trusted_proxies`. Raises `StartupError`."""
+    networks = []
+    for text in settings.server.trusted_proxies:
+        try:
+            networks.append(ipaddress.ip_network(text, strict=False))
+        except ValueError:
+            raise StartupError(
+                f"configuration server.trusted_proxies: {text!r} is no address range;"
+                " write it like 10.0.0.0/8"
+            ) from None
+    return tuple(networks)
