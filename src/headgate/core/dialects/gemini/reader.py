@@ -18,6 +18,7 @@ from headgate.core.wire.passthrough import Opening
 from headgate.core.wire.sse import ServerSentEvent, replace_data
 
 _CHUNK_ENVELOPE_BYTES = 300
+_NULL = msgspec.Raw(b"null")
 
 
 class _Candidate(msgspec.Struct, rename="camel"):
@@ -34,7 +35,11 @@ class _Chunk(msgspec.Struct, rename="camel"):
     usage_metadata: UsageReport | None = None
     model_version: str | None = None
     response_id: str | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = _NULL
+
+    @property
+    def has_error(self) -> bool:
+        return self.error is not _NULL and bytes(self.error) != b"null"
 
 
 _CHUNK = msgspec.json.Decoder(_Chunk)
@@ -107,7 +112,7 @@ def read_answer(
     answer = decode_answer(_CHUNK, body, _Chunk())
     if isinstance(answer, Fault):
         return answer
-    if answer.error is not None:
+    if answer.has_error:
         return fault_of_error(read_error(body) or ErrorObject(), envelope=body)
     if target.operation is Operation.COUNT:
         return body, Reading()
@@ -134,7 +139,7 @@ def _read(event: ServerSentEvent) -> _Chunk | None:
 
 
 def _fault(chunk: _Chunk, event: ServerSentEvent) -> Fault | None:
-    if chunk.error is None:
+    if not chunk.has_error:
         return None
     return fault_of_error(read_error(event.data) or ErrorObject(), envelope=event.data)
 
