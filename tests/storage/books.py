@@ -1,10 +1,10 @@
 """People, accounts, intents and settlements for storage tests, and what the database says afterwards."""
 
 import itertools
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
