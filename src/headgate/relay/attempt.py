@@ -168,7 +168,6 @@ class _Attempt:
             query=exchange.query,
             headers=headers,
             body=prepared.body,
-            is_stream=exchange.peek.is_stream,
         )
 
     async def _call(self, request: UpstreamRequest, prepared: PreparedBody) -> None:
