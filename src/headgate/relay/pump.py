@@ -65,6 +65,8 @@ class StreamPump:
         self._head = head
         self._decoder = decoder
         self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._is_live = False
         self._held_limit = held_limit
         self._grace_s = finish_grace_s
         self._on_commit = on_commit
@@ -85,51 +87,53 @@ class StreamPump:
 
     async def _pump(self) -> Fault | None:
         """Read until the end, a fault, or the grace after the terminal event. Returns the fault that broke
-        the reading."""
-        read, feed, watchdog, time = (
+        the reading. The loop runs once per event: what it does not do, it does not pay for."""
+        read, feed, write, time = (
             self._source.read_chunk,
             self._stream.feed,
-            self._watchdog,
+            self._responder.write,
             self._loop.time,
         )
-        stream = self._stream
+        stream, watchdog, decoder = self._stream, self._watchdog, self._decoder
         try:
             while (chunk := await read()) is not None:
-                watchdog.last_read = time()
-                out = feed(chunk if self._decoder is None else self._decoder.feed(chunk))
+                watchdog.last_read = now = time()
+                out = feed(chunk if decoder is None else decoder.feed(chunk))
                 if out:
-                    await self._pass(out)
+                    if self._is_live and not stream.finished:
+                        await write(out, now)
+                    else:
+                        await self._pass(out, now)
                 if stream.fault is not None and not stream.fault_shown:
                     return stream.fault
                 if stream.finished and watchdog.finish_by is None:
-                    watchdog.finish_by = watchdog.last_read + self._grace_s
+                    watchdog.finish_by = now + self._grace_s
         except RelayError as error:
             return None if error.fault is FINISH_GRACE_OVER or stream.finished else error.fault
         return None
 
-    async def _pass(self, out: bytes) -> None:
+    async def _pass(self, out: bytes, now: float) -> None:
+        """The first bytes of the answer, which commit it, and the last ones, which wait for the books."""
         if self._first_byte is None:
-            self._first_byte = self._loop.time()
+            self._first_byte = now
             self._on_commit()
         if not self._stream.finished:
-            if not self._responder.head_sent:
-                await self._responder.stream_head(self._head)
-            await self._responder.write(out)
+            await self._responder.stream_head(self._head)
+            await self._responder.write(out, now)
+            self._is_live = True
             return
         self._held.append(out)
-        if sum(map(len, self._held)) > self._held_limit:
-            raise RelayError(
-                Fault(
-                    kind=FaultKind.UPSTREAM_MALFORMED, message="The upstream went on after its terminal event"
-                )
-            )
+        self._held_bytes += len(out)
+        if self._held_bytes > self._held_limit:
+            message = "The upstream went on after its terminal event"
+            raise RelayError(Fault(kind=FaultKind.UPSTREAM_MALFORMED, message=message))
 
     async def _release(self, tail: bytes, fault: Fault | None) -> None:
         responder = self._responder
         await responder.stream_head(self._head)
         last = b"".join(self._held) + tail
         if last:
-            await responder.write(last)
+            await responder.write(last, self._loop.time())
         if fault is not None and not self._stream.fault_shown:
             await responder.fail(fault)
         else:

@@ -81,8 +81,13 @@ class Responder:
             {"type": "http.response.start", "status": status, "headers": headers + extra + self._ids}
         )
 
-    async def write(self, data: bytes) -> None:
-        await self._emit({"type": "http.response.body", "body": data, "more_body": True})
+    async def write(self, data: bytes, now: float) -> None:
+        """A piece of a streamed answer; `now` is loop time (the caller knows it already)."""
+        if self._connection.is_gone:
+            return
+        self.last_write = self.writing_since = now
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        self.writing_since = None
 
     async def finish(self) -> None:
         """The last byte of a streamed answer."""
@@ -106,14 +111,15 @@ class Responder:
         if self._handler.ping is None or self._framing is not StreamFraming.SSE:
             return
         await self.stream_head([(b"content-type", _STREAM_TYPES[StreamFraming.SSE])])
-        await self.write(self._handler.ping)
+        await self.write(self._handler.ping, self._loop.time())
 
     async def fail(self, fault: Fault) -> None:
         """Render a fault: as an envelope while no head is out, in-band afterwards. Ends the answer."""
         if self.head_sent:
-            await self.write(
-                self._handler.render_fault_event(fault, request_id=self._request_id, framing=self._framing)
+            event = self._handler.render_fault_event(
+                fault, request_id=self._request_id, framing=self._framing
             )
+            await self.write(event, self._loop.time())
             await self.finish()
             return
         if fault.upstream_body is not None:
