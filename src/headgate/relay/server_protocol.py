@@ -12,11 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
+
+from headgate.relay.server_cycle import GatewayCycle
 
 CONNECTION_EXTENSION = "headgate.connection"
 """Key of the `ClientConnection` in `scope["extensions"]`."""
@@ -181,10 +184,46 @@ class GatewayProtocol(HttpToolsProtocol):
         elif len(self.connections) > self.limits.max_connections:
             self._refuse(503)
         else:
-            connection = ClientConnection(self.transport)
-            self._open.append(connection)
-            self.scope["extensions"] = {CONNECTION_EXTENSION: connection}
-            super().on_headers_complete()
+            self._begin()
+
+    def _begin(self) -> None:
+        """Headers are complete: hand the request to the app, or queue it behind the one before."""
+        parser, scope = self.parser, self.scope
+        http_version = parser.get_http_version()
+        scope["method"] = parser.get_method().decode("ascii")
+        if http_version != "1.1":
+            scope["http_version"] = http_version
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"], scope["query_string"] = url.path, url.query or b""
+        connection = ClientConnection(self.transport)
+        self._open.append(connection)
+        scope["extensions"] = {CONNECTION_EXTENSION: connection}  # type: ignore[dict-item]
+        before, self.cycle = (
+            self.cycle,
+            self._cycle(keep_alive=http_version != "1.0" and parser.should_keep_alive()),
+        )
+        if before is None or before.response_complete:  # type: ignore[redundant-expr]
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def _cycle(self, *, keep_alive: bool) -> GatewayCycle:
+        return GatewayCycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=[],
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=keep_alive,
+            on_response=self.on_response_complete,
+        )
 
     def on_body(self, body: bytes) -> None:
         if not self._is_refused:
@@ -232,7 +271,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self._stop_timer()
         if self.transport.is_closing():
             return
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr]
             self.transport.close()
             return
         self.transport.write(_early_response(status, self.early_error(status, self._path())))
