@@ -73,7 +73,13 @@ def render_model(dialect: Dialect, name: str) -> dict[str, Any]:
                 "supportedGenerationMethods": _GEMINI_METHODS,
             }
         case Dialect.ANTHROPIC_MESSAGES:
-            return {"id": name, "type": "model", "display_name": _display(name), "created_at": _CREATED_ISO}
+            return {
+                "id": name,
+                "type": "model",
+                "display_name": _display(name),
+                "created_at": _CREATED_ISO,
+                "lifecycle": "active",  # required since anthropic-version 2026-10-21
+            }
         case Dialect.OPENAI_CHAT | Dialect.OPENAI_RESPONSES:
             return {
                 "id": name,
