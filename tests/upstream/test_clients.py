@@ -12,9 +12,7 @@ LAX = UrlAllowlistSettings(allow_private_hosts=True, allow_insecure_http=True)
 
 
 def request_to(url: str) -> UpstreamRequest:
-    return UpstreamRequest(
-        method="GET", url=url, endpoint="/", headers={}, body=None, proxy=None, is_stream=True
-    )
+    return UpstreamRequest(method="GET", url=url, endpoint="/", headers={}, body=None, proxy=None)
 
 
 async def test_a_client_in_use_survives_eviction_and_an_idle_one_is_closed(clock: FakeClock) -> None:

@@ -24,9 +24,9 @@ from headgate.upstream.clients import ClientPool, Route
 from headgate.upstream.faults import fault_before_answer, fault_in_body, is_connect_failure, timeout_fault
 from headgate.upstream.request import UpstreamRequest
 
-_READ_AHEAD_BYTES = 64 * 1024
-"""How much of a whole answer is fetched together with its head. For streams it must be 0: the client
-library holds the head and every event back until that many bytes are there."""
+_READ_AHEAD_BYTES = 0
+"""Any other value makes pyreqwest hold back the head, and then every event, until that many bytes are there:
+2 KB delayed the first events of a stream by seconds. Reading ahead saves 1 us per request."""
 
 T = TypeVar("T")
 
@@ -141,10 +141,8 @@ class _OpenCall:
         builder = client.request(request.method, url).headers(request.headers)
         if request.body is not None:
             builder = builder.body_bytes(request.body)
-        builder = builder.timeout(self._clients.life_limit(is_stream=request.is_stream))
-        return builder.streamed_read_buffer_limit(
-            0 if request.is_stream else _READ_AHEAD_BYTES
-        ).build_streamed()
+        builder = builder.timeout(self._clients.life_limit)
+        return builder.streamed_read_buffer_limit(_READ_AHEAD_BYTES).build_streamed()
 
     def _adopt(self, response: Response) -> None:
         self.status = response.status

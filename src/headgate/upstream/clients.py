@@ -56,10 +56,8 @@ class ClientPool:
     ) -> None:
         self.guard = guard
         self.header_timeout_s = settings.response_header_timeout_s
-        self._stream_life = timedelta(seconds=settings.stream_total_timeout_s)
-        self._whole_life = timedelta(
-            seconds=settings.response_header_timeout_s + settings.stream_idle_timeout_s
-        )
+        self.life_limit = timedelta(seconds=settings.stream_total_timeout_s)
+        """After this the HTTP client gives up by itself, should everything else have lost hold of a call."""
         self._clock = clock or SystemClock()
         self._connect_timeout = timedelta(seconds=settings.connect_timeout_s)
         self._idle_ttl_s = idle_ttl_s
@@ -89,10 +87,6 @@ class ClientPool:
     def give_back(self, entry: Lease) -> None:
         entry.users -= 1
         entry.last_used = self._clock.monotonic()
-
-    def life_limit(self, *, is_stream: bool) -> timedelta:
-        """After this the HTTP client gives up by itself, should everything else have lost hold of a call."""
-        return self._stream_life if is_stream else self._whole_life
 
     def users(self) -> int:
         """Calls that are open now."""

@@ -165,8 +165,8 @@ class AddressGuard:
         self._policy = policy
         self._clock = clock or SystemClock()
         self._resolver = resolver
-        self._answers: dict[tuple[str, int], _Answer] = {}
-        self._locks: dict[tuple[str, int], asyncio.Lock] = {}
+        self._answers: dict[str, _Answer] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
 
     def check(self, url: Url) -> None:
         """The static judgement alone: for calls whose name the egress proxy resolves. Raises `RelayError`."""
@@ -176,14 +176,14 @@ class AddressGuard:
 
     async def admit(self, url: Url) -> tuple[str, ...]:
         """Addresses to pin, best first; empty for a literal address. Raises `RelayError`."""
+        answer = self._answers.get(url.origin_ascii)
+        if answer is not None and self._clock.monotonic() < answer.fresh_until and not url.username:
+            return answer.addresses
         self.check(url)
         host, port = url.host_str or "", url.port_or_known_default or 0
         if _literal(host) is not None:
-            return ()
-        answer = self._answers.get((host, port))
-        if answer is not None and self._clock.monotonic() < answer.fresh_until:
-            return answer.addresses
-        return await self._refresh(host, port)
+            return self._remember(url.origin_ascii, ())
+        return await self._refresh(url.origin_ascii, host, port)
 
     async def problem_with(self, base_url: str) -> str | None:
         """Why an account's base URL cannot be used, name lookup included; None when it can."""
@@ -198,14 +198,14 @@ class AddressGuard:
 
     def demote(self, url: Url, address: str) -> None:
         """An address did not answer: try it last from now on."""
-        answer = self._answers.get((url.host_str or "", url.port_or_known_default or 0))
-        if answer is not None and answer.addresses and answer.addresses[0] == address:
+        answer = self._answers.get(url.origin_ascii)
+        if answer is not None and answer.addresses[:1] == (address,):
             answer.addresses = (*answer.addresses[1:], address)
 
-    async def _refresh(self, host: str, port: int) -> tuple[str, ...]:
-        lock = self._locks.setdefault((host, port), asyncio.Lock())
+    async def _refresh(self, origin: str, host: str, port: int) -> tuple[str, ...]:
+        lock = self._locks.setdefault(origin, asyncio.Lock())
         async with lock:
-            known = self._answers.get((host, port))
+            known = self._answers.get(origin)
             if known is not None and self._clock.monotonic() < known.fresh_until:
                 return known.addresses
             try:
@@ -213,7 +213,7 @@ class AddressGuard:
                     addresses = await self._resolver(host, port)
             except (OSError, UnicodeError) as error:
                 return self._bridge(host, known, timed_out=isinstance(error, TimeoutError))
-            return self._remember(host, port, self._judge(host, addresses), known)
+            return self._remember(origin, self._judge(host, addresses))
 
     def _judge(self, host: str, addresses: list[str]) -> tuple[str, ...]:
         """One private address among public ones refuses the host: the answer is not to be trusted."""
@@ -230,18 +230,17 @@ class AddressGuard:
             raise _refused(f"host {host} resolves to an address that is not public")
         return tuple(str(address) for address in parsed)
 
-    def _remember(
-        self, host: str, port: int, found: tuple[str, ...], known: _Answer | None
-    ) -> tuple[str, ...]:
-        """Keep the pins while they are still part of the answer, so that rotating DNS does not empty the
-        pool."""
-        if known is not None and known.addresses[0] in found:
-            found = (known.addresses[0], *(address for address in found if address != known.addresses[0]))
+    def _remember(self, origin: str, found: tuple[str, ...]) -> tuple[str, ...]:
+        """Keep the pin while it is still part of the answer, so that rotating DNS does not empty the pool."""
+        known = self._answers.get(origin)
+        if known is not None and known.addresses and known.addresses[0] in found:
+            pinned = known.addresses[0]
+            found = (pinned, *(address for address in found if address != pinned))
         if len(self._answers) >= _MAX_HOSTS:
             self._answers.clear()
             self._locks.clear()
         now, ttl = self._clock.monotonic(), self._policy.dns_ttl_s
-        self._answers[host, port] = _Answer(found, now + ttl, now + ttl * _STALE_FACTOR)
+        self._answers[origin] = _Answer(found, now + ttl, now + ttl * _STALE_FACTOR)
         return found
 
     def _bridge(self, host: str, known: _Answer | None, *, timed_out: bool) -> tuple[str, ...]:

@@ -57,8 +57,6 @@ class UpstreamRequest:
     headers: dict[str, str]
     body: bytes | None
     proxy: Secret | None
-    is_stream: bool
-    """A streamed answer is handed on piece by piece; others are read ahead, which saves CPU."""
 
     def __repr__(self) -> str:
         return f"UpstreamRequest({self.method} {self.url})"
@@ -73,7 +71,6 @@ def build_request(
     query: bytes,
     headers: Mapping[str, str],
     body: bytes | None,
-    is_stream: bool = True,
 ) -> UpstreamRequest:
     """Address one attempt. `query` is the client's raw query, `headers` its allow-listed headers
     (lower-case).
@@ -97,7 +94,6 @@ def build_request(
         headers=_headers(account, provider, headers, has_body=bool(body)),
         body=body or None,
         proxy=account.proxy.url if account.proxy is not None else None,
-        is_stream=is_stream,
     )
 
 
