@@ -25,7 +25,11 @@ def body(**error: Any) -> bytes:
     ("status", "answer", "kind"),
     [
         (400, body(message="bad"), FaultKind.UPSTREAM_REQUEST_REJECTED),
-        (400, body(message="An error occurred while processing your request. Retry."), FaultKind.UPSTREAM_ERROR),
+        (
+            400,
+            body(message="An error occurred while processing your request. Retry."),
+            FaultKind.UPSTREAM_ERROR,
+        ),
         (503, body(message="The engine is currently overloaded"), FaultKind.UPSTREAM_OVERLOADED),
         (500, body(message="overloaded"), FaultKind.UPSTREAM_ERROR),
         (503, body(code="server_is_overloaded"), FaultKind.UPSTREAM_OVERLOADED),
@@ -63,42 +67,60 @@ def test_errors_inside_answers(error: ErrorObject | str, kind: FaultKind) -> Non
         ({}, b"", None),
         (
             {
-                "x-codex-primary-used-percent": "100", "x-codex-primary-window-minutes": "300",
+                "x-codex-primary-used-percent": "100",
+                "x-codex-primary-window-minutes": "300",
                 "x-codex-primary-reset-after-seconds": "600",
-                "x-codex-secondary-used-percent": "100", "x-codex-secondary-window-minutes": "10080",
-                "x-codex-secondary-reset-after-seconds": "90", "retry-after": "5",
+                "x-codex-secondary-used-percent": "100",
+                "x-codex-secondary-window-minutes": "10080",
+                "x-codex-secondary-reset-after-seconds": "90",
+                "retry-after": "5",
             },
-            b"", (90, "x-codex-secondary-reset-after-seconds"),
+            b"",
+            (90, "x-codex-secondary-reset-after-seconds"),
         ),
         (
             {
-                "x-codex-primary-used-percent": "100", "x-codex-primary-reset-at": "1750000060",
-                "x-codex-secondary-used-percent": "50", "x-codex-secondary-reset-after-seconds": "9000",
+                "x-codex-primary-used-percent": "100",
+                "x-codex-primary-reset-at": "1750000060",
+                "x-codex-secondary-used-percent": "50",
+                "x-codex-secondary-reset-after-seconds": "9000",
             },
-            b"", (60, "x-codex-primary-reset-at"),
+            b"",
+            (60, "x-codex-primary-reset-at"),
         ),
         (
             {"x-codex-primary-reset-after-seconds": "60", "x-codex-secondary-reset-after-seconds": "90"},
-            b"", (90, "x-codex-secondary-reset-after-seconds"),
+            b"",
+            (90, "x-codex-secondary-reset-after-seconds"),
         ),
-        ({"retry-after": "5"}, body(type="usage_limit_reached", resets_at=1750000030), (30, "error.resets_at")),
+        (
+            {"retry-after": "5"},
+            body(type="usage_limit_reached", resets_at=1750000030),
+            (30, "error.resets_at"),
+        ),
         ({"retry-after": "5"}, body(resets_in_seconds=45.5), (45, "error.resets_in_seconds")),
         ({"retry-after": "5"}, body(resets_at=-1, resets_in_seconds=-1), (5, "retry-after")),
         ({"retry-after-ms": "2500"}, b"", (2, "retry-after-ms")),
         (
             {
-                "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m30s",
-                "x-ratelimit-remaining-tokens": "9", "x-ratelimit-reset-tokens": "6m0s",
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-reset-requests": "1m30s",
+                "x-ratelimit-remaining-tokens": "9",
+                "x-ratelimit-reset-tokens": "6m0s",
             },
-            b"", (90, "x-ratelimit-reset-requests"),
+            b"",
+            (90, "x-ratelimit-reset-requests"),
         ),
         (
             {"x-ratelimit-reset-requests": "2m0s", "x-ratelimit-reset-tokens": "20s"},
-            b"", (20, "x-ratelimit-reset-tokens"),
+            b"",
+            (20, "x-ratelimit-reset-tokens"),
         ),
     ],
-)  # fmt: skip
-def test_cooldown_after_a_429(headers: dict[str, str], answer: bytes, expected: tuple[int, str] | None) -> None:
+)
+def test_cooldown_after_a_429(
+    headers: dict[str, str], answer: bytes, expected: tuple[int, str] | None
+) -> None:
     fault = Fault(kind=FaultKind.UPSTREAM_RATE_LIMITED, message="")
     found = cooldown(fault, headers, answer, now_ms=NOW)
     assert (None if found is None else ((found.until_ms - NOW) // 1000, found.evidence)) == expected

@@ -1,4 +1,5 @@
-"""Peeking at any bytes: a fact or a fault that names the field, never an exception, never an echo, bounded time."""
+"""Peeking at any bytes: a fact or a fault that names the field, never an exception, never an echo, bounded
+time."""
 
 import json
 import time
@@ -26,9 +27,26 @@ from tests.core.dialects.wire_fixtures import HANDLERS, target
 BODY_MODEL = [Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES]
 EVERY = [*BODY_MODEL, Dialect.GEMINI]
 NAMES = st.sampled_from(
-    ["model", "stream", "messages", "input", "system", "metadata", "max_tokens", "contents", "generationConfig", "n",
-     "stream_options", "reasoning", "output_config", "previous_response_id", "user", "systemInstruction", "role"]
-)  # fmt: skip
+    [
+        "model",
+        "stream",
+        "messages",
+        "input",
+        "system",
+        "metadata",
+        "max_tokens",
+        "contents",
+        "generationConfig",
+        "n",
+        "stream_options",
+        "reasoning",
+        "output_config",
+        "previous_response_id",
+        "user",
+        "systemInstruction",
+        "role",
+    ]
+)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | NAMES,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
@@ -111,7 +129,10 @@ def test_type_errors_name_nested_fields_and_all_types() -> None:
     assert refused(chat, b'{"model":"m","stream_options":{"include_usage":3}}') == (
         "stream_options.include_usage must be a boolean"
     )
-    assert refused(chat, b'{"model":"m","max_tokens":1e999}') == "Failed to parse request body: a value is out of range"
+    assert (
+        refused(chat, b'{"model":"m","max_tokens":1e999}')
+        == "Failed to parse request body: a value is out of range"
+    )
 
 
 def test_bad_path_model_is_refused() -> None:
@@ -122,7 +143,13 @@ def test_bad_path_model_is_refused() -> None:
 
 @pytest.mark.parametrize("dialect", EVERY)
 def test_no_message_repeats_the_body(dialect: Dialect) -> None:
-    for body in (b'{"model":"m","stream":"CANARY"}', b'{"model":{"CANARY":1}}', b'CANARY', b'{"CANARY":}', b'{"contents":"CANARY'):
+    for body in (
+        b'{"model":"m","stream":"CANARY"}',
+        b'{"model":{"CANARY":1}}',
+        b"CANARY",
+        b'{"CANARY":}',
+        b'{"contents":"CANARY',
+    ):
         read = peek(dialect, body)
         assert "CANARY" not in (read.message if isinstance(read, Fault) else "")
 
@@ -130,7 +157,12 @@ def test_no_message_repeats_the_body(dialect: Dialect) -> None:
 @pytest.mark.parametrize("dialect", EVERY)
 def test_a_hostile_megabyte_is_judged_in_bounded_time(dialect: Dialect) -> None:
     began = time.perf_counter()
-    for body in (b"[" * 1_000_000, b'{"a":"' + b"\\" * 1_000_000, b'{"messages":[' + b"0," * 500_000 + b"0]}", b'{"input":[' + b"{}," * 300_000 + b"{}]}"):
+    for body in (
+        b"[" * 1_000_000,
+        b'{"a":"' + b"\\" * 1_000_000,
+        b'{"messages":[' + b"0," * 500_000 + b"0]}",
+        b'{"input":[' + b"{}," * 300_000 + b"{}]}",
+    ):
         peek(dialect, body)
     assert time.perf_counter() - began < 2
 
@@ -181,7 +213,10 @@ def test_estimate_still_counts_the_text_beside_an_image() -> None:
 @pytest.mark.parametrize("dialect", BODY_MODEL)
 def test_only_generation_is_streamed(dialect: Dialect) -> None:
     body = b'{"model":"m","stream":true}'
-    for operation, framing in ((Operation.GENERATE, StreamFraming.SSE), (Operation.COUNT, StreamFraming.NONE)):
+    for operation, framing in (
+        (Operation.GENERATE, StreamFraming.SSE),
+        (Operation.COUNT, StreamFraming.NONE),
+    ):
         read = peek(dialect, body, operation)
         assert isinstance(read, Peek)
         assert read.framing is framing

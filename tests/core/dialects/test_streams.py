@@ -1,4 +1,5 @@
-"""What holds for every dialect's stream: chunking never matters, bytes are exact, cuts are noticed, readings are right."""
+"""What holds for every dialect's stream: chunking never matters, bytes are exact, cuts are noticed, readings
+are right."""
 
 import json
 
@@ -83,8 +84,14 @@ def test_other_ways_to_write_the_same_events_read_the_same(
     written = bom
     for event in [*decoder.feed(upstream(dialect, case)), *decoder.close()]:
         name = b"event:" + space + event.event.encode() + eol if event.event else b""
-        cut = event.data.find(b",", data.draw(st.integers(0, len(event.data))))  # a line feed is space after a comma
-        lines = [event.data[: cut + 1], event.data[cut + 1 :]] if _is_outside_text(event.data, cut) else [event.data]
+        cut = event.data.find(
+            b",", data.draw(st.integers(0, len(event.data)))
+        )  # a line feed is space after a comma
+        lines = (
+            [event.data[: cut + 1], event.data[cut + 1 :]]
+            if _is_outside_text(event.data, cut)
+            else [event.data]
+        )
         written += comment + name + b"".join(b"data:" + space + line + eol for line in lines) + eol
     points = sorted({0, len(written), *data.draw(st.lists(st.integers(0, len(written)), max_size=6))})
     stream = open_stream(dialect, framing=framing)

@@ -19,7 +19,12 @@ from headgate.core.faults import Fault, FaultKind
     [
         (400, FaultKind.UPSTREAM_REQUEST_REJECTED, 400, "Upstream rejected the request"),
         (401, FaultKind.UPSTREAM_AUTH, 502, "Upstream authentication failed, please contact administrator"),
-        (402, FaultKind.UPSTREAM_PAYMENT, 502, "Upstream payment required: insufficient balance or billing issue"),
+        (
+            402,
+            FaultKind.UPSTREAM_PAYMENT,
+            502,
+            "Upstream payment required: insufficient balance or billing issue",
+        ),
         (403, FaultKind.UPSTREAM_FORBIDDEN, 502, "Upstream access forbidden, please contact administrator"),
         (404, FaultKind.UPSTREAM_NOT_FOUND, 404, "Upstream does not know this model or object"),
         (413, FaultKind.UPSTREAM_REQUEST_REJECTED, 400, "Upstream rejected the request"),
@@ -41,7 +46,10 @@ def test_status_decides_kind_and_message(status: int, kind: FaultKind, shown: in
 def test_json_body_of_a_rejected_request_passes_verbatim() -> None:
     body = b'{"error": {"message": "max_tokens: required"}}'
     fault = answer_fault(
-        FaultKind.UPSTREAM_REQUEST_REJECTED, status=400, headers={"content-type": "application/json"}, body=body
+        FaultKind.UPSTREAM_REQUEST_REJECTED,
+        status=400,
+        headers={"content-type": "application/json"},
+        body=body,
     )
     assert (fault.upstream_body, fault.upstream_content_type) == (body, "application/json")
 
@@ -77,7 +85,9 @@ def test_secrets_are_taken_out() -> None:
 
 
 def test_retry_after_is_kept_where_waiting_helps() -> None:
-    waiting = answer_fault(FaultKind.UPSTREAM_RATE_LIMITED, status=429, headers={"retry-after": "7"}, body=b"")
+    waiting = answer_fault(
+        FaultKind.UPSTREAM_RATE_LIMITED, status=429, headers={"retry-after": "7"}, body=b""
+    )
     assert waiting.retry_after_s == 7
     failed = answer_fault(FaultKind.UPSTREAM_ERROR, status=500, headers={"retry-after": "7"}, body=b"")
     assert failed.retry_after_s is None

@@ -11,7 +11,9 @@ from headgate.core.wire.json_array import ArrayFramer
 from headgate.core.wire.sse import EventTooLarge
 
 TEXT = st.text(st.sampled_from(list('"\\{}[],: é☃a')), max_size=8)
-VALUE = st.recursive(TEXT, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3))
+VALUE = st.recursive(
+    TEXT, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3)
+)
 ELEMENTS = st.lists(st.dictionaries(TEXT, VALUE, max_size=3), max_size=4)
 
 

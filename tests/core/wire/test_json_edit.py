@@ -32,7 +32,9 @@ def test_one_member_changes_and_the_others_keep_their_bytes(
 
 def test_nested_member_that_looks_the_same_stays() -> None:
     body = b'{"x":{"model":"a"},"model" : "a","y":"\\"model\\":\\"a\\""}'
-    assert set_members(body, {"model": b'"b"'}) == b'{"x":{"model":"a"},"model" : "b","y":"\\"model\\":\\"a\\""}'
+    assert (
+        set_members(body, {"model": b'"b"'}) == b'{"x":{"model":"a"},"model" : "b","y":"\\"model\\":\\"a\\""}'
+    )
 
 
 def test_escaped_key_is_the_same_member() -> None:
@@ -47,6 +49,7 @@ def test_escaped_key_is_the_same_member() -> None:
         b'{"z":1.50,"model":"dear","\\u006dodel":"dear"}',
         b'{"z":1,"model":"dear","z":1.50}',
         b'{"z":1.50,"model":"dear","z":1.50}',
+        b'{"z":1.505,"model":"dear","z":1.50}',
     ],
 )
 def test_duplicate_names_are_written_once_so_that_no_reader_can_pick_another(body: bytes) -> None:

@@ -73,7 +73,9 @@ def test_error_as_first_event_is_a_fault_before_the_commit_point() -> None:
 
 def test_error_after_the_commit_point_reaches_the_client_itself() -> None:
     passing = stream()
-    assert passing.feed(b"data: text\n\n") + passing.feed(b"data: error\n\n") == b"data: text\n\ndata: error\n\n"
+    assert (
+        passing.feed(b"data: text\n\n") + passing.feed(b"data: error\n\n") == b"data: text\n\ndata: error\n\n"
+    )
     assert passing.fault_shown
     passing.feed(b"data: error\n\n")
     passing.close()

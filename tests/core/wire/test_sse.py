@@ -15,7 +15,9 @@ from headgate.core.wire.sse import (
 )
 
 LINE = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=20)
-EVENTS = st.lists(st.tuples(st.sampled_from(["", "ping", "message_start"]), st.lists(LINE, min_size=1, max_size=3)))
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["", "ping", "message_start"]), st.lists(LINE, min_size=1, max_size=3))
+)
 EOL = st.sampled_from([b"\n", b"\r\n", b"\r"])
 
 
@@ -76,7 +78,9 @@ def test_chunk_of_whole_events_is_passed_without_a_copy() -> None:
 
 
 def test_comments_and_blocks_without_data_are_no_events() -> None:
-    assert [parse_event(raw) for raw in (b": keepalive\n\n", b"event: x\n\n", b"\n", b"id: 3\n\n")] == [None] * 4
+    assert [parse_event(raw) for raw in (b": keepalive\n\n", b"event: x\n\n", b"\n", b"id: 3\n\n")] == [
+        None
+    ] * 4
 
 
 def test_value_without_colon_and_empty_data_are_events() -> None:

@@ -1,4 +1,5 @@
-"""Stable machine codes of the gateway's own refusals (spec 2.2); every dialect puts them inside its envelope."""
+"""Stable machine codes of the gateway's own refusals (spec 2.2); every dialect puts them inside its
+envelope."""
 
 from collections.abc import Mapping
 

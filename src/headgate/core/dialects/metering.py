@@ -1,7 +1,7 @@
 """Who said how much: turns a report, or the lack of one, into a reading.
 
-Knows: reports, completeness, sizes. Refuses to know: any vendor's field names. Invariants: a provider's number is never
-overwritten and never completed by a guess; what is guessed is flagged ESTIMATED.
+Knows: reports, completeness, sizes. Refuses to know: any vendor's field names. Invariants: a provider's
+number is never overwritten and never completed by a guess; what is guessed is flagged ESTIMATED.
 Source: DESIGN 4; PAINS 2, 6, 7.
 """
 
@@ -14,8 +14,8 @@ BYTES_PER_OUTPUT_TOKEN = 4
 def judge(
     reported: TokenUsage | None, *, is_complete: bool, output_tokens: int, input_tokens: int
 ) -> tuple[TokenUsage, UsageSource]:
-    """REPORTED or PARTIAL by completeness; without a report ESTIMATED from the two estimates, or NONE when the answer
-    broke off before any output."""
+    """REPORTED or PARTIAL by completeness; without a report ESTIMATED from the two estimates, or NONE when
+    the answer broke off before any output."""
     if reported is not None:
         return reported, UsageSource.REPORTED if is_complete else UsageSource.PARTIAL
     if is_complete or output_tokens:
@@ -24,8 +24,8 @@ def judge(
 
 
 def streamed_output_tokens(units_seen: int, bytes_seen: int, *, envelope_bytes: int) -> int:
-    """Output of a stream that reported nothing: at least one token per event that carried output, and one per four
-    bytes beyond what the envelopes of those events weigh."""
+    """Output of a stream that reported nothing: at least one token per event that carried output, and one per
+    four bytes beyond what the envelopes of those events weigh."""
     if not units_seen:
         return 0
     return max(units_seen, (bytes_seen - units_seen * envelope_bytes) // BYTES_PER_OUTPUT_TOKEN)
@@ -36,7 +36,9 @@ def whole_output_tokens(body: bytes, *, envelope_bytes: int) -> int:
     return max(1, (len(body) - envelope_bytes) // BYTES_PER_OUTPUT_TOKEN)
 
 
-def split_prompt(prompt: int, *, cache_read: int, cache_write_1h: int = 0, cache_write_5m: int = 0) -> TokenUsage:
+def split_prompt(
+    prompt: int, *, cache_read: int, cache_write_1h: int = 0, cache_write_5m: int = 0
+) -> TokenUsage:
     """Disjoint buckets from a prompt count that includes its cached tokens; parts never exceed the whole."""
     prompt = max(prompt, 0)
     read = min(max(cache_read, 0), prompt)

@@ -1,6 +1,8 @@
-"""OpenAI's errors, alike for Chat Completions and Responses: classify, reset times, our own faults in their envelope.
+"""OpenAI's errors, alike for Chat Completions and Responses: classify, reset times, our own faults in their
+envelope.
 
-Knows: error types and codes, `x-ratelimit-*` and `x-codex-*` headers, the envelope. Refuses to know: streams, operations.
+Knows: error types and codes, `x-ratelimit-*` and `x-codex-*` headers, the envelope. Refuses to know: streams,
+operations.
 Sources: spec 2.3, 2.8, 3.10; OpenAI API reference, "Errors" and "Rate limits".
 """
 
@@ -14,8 +16,16 @@ from headgate.core.dialects.reset_times import duration_ms, future, instant_ms, 
 from headgate.core.dialects.upstream_answers import answer_fault, event_fault, kind_of_status
 from headgate.core.faults import Blame, Fault, FaultKind
 
-_OVERLOADED = frozenset({"server_is_overloaded", "engine_overloaded", "engine_overloaded_error", "overloaded_error",
-                         "slow_down", "overloaded"})  # fmt: skip
+_OVERLOADED = frozenset(
+    {
+        "server_is_overloaded",
+        "engine_overloaded",
+        "engine_overloaded_error",
+        "overloaded_error",
+        "slow_down",
+        "overloaded",
+    }
+)
 _KIND_BY_CODE: Mapping[str, FaultKind] = {
     **dict.fromkeys(_OVERLOADED, FaultKind.UPSTREAM_OVERLOADED),
     "rate_limit_exceeded": FaultKind.UPSTREAM_RATE_LIMITED,
@@ -109,7 +119,8 @@ def _kind_of_code(name: str) -> FaultKind | None:
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """By status; the body decides where a 400 is the provider's own hiccup (spec 2.8), or a 5xx an overload."""
+    """By status; the body decides where a 400 is the provider's own hiccup (spec 2.8), or a 5xx an
+    overload."""
     kind, error = kind_of_status(status), _error(body)
     message = (error.message or "").lower()
     if status == 400 and _TRANSIENT_400 in message:
@@ -122,7 +133,8 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 
 def cooldown(fault: Fault, headers: Mapping[str, str], body: bytes, *, now_ms: int) -> CooldownHint | None:
-    """Subscription windows, the body's own reset, `retry-after`, then the emptied buckets. None: nothing was said."""
+    """Subscription windows, the body's own reset, `retry-after`, then the emptied buckets. None: nothing was
+    said."""
     if fault.kind is FaultKind.UPSTREAM_OVERLOADED:
         return _first([retry_after(headers, now_ms)], "overloaded", now_ms)
     if fault.kind is not FaultKind.UPSTREAM_RATE_LIMITED:
@@ -194,7 +206,8 @@ def error_object(fault: Fault) -> dict[str, str | None]:
 
 
 def render_fault(fault: Fault) -> bytes:
-    """The provider's own body where it may pass, else ours; auth errors carry `code` and `message` flat as well."""
+    """The provider's own body where it may pass, else ours; auth errors carry `code` and `message` flat as
+    well."""
     if fault.upstream_body is not None:
         return fault.upstream_body
     error = error_object(fault)

@@ -1,7 +1,8 @@
-"""Reading the few facts of a request body, whatever the dialect: decoding, faults that name the field, estimates.
+"""Reading the few facts of a request body, whatever the dialect: decoding, faults that name the field,
+estimates.
 
-Knows: JSON, byte sizes. Refuses to know: any vendor's field names. Invariants: nothing raises, whatever the bytes; no
-message repeats a byte of the body; bulk parts stay raw.
+Knows: JSON, byte sizes. Refuses to know: any vendor's field names. Invariants: nothing raises, whatever the
+bytes; no message repeats a byte of the body; bulk parts stay raw.
 Sources: spec 2.3 (messages); issue 2, "Bad input".
 """
 
@@ -43,8 +44,9 @@ def invalid(message: str) -> Fault:
 
 
 def decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T | Fault:
-    """Decode into a partial struct. Members that the struct does not name are skipped, but must be JSON in UTF-8."""
-    if not body.strip(b" \t\r\n") if len(body) < 64 else False:
+    """Decode into a partial struct. Members that the struct does not name are skipped, but must be JSON in
+    UTF-8."""
+    if not body or body.isspace():
         return invalid("Request body is empty")
     try:
         if not body.isascii():
@@ -102,7 +104,8 @@ def part(decoder: "msgspec.json.Decoder[T]", raw: msgspec.Raw) -> T | None:
 
 
 def token_limit(value: int | float | None) -> int | None:
-    """A stated maximum of output tokens; negative numbers (some clients mean "no limit") count as unstated."""
+    """A stated maximum of output tokens; negative numbers (some clients mean "no limit") count as
+    unstated."""
     if value is None or value < 0:
         return None
     return int(min(value, MAX_TOKENS))
@@ -116,13 +119,18 @@ def seed(*parts: msgspec.Raw) -> bytes:
 def input_tokens_estimate(body: bytes) -> int:
     """Input tokens, estimated high from the size.
 
-    One token per three bytes. Bodies above 64 KB are looked at in 64 evenly spaced windows of 64 bytes: the share that
-    is nothing but base64 alphabet counts as media, at 1,600 tokens plus one per 100 bytes, so that an inline image or
-    document does not reserve a hundred times its price. Constant time, and the same body gives the same answer."""
+    One token per three bytes. Bodies above 64 KB are looked at in 64 evenly spaced windows of 64 bytes: the
+    share that is nothing but base64 alphabet counts as media, at 1,600 tokens plus one per 100 bytes, so that
+    an inline image or document does not reserve a hundred times its price. Constant time, and the same body
+    gives the same answer."""
     size = len(body)
     if size < SAMPLED_FROM_BYTES:
         return size // BYTES_PER_TOKEN
     step = size // SAMPLES
-    hits = sum(1 for at in range(step // 2, step // 2 + step * SAMPLES, step) if _BASE64_WINDOW.match(body, at))
+    hits = sum(
+        1 for at in range(step // 2, step // 2 + step * SAMPLES, step) if _BASE64_WINDOW.match(body, at)
+    )
     media = size * hits // SAMPLES
-    return (size - media) // BYTES_PER_TOKEN + (media // BASE64_BYTES_PER_TOKEN + BASE64_TOKENS if media else 0)
+    return (size - media) // BYTES_PER_TOKEN + (
+        media // BASE64_BYTES_PER_TOKEN + BASE64_TOKENS if media else 0
+    )

@@ -1,7 +1,7 @@
 """When a provider says "come back then": the notations of all vendors, as milliseconds since 1970.
 
-Knows: notations. Refuses to know: which header or field holds one (each dialect). Invariants: nothing raises; an instant
-in the past, or further away than any provider's window, is no instant.
+Knows: notations. Refuses to know: which header or field holds one (each dialect). Invariants: nothing raises;
+an instant in the past, or further away than any provider's window, is no instant.
 """
 
 import re
@@ -58,7 +58,8 @@ def retry_after_s(headers: Mapping[str, str]) -> int | None:
 
 
 def retry_after(headers: Mapping[str, str], now_ms: int) -> tuple[int, str] | None:
-    """The instant of `retry-after-ms` or `retry-after` (seconds, or an HTTP date: RFC 9110, 10.2.3), and which it was."""
+    """The instant of `retry-after-ms` or `retry-after` (seconds, or an HTTP date: RFC 9110, 10.2.3), and
+    which it was."""
     if (delay := number(headers.get("retry-after-ms"))) is not None:
         return now_ms + int(delay), "retry-after-ms"
     value = headers.get("retry-after")
@@ -75,8 +76,8 @@ def retry_after(headers: Mapping[str, str], now_ms: int) -> tuple[int, str] | No
 def next_pacific_midnight_ms(now_ms: int) -> int:
     """When Google's daily quotas start anew: the next midnight in Los Angeles.
 
-    Daylight saving by the rule in force since 2007 (second Sunday of March to first Sunday of November): a rule needs no
-    time zone database, which slim machines lack. Midnight is never inside the changed hour."""
+    Daylight saving by the rule in force since 2007 (second Sunday of March to first Sunday of November): a
+    rule needs no time zone database, which slim machines lack. Midnight is never inside the changed hour."""
     utc = datetime.fromtimestamp(now_ms / 1000, UTC).replace(tzinfo=None)
     day = utc - timedelta(hours=7 if _is_pacific_summer(utc) else 8)
     midnight = (day + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)

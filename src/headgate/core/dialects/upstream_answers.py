@@ -1,8 +1,10 @@
-"""What every dialect does alike with a provider's non-2xx answer: kind by status, our message, what may pass verbatim.
+"""What every dialect does alike with a provider's non-2xx answer: kind by status, our message, what may pass
+verbatim.
 
-Knows: statuses and the messages of spec 2.3. Refuses to know: any vendor's codes (each dialect) and envelopes.
-Invariants: our messages never quote the provider (it may echo a prompt or a key); a body passes verbatim only for
-400, 404, 413 and 422, only when it is JSON of at most 64 KB, and with secrets taken out.
+Knows: statuses and the messages of spec 2.3. Refuses to know: any vendor's codes (each dialect) and
+envelopes.
+Invariants: our messages never quote the provider (it may echo a prompt or a key); a body passes verbatim only
+for 400, 404, 413 and 422, only when it is JSON of at most 64 KB, and with secrets taken out.
 """
 
 import re
@@ -44,12 +46,15 @@ _NAMED_5XX = frozenset({500, 502, 503, 504})
 _PASSED = frozenset({FaultKind.UPSTREAM_REQUEST_REJECTED, FaultKind.UPSTREAM_NOT_FOUND})
 _WAITING = frozenset({FaultKind.UPSTREAM_RATE_LIMITED, FaultKind.UPSTREAM_OVERLOADED})
 
-_QUERY_SECRET = re.compile(rb"((?:[?&]|\\u0026)(?:key|client_secret|access_token|refresh_token)=)[^&\s\"'\\<>]+")
+_QUERY_SECRET = re.compile(
+    rb"((?:[?&]|\\u0026)(?:key|client_secret|access_token|refresh_token)=)[^&\s\"'\\<>]+"
+)
 _KEY_SHAPE = re.compile(rb"\b(?:sk-[A-Za-z0-9_-]{16,}|AIza[A-Za-z0-9_-]{30,}|ya29\.[A-Za-z0-9_-]{16,})")
 
 
 def redact(body: bytes) -> bytes:
-    """The body without credentials: secret query parameters (spec 2.3) and anything shaped like a provider's key."""
+    """The body without credentials: secret query parameters (spec 2.3) and anything shaped like a provider's
+    key."""
     return _KEY_SHAPE.sub(b"***", _QUERY_SECRET.sub(rb"\1***", body))
 
 
@@ -85,12 +90,14 @@ def event_fault(kind: FaultKind, *, envelope: bytes) -> Fault:
 
 
 def malformed() -> Fault:
-    return Fault(kind=FaultKind.UPSTREAM_MALFORMED, message="The upstream sent an answer that is not valid JSON")
+    return Fault(
+        kind=FaultKind.UPSTREAM_MALFORMED, message="The upstream sent an answer that is not valid JSON"
+    )
 
 
 def decode_answer(decoder: "msgspec.json.Decoder[T]", body: bytes, unread: T) -> T | Fault:
-    """A whole 2xx answer as a partial struct. `unread` when it is a JSON object whose members have other types than ours
-    (it still passes; its usage is then unknown); a fault when it is no JSON object."""
+    """A whole 2xx answer as a partial struct. `unread` when it is a JSON object whose members have other
+    types than ours (it still passes; its usage is then unknown); a fault when it is no JSON object."""
     try:
         return decoder.decode(body)
     except msgspec.ValidationError:

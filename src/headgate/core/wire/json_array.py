@@ -1,8 +1,9 @@
 """A JSON array that arrives piece by piece, cut into its elements (Gemini's stream without `alt=sse`).
 
-Knows: strings, escapes, nesting, and that elements are objects. Refuses to know: whether an element is valid JSON
-inside (its reader finds out) and what it means. Invariants: the same as for events of an event stream: chunk boundaries
-never matter, joining the pieces gives the input, nothing grows beyond the limit, every byte is looked at once.
+Knows: strings, escapes, nesting, and that elements are objects. Refuses to know: whether an element is valid
+JSON inside (its reader finds out) and what it means. Invariants: the same as for events of an event stream:
+chunk boundaries never matter, joining the pieces gives the input, nothing grows beyond the limit, every byte
+is looked at once.
 """
 
 import re
@@ -31,7 +32,8 @@ class ArrayFramer:
         self._ends: list[int] = []
 
     def feed(self, chunk: bytes) -> bytes:
-        """All bytes up to the end of the last complete element. Raises `EventTooLarge` as `EventFramer.feed` does."""
+        """All bytes up to the end of the last complete element. Raises `EventTooLarge` as `EventFramer.feed`
+        does."""
         self._tail += chunk
         ends = self._scan()
         end = ends[-1] if ends else 0
@@ -53,7 +55,8 @@ class ArrayFramer:
         return rest
 
     def split(self, block: bytes) -> list[bytes]:
-        """Elements of a block that `feed` returned (remembered), or of several such blocks (scanned again)."""
+        """Elements of a block that `feed` returned (remembered), or of several such blocks (scanned
+        again)."""
         pieces, start = [], 0
         for end in self._ends if block is self._block else self._scan_again(block):
             pieces.append(block[start:end])
@@ -89,13 +92,14 @@ class ArrayFramer:
 
     def _skip_string(self, token: re.Match[bytes] | None) -> bool:
         """True when the string was closed; otherwise the scan stops here (in front of a lone backslash)."""
-        if token is not None:
-            self._at = token.end()
-            self._is_in_string = not token[1]
+        assert token is not None, "the rest of a string may be empty, so it always matches"
+        self._at = token.end()
+        self._is_in_string = not token[1]
         return not self._is_in_string
 
     def _step(self, bracket: int) -> bool:
-        """True when this bracket closes an element. At the top level only `{` counts: brackets there are the array's."""
+        """True when this bracket closes an element. At the top level only `{` counts: brackets there are the
+        array's."""
         if bracket in _OPENING:
             if self._depth or bracket == _BRACE:
                 self._depth += 1

@@ -1,8 +1,9 @@
 """Named edits of a JSON object's top level, in place where possible.
 
-Knows: how to replace or add top-level members without touching any other value's bytes. Refuses to know: what they mean.
-Invariants: every other member keeps its exact bytes (number formatting, escapes, inner white space); an edit never lands
-in a nested member or in a string that merely looks the same.
+Knows: how to replace or add top-level members without touching any other value's bytes. Refuses to know: what
+they mean.
+Invariants: every other member keeps its exact bytes (number formatting, escapes, inner white space); an edit
+never lands in a nested member or in a string that merely looks the same.
 """
 
 import re
@@ -23,7 +24,8 @@ class NotAnObject(ValueError):
 
 
 def members(body: bytes) -> dict[str, msgspec.Raw]:
-    """Top-level members with their raw bytes (of duplicates the last, as decoders do). Raises `NotAnObject`."""
+    """Top-level members with their raw bytes (of duplicates the last, as decoders do). Raises
+    `NotAnObject`."""
     try:
         return _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -52,8 +54,8 @@ def set_members(body: bytes, changes: Mapping[str, bytes]) -> bytes:
 def _locate(body: bytes, top: Mapping[str, msgspec.Raw]) -> dict[str, Span] | None:
     """Where each member's value stands; None when a key is duplicated.
 
-    Walks member by member: keys are matched, values are compared with what the decoder returned and skipped whole, so
-    the walk never looks inside a value."""
+    Walks member by member: keys are matched, values are compared with what the decoder returned and skipped
+    whole, so the walk never looks inside a value."""
     spans: dict[str, Span] = {}
     opening = _OPENING.match(body)
     at, is_closed = opening.end() if opening else 0, not top
@@ -71,7 +73,8 @@ def _locate(body: bytes, top: Mapping[str, msgspec.Raw]) -> dict[str, Span] | No
 
 
 def _rejoin(top: Mapping[str, msgspec.Raw], changes: Mapping[str, bytes]) -> bytes:
-    """The object with each name once: what a decoder sees, written out. Only for bodies with duplicate names."""
+    """The object with each name once: what a decoder sees, written out. Only for bodies with duplicate
+    names."""
     values = {name: bytes(raw) for name, raw in top.items()} | dict(changes)
     return b"{" + b",".join(_member(name, value) for name, value in values.items()) + b"}"
 

@@ -1,9 +1,10 @@
 """Same dialect on both sides: bytes pass untouched while a reader listens (DESIGN 4, `ResponseStream`).
 
-Knows: framing, the commit point, holding back, whole-event edits. Refuses to know: any vendor's events; those are in the
-`EventReader` of each dialect. Invariants: without edits a complete answer reaches the client byte for byte; only whole
-events are passed, so that a fault can be rendered cleanly after a cut (half an event at the cut is dropped: no client
-could have read it); chunk boundaries never change what the reader learns; memory is bounded by one event.
+Knows: framing, the commit point, holding back, whole-event edits. Refuses to know: any vendor's events; those
+are in the `EventReader` of each dialect. Invariants: without edits a complete answer reaches the client byte
+for byte; only whole events are passed, so that a fault can be rendered cleanly after a cut (half an event at
+the cut is dropped: no client could have read it); chunk boundaries never change what the reader learns;
+memory is bounded by one event.
 """
 
 from typing import Literal, Protocol
@@ -34,9 +35,11 @@ class EventReader(Protocol):
     """A dialect's ear on a stream. State is the reading; every method is cheap and never raises."""
 
     unit: bytes
-    """Bytes found once in every event that carries output; counted for the estimate when no usage is reported."""
+    """Bytes found once in every event that carries output; counted for the estimate when no usage is
+    reported."""
     markers: tuple[bytes, ...]
-    """An event whose raw bytes hold none of these is not shown to `on_event` (most events of a long answer)."""
+    """An event whose raw bytes hold none of these is not shown to `on_event` (most events of a long
+    answer)."""
     edit_markers: tuple[bytes, ...]
     """The same for `edit`; empty: this stream is not edited (any more)."""
     finished: bool
@@ -45,7 +48,8 @@ class EventReader(Protocol):
     """An in-band error event was seen."""
 
     def opening(self, event: ServerSentEvent) -> Opening | Fault:
-        """Judge an event before the commit point: noise (ping), content (commit), or a fault (in-band error, not JSON)."""
+        """Judge an event before the commit point: noise (ping), content (commit), or a fault (in-band error,
+        not JSON)."""
         ...
 
     def on_event(self, event: ServerSentEvent) -> None: ...
@@ -110,7 +114,9 @@ class Passthrough:
         if self.finished or self.fault_shown:
             return out
         self.committed = was_committed
-        if self.fault is None or (rest and self.fault.kind is FaultKind.UPSTREAM_MALFORMED):  # half an event is a cut
+        if self.fault is None or (
+            rest and self.fault.kind is FaultKind.UPSTREAM_MALFORMED
+        ):  # half an event is a cut
             self.fault = Fault(
                 kind=FaultKind.UPSTREAM_CUT, message="The upstream ended its answer before it was complete"
             )

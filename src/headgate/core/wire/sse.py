@@ -1,8 +1,9 @@
 """`text/event-stream` as values (WHATWG HTML, section 9.2 "Server-sent events").
 
-Knows: lines, fields, event boundaries with all three line endings, the BOM. Refuses to know: what the data means.
-Invariants: chunk boundaries never matter; nothing grows beyond `max_event_bytes`; bytes can be cut into whole events
-without changing one of them (`split_events`).
+Knows: lines, fields, event boundaries with all three line endings, the BOM. Refuses to know: what the data
+means.
+Invariants: chunk boundaries never matter; nothing grows beyond `max_event_bytes`; bytes can be cut into whole
+events without changing one of them (`split_events`).
 """
 
 import re
@@ -41,7 +42,8 @@ def parse_event(raw: bytes) -> ServerSentEvent | None:
 
 
 def split_events(block: bytes) -> list[bytes]:
-    """Cut a block of whole events into one byte string each, boundaries included; joining them gives the block."""
+    """Cut a block of whole events into one byte string each, boundaries included; joining them gives the
+    block."""
     events, start = [], 0
     for boundary in _boundary_of(block).finditer(block):
         events.append(block[start : boundary.end()])
@@ -52,8 +54,8 @@ def split_events(block: bytes) -> list[bytes]:
 
 
 def _boundary_of(block: bytes) -> re.Pattern[bytes]:
-    """The cheapest pattern that finds every boundary: almost all streams use one line ending throughout (a literal
-    search is ten times as fast as the general pattern)."""
+    """The cheapest pattern that finds every boundary: almost all streams use one line ending throughout (a
+    literal search is ten times as fast as the general pattern)."""
     returns = block.count(b"\r")
     if not returns:
         return _LF_BOUNDARY
@@ -62,8 +64,8 @@ def _boundary_of(block: bytes) -> re.Pattern[bytes]:
 
 
 def replace_data(raw: bytes, event: ServerSentEvent, data: bytes) -> bytes:
-    """The same event with other data: every other byte stays where it was (one data line, the rule), or, where the data
-    stands in several lines, the other lines stay and the new data follows them."""
+    """The same event with other data: every other byte stays where it was (one data line, the rule), or,
+    where the data stands in several lines, the other lines stay and the new data follows them."""
     if raw.count(event.data) == 1:
         return raw.replace(event.data, data)
     lines = raw.removeprefix(_BOM).splitlines()
@@ -72,7 +74,8 @@ def replace_data(raw: bytes, event: ServerSentEvent, data: bytes) -> bytes:
 
 
 class EventFramer:
-    """Collects chunks and gives back blocks of whole events. The common case, a chunk of whole events, is not copied."""
+    """Collects chunks and gives back blocks of whole events. The common case, a chunk of whole events, is not
+    copied."""
 
     __slots__ = ("_limit", "_tail")
 
@@ -127,7 +130,8 @@ class SSEDecoder:
         return self._parse(self._framer.feed(chunk))
 
     def close(self) -> list[ServerSentEvent]:
-        """End of stream. Unlike a browser, an unterminated last event is still read: providers cut corners there."""
+        """End of stream. Unlike a browser, an unterminated last event is still read: providers cut corners
+        there."""
         return self._parse(self._framer.take_rest())
 
     def _parse(self, block: bytes) -> list[ServerSentEvent]:

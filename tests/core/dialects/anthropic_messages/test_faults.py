@@ -23,7 +23,9 @@ def hint(kind: FaultKind, **headers: str) -> CooldownHint | None:
 
 
 def limited(headers: dict[str, str]) -> tuple[int, str] | None:
-    found = HANDLER.cooldown(Fault(kind=FaultKind.UPSTREAM_RATE_LIMITED, message=""), headers, b"", now_ms=NOW)
+    found = HANDLER.cooldown(
+        Fault(kind=FaultKind.UPSTREAM_RATE_LIMITED, message=""), headers, b"", now_ms=NOW
+    )
     return None if found is None else ((found.until_ms - NOW) // 1000, found.evidence)
 
 
@@ -31,7 +33,11 @@ def limited(headers: dict[str, str]) -> tuple[int, str] | None:
     ("status", "answer", "kind"),
     [
         (400, body("invalid_request_error"), FaultKind.UPSTREAM_REQUEST_REJECTED),
-        (400, body("invalid_request_error", "This organization has been disabled."), FaultKind.UPSTREAM_FORBIDDEN),
+        (
+            400,
+            body("invalid_request_error", "This organization has been disabled."),
+            FaultKind.UPSTREAM_FORBIDDEN,
+        ),
         (400, body("invalid_request_error", "Your credit balance is too low"), FaultKind.UPSTREAM_PAYMENT),
         (413, body("request_too_large", "credit balance is too low"), FaultKind.UPSTREAM_REQUEST_REJECTED),
         (529, b"", FaultKind.UPSTREAM_OVERLOADED),
@@ -49,17 +55,27 @@ def test_classification(status: int, answer: bytes, kind: FaultKind) -> None:
     [
         ({}, None),
         (
-            {f"{FIVE}-surpassed-threshold": "true", f"{FIVE}-reset": "1750000060", f"{SEVEN}-reset": "1750000030"},
+            {
+                f"{FIVE}-surpassed-threshold": "true",
+                f"{FIVE}-reset": "1750000060",
+                f"{SEVEN}-reset": "1750000030",
+            },
             (60, f"{FIVE}-reset"),
         ),
         (
             {
-                f"{FIVE}-utilization": "1.02", f"{FIVE}-reset": "1750000060",
-                f"{SEVEN}-utilization": "1", f"{SEVEN}-reset": "1750090000000", "retry-after": "5",
+                f"{FIVE}-utilization": "1.02",
+                f"{FIVE}-reset": "1750000060",
+                f"{SEVEN}-utilization": "1",
+                f"{SEVEN}-reset": "1750090000000",
+                "retry-after": "5",
             },
             (90_000, f"{SEVEN}-reset"),
         ),
-        ({f"{FIVE}-utilization": "0.4", f"{FIVE}-reset": "1750000060", "retry-after": "5"}, (5, "retry-after")),
+        (
+            {f"{FIVE}-utilization": "0.4", f"{FIVE}-reset": "1750000060", "retry-after": "5"},
+            (5, "retry-after"),
+        ),
         ({f"{FIVE}-reset": "1750000060", f"{SEVEN}-reset": "1750000090"}, (60, f"{FIVE}-reset")),
         ({"anthropic-ratelimit-unified-reset": "1750000045"}, (45, "anthropic-ratelimit-unified-reset")),
         (
@@ -73,13 +89,15 @@ def test_classification(status: int, answer: bytes, kind: FaultKind) -> None:
             (60, "anthropic-ratelimit-tokens-reset"),
         ),
         (
-            {"anthropic-ratelimit-input-tokens-reset": "2025-06-15T15:07:00Z",
-             "anthropic-ratelimit-tokens-reset": "2025-06-15T15:06:00Z"},
+            {
+                "anthropic-ratelimit-input-tokens-reset": "2025-06-15T15:07:00Z",
+                "anthropic-ratelimit-tokens-reset": "2025-06-15T15:06:00Z",
+            },
             (20, "anthropic-ratelimit-input-tokens-reset"),
         ),
         ({f"{FIVE}-surpassed-threshold": "true", f"{FIVE}-reset": "1740000000"}, None),
     ],
-)  # fmt: skip
+)
 def test_cooldown_after_a_429(headers: dict[str, str], expected: tuple[int, str] | None) -> None:
     assert limited(headers) == expected
 

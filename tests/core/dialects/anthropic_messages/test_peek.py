@@ -41,7 +41,8 @@ def test_conversation_seed_stays_the_same_over_all_turns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("case", "framing"), [("sdk-json", StreamFraming.NONE), ("sdk-stream", StreamFraming.SSE), ("sdk-tools", StreamFraming.NONE)]
+    ("case", "framing"),
+    [("sdk-json", StreamFraming.NONE), ("sdk-stream", StreamFraming.SSE), ("sdk-tools", StreamFraming.NONE)],
 )
 def test_sdk_requests_are_understood(case: str, framing: StreamFraming) -> None:
     body = client_body(MESSAGES, case)

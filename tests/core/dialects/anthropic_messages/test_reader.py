@@ -22,12 +22,18 @@ TEXT = (
 )
 STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
-OVERLOADED = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'
+OVERLOADED = (
+    b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'
+)
 
 
-def read(body: bytes, operation: Operation = Operation.GENERATE, *, upstream: str = "m") -> tuple[bytes, Reading] | Fault:
+def read(
+    body: bytes, operation: Operation = Operation.GENERATE, *, upstream: str = "m"
+) -> tuple[bytes, Reading] | Fault:
     peek = Peek(model="m", input_tokens_estimate=100)
-    return HANDLER.read_answer(target(MESSAGES, operation), peek, body, client_model="m", upstream_model=upstream)
+    return HANDLER.read_answer(
+        target(MESSAGES, operation), peek, body, client_model="m", upstream_model=upstream
+    )
 
 
 def test_overload_as_first_event_is_a_fault_before_the_commit_point() -> None:
@@ -46,7 +52,11 @@ def test_error_in_mid_stream_is_shown_and_usage_is_partial() -> None:
     assert (stream.fault.kind, stream.fault_shown) == (FaultKind.UPSTREAM_OVERLOADED, True)
     reading = stream.reading()
     assert (reading.usage, reading.source) == (TokenUsage(input=10, output=1), UsageSource.PARTIAL)
-    assert (reading.served_model, reading.response_id, reading.service_tier) == ("claude-x", "msg_1", "priority")
+    assert (reading.served_model, reading.response_id, reading.service_tier) == (
+        "claude-x",
+        "msg_1",
+        "priority",
+    )
 
 
 def test_invalid_request_inside_a_stream_keeps_the_providers_error() -> None:
@@ -94,14 +104,19 @@ def test_output_without_any_report_is_estimated() -> None:
 
 
 def test_whole_answer_is_read_and_left_alone() -> None:
-    body = b'{"id":"msg_1","model":"c","usage":{"input_tokens":3,"output_tokens":4,"service_tier":"standard"}}'
+    body = (
+        b'{"id":"msg_1","model":"c","usage":{"input_tokens":3,"output_tokens":4,"service_tier":"standard"}}'
+    )
     answer = read(body)
     assert not isinstance(answer, Fault)
     assert answer[0] is body
     assert answer[1] == Reading(
-        usage=TokenUsage(input=3, output=4), source=UsageSource.REPORTED, served_model="c", response_id="msg_1",
+        usage=TokenUsage(input=3, output=4),
+        source=UsageSource.REPORTED,
+        served_model="c",
+        response_id="msg_1",
         service_tier="standard",
-    )  # fmt: skip
+    )
 
 
 def test_whole_answer_gets_the_clients_model_back() -> None:
@@ -116,7 +131,9 @@ def test_count_consumes_nothing() -> None:
 
 
 def test_error_inside_a_2xx_answer_is_a_fault() -> None:
-    fault = read(json.dumps({"type": "error", "error": {"type": "rate_limit_error", "message": "x"}}).encode())
+    fault = read(
+        json.dumps({"type": "error", "error": {"type": "rate_limit_error", "message": "x"}}).encode()
+    )
     assert isinstance(fault, Fault)
     assert fault.kind is FaultKind.UPSTREAM_RATE_LIMITED
 

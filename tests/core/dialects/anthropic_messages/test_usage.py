@@ -24,18 +24,24 @@ def test_without_a_split_cache_writes_live_five_minutes() -> None:
 
 
 def test_what_the_split_leaves_open_lives_five_minutes() -> None:
-    report = UsageReport(cache_creation_input_tokens=10, cache_creation=CacheCreation(ephemeral_1h_input_tokens=6))
+    report = UsageReport(
+        cache_creation_input_tokens=10, cache_creation=CacheCreation(ephemeral_1h_input_tokens=6)
+    )
     assert to_usage(report) == TokenUsage(cache_write_5m=4, cache_write_1h=6)
 
 
 def test_total_in_a_later_report_does_not_count_the_split_twice() -> None:
-    start = UsageReport(cache_creation_input_tokens=10, cache_creation=CacheCreation(ephemeral_1h_input_tokens=10))
+    start = UsageReport(
+        cache_creation_input_tokens=10, cache_creation=CacheCreation(ephemeral_1h_input_tokens=10)
+    )
     delta = UsageReport(cache_creation_input_tokens=10, output_tokens=5)
     assert to_usage(merge(start, delta)) == TokenUsage(cache_write_1h=10, output=5)
 
 
 def test_later_fields_complete_earlier_ones_and_zero_takes_nothing_away() -> None:
-    start = UsageReport(input_tokens=100, cache_read_input_tokens=50, output_tokens=1, service_tier="standard")
+    start = UsageReport(
+        input_tokens=100, cache_read_input_tokens=50, output_tokens=1, service_tier="standard"
+    )
     delta = UsageReport(
         input_tokens=0,
         output_tokens=80,
@@ -49,7 +55,9 @@ def test_later_fields_complete_earlier_ones_and_zero_takes_nothing_away() -> Non
 
 def test_splits_of_several_reports_merge() -> None:
     start = UsageReport(cache_creation=CacheCreation(ephemeral_5m_input_tokens=7))
-    delta = UsageReport(cache_creation=CacheCreation(ephemeral_1h_input_tokens=3, ephemeral_5m_input_tokens=6))
+    delta = UsageReport(
+        cache_creation=CacheCreation(ephemeral_1h_input_tokens=3, ephemeral_5m_input_tokens=6)
+    )
     assert to_usage(merge(start, delta)) == TokenUsage(cache_write_5m=7, cache_write_1h=3)
 
 

@@ -17,7 +17,9 @@ QUOTA_FAILURE = "type.googleapis.com/google.rpc.QuotaFailure"
 
 
 def body(message: str = "x", status: str = "", code: int = 400, details: Any = ()) -> bytes:
-    return json.dumps({"error": {"code": code, "message": message, "status": status, "details": list(details)}}).encode()
+    return json.dumps(
+        {"error": {"code": code, "message": message, "status": status, "details": list(details)}}
+    ).encode()
 
 
 @pytest.mark.parametrize(
@@ -55,29 +57,39 @@ def test_errors_are_read_in_every_wrapping() -> None:
         (b"", {}, None),
         (body("Quota exceeded: requests per day"), {}, (UNTIL_MIDNIGHT_S, "daily quota")),
         (
-            body(details=[
-                {"@type": QUOTA_FAILURE, "violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]},
-                {"@type": RETRY_INFO, "retryDelay": "34s"},
-            ]),
-            {}, (UNTIL_MIDNIGHT_S, "daily quota"),
+            body(
+                details=[
+                    {"@type": QUOTA_FAILURE, "violations": [{"quotaId": "RequestsPerDayPerProject-Free"}]},
+                    {"@type": RETRY_INFO, "retryDelay": "34s"},
+                ]
+            ),
+            {},
+            (UNTIL_MIDNIGHT_S, "daily quota"),
         ),
         (
-            body("Quota exceeded. See daily limits", details=[
-                {"@type": QUOTA_FAILURE, "violations": [{"quotaId": "GenerateRequestsPerMinutePerProjectPerModel"}]},
-                {"@type": RETRY_INFO, "retryDelay": "34.5s"},
-            ]),
-            {"retry-after": "9"}, (34, "error.details.retryDelay"),
+            body(
+                "Quota exceeded. See daily limits",
+                details=[
+                    {"@type": QUOTA_FAILURE, "violations": [{"quotaId": "RequestsPerMinutePerProject"}]},
+                    {"@type": RETRY_INFO, "retryDelay": "34.5s"},
+                ],
+            ),
+            {"retry-after": "9"},
+            (34, "error.details.retryDelay"),
         ),
         (
-            body(details=[{"metadata": {"quotaResetDelay": "1h2m3s", "x": 1}}]), {},
+            body(details=[{"metadata": {"quotaResetDelay": "1h2m3s", "x": 1}}]),
+            {},
             (3723, "error.details.metadata.quotaResetDelay"),
         ),
         (body(details=[{"metadata": {"quotaResetDelay": 7}}]), {}, None),
         (body("Please retry in 12.5s."), {}, (12, "error.message")),
         (body(), {"retry-after": "9"}, (9, "retry-after")),
     ],
-)  # fmt: skip
-def test_cooldown_after_a_429(answer: bytes, headers: dict[str, str], expected: tuple[int, str] | None) -> None:
+)
+def test_cooldown_after_a_429(
+    answer: bytes, headers: dict[str, str], expected: tuple[int, str] | None
+) -> None:
     fault = HANDLER.classify(429, headers, answer)
     found = HANDLER.cooldown(fault, headers, answer, now_ms=NOW)
     assert (None if found is None else ((found.until_ms - NOW) // 1000, found.evidence)) == expected

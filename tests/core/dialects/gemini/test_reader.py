@@ -15,7 +15,10 @@ from tests.core.dialects.wire_fixtures import open_stream, replay, target
 GEMINI = Dialect.GEMINI
 FRAMINGS = [StreamFraming.SSE, StreamFraming.JSON_ARRAY]
 TEXT = {"candidates": [{"content": {"parts": [{"text": "hi"}]}}]}
-LAST = {"candidates": [{"finishReason": "STOP"}], "usageMetadata": {"promptTokenCount": 7, "candidatesTokenCount": 2}}
+LAST = {
+    "candidates": [{"finishReason": "STOP"}],
+    "usageMetadata": {"promptTokenCount": 7, "candidatesTokenCount": 2},
+}
 ERROR = {"error": {"code": 503, "message": "The model is overloaded", "status": "UNAVAILABLE"}}
 
 
@@ -26,7 +29,9 @@ def write(framing: StreamFraming, *chunks: Any) -> bytes:
     return b"".join(b"data: " + data + b"\r\n\r\n" for data in dumped)
 
 
-def read(body: bytes, operation: Operation = Operation.GENERATE, *, up: str = "m") -> tuple[bytes, Reading] | Fault:
+def read(
+    body: bytes, operation: Operation = Operation.GENERATE, *, up: str = "m"
+) -> tuple[bytes, Reading] | Fault:
     peek = Peek(model="m", input_tokens_estimate=100)
     return HANDLER.read_answer(target(GEMINI, operation), peek, body, client_model="m", upstream_model=up)
 

@@ -6,9 +6,12 @@ from headgate.core.usage import TokenUsage
 
 def test_buckets() -> None:
     report = UsageReport(
-        prompt_token_count=100, cached_content_token_count=40, candidates_token_count=7, thoughts_token_count=3,
+        prompt_token_count=100,
+        cached_content_token_count=40,
+        candidates_token_count=7,
+        thoughts_token_count=3,
         tool_use_prompt_token_count=5,
-    )  # fmt: skip
+    )
     assert to_usage(report) == TokenUsage(input=65, cache_read=40, output=10, reasoning=3)
 
 

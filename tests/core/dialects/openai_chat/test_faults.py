@@ -21,4 +21,10 @@ def test_handler_classifies_and_cools_down() -> None:
 
 def test_ping_is_a_comment_and_auth_headers_are_never_forwarded() -> None:
     assert HANDLER.ping == b": keepalive\n\n"
-    assert not HANDLER.request_headers & {"authorization", "x-api-key", "openai-organization", "cookie", "host"}
+    assert not HANDLER.request_headers & {
+        "authorization",
+        "x-api-key",
+        "openai-organization",
+        "cookie",
+        "host",
+    }

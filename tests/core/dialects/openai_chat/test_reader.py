@@ -12,7 +12,10 @@ from headgate.core.world import Dialect
 from tests.core.dialects.wire_fixtures import open_stream, replay, target, upstream
 
 CHAT = Dialect.OPENAI_CHAT
-TEXT = b'data: {"id":"c1","model":"up-1","choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]}\n\n'
+TEXT = (
+    b'data: {"id":"c1","model":"up-1","choices":'
+    b'[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]}\n\n'
+)
 LAST = b'data: {"id":"c1","model":"up-1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
 USAGE = b'data: {"id":"c1","model":"up-1","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2}}\n\n'
 DONE = b"data: [DONE]\n\n"
@@ -20,7 +23,9 @@ ERROR = b'data: {"error":{"message":"slow","type":"server_error","code":"server_
 REPORTED = TokenUsage(input=7, output=2)
 
 
-def read(body: bytes, operation: Operation = Operation.GENERATE, *, up: str = "m") -> tuple[bytes, Reading] | Fault:
+def read(
+    body: bytes, operation: Operation = Operation.GENERATE, *, up: str = "m"
+) -> tuple[bytes, Reading] | Fault:
     peek = Peek(model="m", input_tokens_estimate=100)
     return HANDLER.read_answer(target(CHAT, operation), peek, body, client_model="m", upstream_model=up)
 
@@ -64,13 +69,22 @@ def test_rename_keeps_the_providers_white_space_and_leaves_nested_members() -> N
 
 def test_chunks_that_cannot_be_renamed_pass() -> None:
     stream = open_stream(CHAT, upstream_model="other")
-    odd = b'data: {"choices":[{"model":1}]}\n\n' + b'data: "model"\n\n' + b'data: {"\\u006dodel":"x","y":"\\"model\\""}\n\n'
-    assert stream.feed(TEXT + odd).startswith(TEXT.replace(b"up-1", b"m") + b'data: {"choices":[{"model":1}]}\n\n')
+    odd = (
+        b'data: {"choices":[{"model":1}]}\n\n'
+        + b'data: "model"\n\n'
+        + b'data: {"\\u006dodel":"x","y":"\\"model\\""}\n\n'
+    )
+    assert stream.feed(TEXT + odd).startswith(
+        TEXT.replace(b"up-1", b"m") + b'data: {"choices":[{"model":1}]}\n\n'
+    )
 
 
 def test_escaped_member_name_is_renamed_the_careful_way() -> None:
     stream = open_stream(CHAT, upstream_model="other")
-    assert stream.feed(b'data: {"\\u006dodel":"x","y":{"model":2}}\n\n') == b'data: {"\\u006dodel":"m","y":{"model":2}}\n\n'
+    assert (
+        stream.feed(b'data: {"\\u006dodel":"x","y":{"model":2}}\n\n')
+        == b'data: {"\\u006dodel":"m","y":{"model":2}}\n\n'
+    )
 
 
 def test_answer_without_done_but_with_finish_reason_is_complete() -> None:
@@ -91,7 +105,13 @@ def test_answer_without_done_and_finish_reason_is_cut() -> None:
 
 def test_usage_inside_a_choice_counts() -> None:
     stream = open_stream(CHAT)
-    replay(stream, [b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop","usage":{"prompt_tokens":7,"completion_tokens":2}}]}\n\n', DONE])
+    replay(
+        stream,
+        [
+            LAST.replace(b'"stop"', b'"stop","usage":{"prompt_tokens":7,"completion_tokens":2}'),
+            DONE,
+        ],
+    )
     assert stream.reading().usage == REPORTED
 
 
@@ -139,18 +159,24 @@ def test_service_tier_of_the_last_chunk_counts() -> None:
 
 
 def test_whole_chat_answer() -> None:
-    body = b'{"id":"c","model":"up","usage":{"prompt_tokens":7,"completion_tokens":2},"service_tier":"default"}'
+    body = (
+        b'{"id":"c","model":"up","usage":{"prompt_tokens":7,"completion_tokens":2},"service_tier":"default"}'
+    )
     answer = read(body, up="up")
     assert not isinstance(answer, Fault)
     assert answer[0] == body.replace(b'"up"', b'"m"')
     assert answer[1] == Reading(
-        usage=REPORTED, source=UsageSource.REPORTED, served_model="up", response_id="c", service_tier="default"
+        usage=REPORTED,
+        source=UsageSource.REPORTED,
+        served_model="up",
+        response_id="c",
+        service_tier="default",
     )
     assert reading_of(b'{"id":"c"}').source is UsageSource.ESTIMATED
 
 
 def test_embeddings_have_input_only() -> None:
-    body = b'{"object":"list","data":[{"embedding":[0.1]}],"model":"e","usage":{"prompt_tokens":7,"total_tokens":7}}'
+    body = b'{"data":[{"embedding":[0.1]}],"model":"e","usage":{"prompt_tokens":7,"total_tokens":7}}'
     assert reading_of(body, Operation.EMBED).usage == TokenUsage(input=7)
     estimated = reading_of(b'{"data":[]}', Operation.EMBED)
     assert (estimated.usage, estimated.source) == (TokenUsage(input=100), UsageSource.ESTIMATED)
@@ -169,7 +195,10 @@ def test_images_are_counted_with_or_without_tokens() -> None:
     [
         (b"<html>", FaultKind.UPSTREAM_MALFORMED),
         (b'{"error":{"code":429,"message":"x"}}', FaultKind.UPSTREAM_RATE_LIMITED),
-        (json.dumps({"error": {"code": None, "type": "invalid_request_error"}}).encode(), FaultKind.UPSTREAM_REQUEST_REJECTED),
+        (
+            json.dumps({"error": {"code": None, "type": "invalid_request_error"}}).encode(),
+            FaultKind.UPSTREAM_REQUEST_REJECTED,
+        ),
     ],
 )
 def test_2xx_answers_that_are_none(body: bytes, kind: FaultKind) -> None:

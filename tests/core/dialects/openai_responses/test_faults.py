@@ -16,7 +16,12 @@ def test_fault_inside_a_stream_is_flat_and_carries_an_error_object() -> None:
     assert (data["type"], data["code"], data["message"], data["param"]) == (
         "error", "server_is_overloaded", "why", None,
     )  # fmt: skip
-    assert data["error"] == {"message": "why", "type": "api_error", "param": None, "code": "server_is_overloaded"}
+    assert data["error"] == {
+        "message": "why",
+        "type": "api_error",
+        "param": None,
+        "code": "server_is_overloaded",
+    }
 
 
 def test_handler_classifies_cools_down_and_renders() -> None:

@@ -24,7 +24,9 @@ CREATED = event("response.created", response={"id": "resp_1", "model": "up", "us
 DELTA = event("response.output_text.delta", delta="x")
 
 
-def read(body: bytes, operation: Operation = Operation.GENERATE, *, up: str = "m") -> tuple[bytes, Reading] | Fault:
+def read(
+    body: bytes, operation: Operation = Operation.GENERATE, *, up: str = "m"
+) -> tuple[bytes, Reading] | Fault:
     peek = Peek(model="m", input_tokens_estimate=100)
     return HANDLER.read_answer(target(RESPONSES, operation), peek, body, client_model="m", upstream_model=up)
 
@@ -69,20 +71,30 @@ def test_completed_without_usage_is_estimated() -> None:
     [
         (event("error", code="server_is_overloaded", message="m"), FaultKind.UPSTREAM_OVERLOADED, None),
         (event("error", error={"type": "rate_limit_error"}), FaultKind.UPSTREAM_RATE_LIMITED, None),
-        (event("response.failed", response={"error": {"code": "rate_limit_exceeded"}}), FaultKind.UPSTREAM_RATE_LIMITED, None),
-        (event("response.failed", response={"error": {"code": "slow_down"}}), FaultKind.UPSTREAM_OVERLOADED, None),
+        (
+            event("response.failed", response={"error": {"code": "rate_limit_exceeded"}}),
+            FaultKind.UPSTREAM_RATE_LIMITED,
+            None,
+        ),
+        (
+            event("response.failed", response={"error": {"code": "slow_down"}}),
+            FaultKind.UPSTREAM_OVERLOADED,
+            None,
+        ),
         (event("response.failed"), FaultKind.UPSTREAM_ERROR, None),
         (
             event("response.failed", response={"error": {"code": "invalid_prompt", "message": "no"}}),
-            FaultKind.UPSTREAM_REQUEST_REJECTED, b'{"error":{"code": "invalid_prompt", "message": "no"}}',
+            FaultKind.UPSTREAM_REQUEST_REJECTED,
+            b'{"error":{"code": "invalid_prompt", "message": "no"}}',
         ),
         (
-            event("error", code="context_length_exceeded"), FaultKind.UPSTREAM_REQUEST_REJECTED,
+            event("error", code="context_length_exceeded"),
+            FaultKind.UPSTREAM_REQUEST_REJECTED,
             b'{"error":{"type": "error", "code": "context_length_exceeded"}}',
         ),
         (b"data: oops\n\n", FaultKind.UPSTREAM_MALFORMED, None),
     ],
-)  # fmt: skip
+)
 def test_failure_as_first_event_is_a_fault_before_the_commit_point(
     first: bytes, kind: FaultKind, passed: bytes | None
 ) -> None:
@@ -121,11 +133,20 @@ def test_cut_is_partial_or_estimated() -> None:
 
 
 def test_whole_answer_gets_the_clients_model_back() -> None:
-    answer = read(b'{"id":"r","model":"up","error":null,"service_tier":"default","usage":{"input_tokens":7}}', up="up")
+    answer = read(
+        b'{"id":"r","model":"up","error":null,"service_tier":"default","usage":{"input_tokens":7}}', up="up"
+    )
     assert not isinstance(answer, Fault)
-    assert answer[0] == b'{"id":"r","model":"m","error":null,"service_tier":"default","usage":{"input_tokens":7}}'
+    assert (
+        answer[0]
+        == b'{"id":"r","model":"m","error":null,"service_tier":"default","usage":{"input_tokens":7}}'
+    )
     assert answer[1] == Reading(
-        usage=TokenUsage(input=7), source=UsageSource.REPORTED, served_model="up", response_id="r", service_tier="default"
+        usage=TokenUsage(input=7),
+        source=UsageSource.REPORTED,
+        served_model="up",
+        response_id="r",
+        service_tier="default",
     )
 
 
@@ -142,7 +163,7 @@ def test_answer_without_usage_is_estimated() -> None:
 
 
 def test_objects_pass_unread_and_counts_consume_nothing() -> None:
-    assert read(b'not json', Operation.OBJECT) == (b"not json", Reading())
+    assert read(b"not json", Operation.OBJECT) == (b"not json", Reading())
     assert read(b'{"input_tokens":3}', Operation.COUNT) == (b'{"input_tokens":3}', Reading())
 
 

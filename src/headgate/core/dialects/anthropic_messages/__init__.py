@@ -41,19 +41,25 @@ class MessagesHandler:
     def prepare(self, target: Target, peek: Peek, body: bytes, *, upstream_model: str) -> PreparedBody:
         return request.prepare(peek, body, upstream_model=upstream_model)
 
-    def open_stream(self, target: Target, peek: Peek, *, client_model: str, upstream_model: str) -> ResponseStream:
+    def open_stream(
+        self, target: Target, peek: Peek, *, client_model: str, upstream_model: str
+    ) -> ResponseStream:
         listener = reader.MessagesReader(peek, client_model=client_model, upstream_model=upstream_model)
         return Passthrough(listener, EventFramer(MAX_EVENT_BYTES))
 
     def read_answer(
         self, target: Target, peek: Peek, body: bytes, *, client_model: str, upstream_model: str
     ) -> tuple[bytes, Reading] | Fault:
-        return reader.read_answer(target, peek, body, client_model=client_model, upstream_model=upstream_model)
+        return reader.read_answer(
+            target, peek, body, client_model=client_model, upstream_model=upstream_model
+        )
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
         return faults.classify(status, headers, body)
 
-    def cooldown(self, fault: Fault, headers: Mapping[str, str], body: bytes, *, now_ms: int) -> CooldownHint | None:
+    def cooldown(
+        self, fault: Fault, headers: Mapping[str, str], body: bytes, *, now_ms: int
+    ) -> CooldownHint | None:
         return faults.cooldown(fault, headers, now_ms=now_ms)
 
     def render_fault(self, fault: Fault, *, request_id: str) -> bytes:

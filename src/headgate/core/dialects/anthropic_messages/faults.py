@@ -1,6 +1,7 @@
 """Anthropic's errors: classify an answer, read its reset headers, render our own faults.
 
-Knows: error types, `anthropic-ratelimit-*` headers, the envelope. Refuses to know: what is done about a fault.
+Knows: error types, `anthropic-ratelimit-*` headers, the envelope. Refuses to know: what is done about a
+fault.
 Sources: spec 2.3, 2.4, 3.10; Anthropic API reference, "Errors" and "Rate limits".
 """
 
@@ -72,7 +73,8 @@ def fault_of_type(error_type: str) -> FaultKind:
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """By status; the body decides where Anthropic reports an account's trouble as 400, or an overload as 5xx."""
+    """By status; the body decides where Anthropic reports an account's trouble as 400, or an overload as
+    5xx."""
     kind, error = kind_of_status(status), _error(body)
     if kind is FaultKind.UPSTREAM_REQUEST_REJECTED and status == 400:
         message = error.message.lower()
@@ -86,7 +88,8 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 
 def cooldown(fault: Fault, headers: Mapping[str, str], *, now_ms: int) -> CooldownHint | None:
-    """Subscription windows first, then `retry-after`, then the buckets of API keys. None: Anthropic said nothing."""
+    """Subscription windows first, then `retry-after`, then the buckets of API keys. None: Anthropic said
+    nothing."""
     if fault.kind is FaultKind.UPSTREAM_OVERLOADED:
         return _first([retry_after(headers, now_ms)], "overloaded", now_ms)
     if fault.kind is not FaultKind.UPSTREAM_RATE_LIMITED:
@@ -115,7 +118,9 @@ def _header_instant(headers: Mapping[str, str], name: str) -> tuple[int, str] | 
 
 
 def _soonest(headers: Mapping[str, str], names: Iterable[str], now_ms: int) -> tuple[int, str] | None:
-    found = [known for name in names if (known := _header_instant(headers, name)) and future(known[0], now_ms)]
+    found = [
+        known for name in names if (known := _header_instant(headers, name)) and future(known[0], now_ms)
+    ]
     return min(found, default=None)
 
 
@@ -134,7 +139,8 @@ def _first(found: Iterable[tuple[int, str] | None], reason: str, now_ms: int) ->
 
 
 def render_fault(fault: Fault, *, request_id: str) -> bytes:
-    """The provider's own body where it may pass, else our envelope; auth errors carry `code` and `message` flat as well."""
+    """The provider's own body where it may pass, else our envelope; auth errors carry `code` and `message`
+    flat as well."""
     if fault.upstream_body is not None:
         return fault.upstream_body
     code = auth_code(fault) or fault.code

@@ -1,6 +1,7 @@
 """Listening to Messages streams and reading whole answers.
 
-Knows: `message_start`, `message_delta`, `message_stop`, `ping`, `error`. Refuses to know: framing, the commit point.
+Knows: `message_start`, `message_delta`, `message_stop`, `ping`, `error`. Refuses to know: framing, the commit
+point.
 Source: Anthropic API reference, "Streaming messages"; spec 2.4.
 """
 
@@ -51,7 +52,15 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 class MessagesReader:
     """`EventReader` of one Messages stream."""
 
-    __slots__ = ("_client_model", "_input_estimate", "_message", "_report", "edit_markers", "fault", "finished")
+    __slots__ = (
+        "_client_model",
+        "_input_estimate",
+        "_message",
+        "_report",
+        "edit_markers",
+        "fault",
+        "finished",
+    )
 
     unit = b'"content_block_delta"'
     markers: tuple[bytes, ...] = (b'"message_start"', b'"message_delta"', b'"message_stop"', b'"error"')
@@ -104,7 +113,9 @@ class MessagesReader:
         usage, source = judge(
             to_usage(self._report) if self._report is not None else None,
             is_complete=is_complete,
-            output_tokens=streamed_output_tokens(units_seen, bytes_seen, envelope_bytes=_DELTA_ENVELOPE_BYTES),
+            output_tokens=streamed_output_tokens(
+                units_seen, bytes_seen, envelope_bytes=_DELTA_ENVELOPE_BYTES
+            ),
             input_tokens=self._input_estimate,
         )
         return Reading(

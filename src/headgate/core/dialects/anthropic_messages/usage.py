@@ -1,7 +1,8 @@
 """Anthropic's usage reports into buckets.
 
-Knows: `usage` of messages, `message_start` and `message_delta`. Invariant: counters are cumulative, so of several
-reports each field's largest value holds (a compatible provider that repeats a field as 0 takes nothing away).
+Knows: `usage` of messages, `message_start` and `message_delta`. Invariant: counters are cumulative, so of
+several reports each field's largest value holds (a compatible provider that repeats a field as 0 takes
+nothing away).
 Source: Anthropic API reference, "Usage"; spec 2.4 (`cached_tokens`, Kimi).
 """
 
@@ -44,7 +45,9 @@ def merge(known: UsageReport | None, report: UsageReport) -> UsageReport:
     return UsageReport(
         input_tokens=_larger(known.input_tokens, report.input_tokens),
         cache_read_input_tokens=_larger(known.cache_read_input_tokens, report.cache_read_input_tokens),
-        cache_creation_input_tokens=_larger(known.cache_creation_input_tokens, report.cache_creation_input_tokens),
+        cache_creation_input_tokens=_larger(
+            known.cache_creation_input_tokens, report.cache_creation_input_tokens
+        ),
         cache_creation=split,
         output_tokens=_larger(known.output_tokens, report.output_tokens),
         output_tokens_details=details,
@@ -54,7 +57,8 @@ def merge(known: UsageReport | None, report: UsageReport) -> UsageReport:
 
 
 def to_usage(report: UsageReport) -> TokenUsage:
-    """Disjoint buckets. Cache writes: the split says what is kept for an hour; the rest of the total is 5 minutes."""
+    """Disjoint buckets. Cache writes: the split says what is kept for an hour; the rest of the total is 5
+    minutes."""
     hour = five = thinking = 0
     if report.cache_creation is not None:
         hour = _count(report.cache_creation.ephemeral_1h_input_tokens)

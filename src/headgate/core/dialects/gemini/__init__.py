@@ -25,7 +25,9 @@ class GeminiHandler:
 
     dialect = Dialect.GEMINI
     provider = Provider.GEMINI
-    request_headers = frozenset({"accept", "accept-language", "content-type", "user-agent", "x-goog-api-client"})
+    request_headers = frozenset(
+        {"accept", "accept-language", "content-type", "user-agent", "x-goog-api-client"}
+    )
     ping: bytes | None = None
     """Comments break python google-genai and Gemini CLI (clients/README 3)."""
 
@@ -46,7 +48,9 @@ class GeminiHandler:
     def read_answer(
         self, target: Target, peek: Peek, body: bytes, *, client_model: str, upstream_model: str
     ) -> tuple[bytes, Reading] | Fault:
-        return reader.read_answer(target, peek, body, client_model=client_model, upstream_model=upstream_model)
+        return reader.read_answer(
+            target, peek, body, client_model=client_model, upstream_model=upstream_model
+        )
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
         return faults.classify(status, headers, body)

@@ -120,7 +120,8 @@ def _is_bad_key(error: ErrorObject) -> bool:
 
 
 def cooldown(fault: Fault, headers: Mapping[str, str], body: bytes, *, now_ms: int) -> CooldownHint | None:
-    """A spent daily quota returns at midnight Pacific; otherwise what details, text or header say. None: nothing."""
+    """A spent daily quota returns at midnight Pacific; otherwise what details, text or header say. None:
+    nothing."""
     if fault.kind is FaultKind.UPSTREAM_OVERLOADED:
         return _hint(retry_after(headers, now_ms), "overloaded", now_ms)
     if fault.kind is not FaultKind.UPSTREAM_RATE_LIMITED:
@@ -135,7 +136,12 @@ def cooldown(fault: Fault, headers: Mapping[str, str], body: bytes, *, now_ms: i
 
 def _is_daily(error: ErrorObject) -> bool:
     """Quota ids name their period (`...PerDayPerProject...`); the text decides only where there are none."""
-    ids = [violation.quota_id for detail in error.details for violation in detail.violations if violation.quota_id]
+    ids = [
+        violation.quota_id
+        for detail in error.details
+        for violation in detail.violations
+        if violation.quota_id
+    ]
     return bool(_DAILY.search(" ".join(ids) if ids else error.message))
 
 
@@ -161,7 +167,11 @@ def _metadata(detail: _Detail, name: str) -> str | None:
 
 def _hint(known: tuple[int, str] | None, reason: str, now_ms: int) -> CooldownHint | None:
     until = future(known[0], now_ms) if known is not None else None
-    return None if known is None or until is None else CooldownHint(until_ms=until, reason=reason, evidence=known[1])
+    return (
+        None
+        if known is None or until is None
+        else CooldownHint(until_ms=until, reason=reason, evidence=known[1])
+    )
 
 
 def render_fault(fault: Fault) -> bytes:

@@ -1,7 +1,7 @@
 """Reading Gemini requests: generate, stream, count, embed. The model and the framing stand in the path.
 
-Knows: the requests' field names, in camel case and in the snake case that Google accepts as well. Refuses to know: what
-routing and money make of the facts.
+Knows: the requests' field names, in camel case and in the snake case that Google accepts as well. Refuses to
+know: what routing and money make of the facts.
 """
 
 import msgspec

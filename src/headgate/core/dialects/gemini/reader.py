@@ -1,7 +1,9 @@
 """Listening to Gemini streams (SSE or JSON array) and reading whole answers.
 
-Knows: `usageMetadata`, `finishReason`, `promptFeedback`, in-band errors. Refuses to know: framing, the commit point.
-Invariant: Gemini has no terminal event; an answer is complete when it ends after a finish reason or a block reason.
+Knows: `usageMetadata`, `finishReason`, `promptFeedback`, in-band errors. Refuses to know: framing, the commit
+point.
+Invariant: Gemini has no terminal event; an answer is complete when it ends after a finish reason or a block
+reason.
 Source: Gemini API reference, "GenerateContentResponse".
 """
 
@@ -49,9 +51,16 @@ class GeminiReader:
     """`EventReader` of one Gemini stream."""
 
     __slots__ = (
-        "_client_model", "_input_estimate", "_is_ended", "_report", "_response_id", "_served_model", "edit_markers",
-        "fault", "finished",
-    )  # fmt: skip
+        "_client_model",
+        "_input_estimate",
+        "_is_ended",
+        "_report",
+        "_response_id",
+        "_served_model",
+        "edit_markers",
+        "fault",
+        "finished",
+    )
 
     unit = b'"candidates"'
     markers: tuple[bytes, ...] = (b'"usageMetadata"', b'"finishReason"', b'"blockReason"', b'"error"')
@@ -99,10 +108,14 @@ class GeminiReader:
         usage, source = judge(
             to_usage(self._report) if self._report is not None else None,
             is_complete=is_complete,
-            output_tokens=streamed_output_tokens(units_seen, bytes_seen, envelope_bytes=_CHUNK_ENVELOPE_BYTES),
+            output_tokens=streamed_output_tokens(
+                units_seen, bytes_seen, envelope_bytes=_CHUNK_ENVELOPE_BYTES
+            ),
             input_tokens=self._input_estimate,
         )
-        return Reading(usage=usage, source=source, served_model=self._served_model, response_id=self._response_id)
+        return Reading(
+            usage=usage, source=source, served_model=self._served_model, response_id=self._response_id
+        )
 
 
 def read_answer(

@@ -1,7 +1,8 @@
 """Gemini's usage reports into buckets.
 
-Knows: `usageMetadata`. Invariants: counts are cumulative over a stream, so of several reports each field's last value
-holds; `promptTokenCount` includes the cached part, `candidatesTokenCount` does not include thoughts.
+Knows: `usageMetadata`. Invariants: counts are cumulative over a stream, so of several reports each field's
+last value holds; `promptTokenCount` includes the cached part, `candidatesTokenCount` does not include
+thoughts.
 Source: Gemini API reference, "UsageMetadata".
 """
 

@@ -21,7 +21,8 @@ from headgate.core.world import Dialect, Provider
 
 
 class ChatHandler:
-    """`DialectHandler` of Chat Completions; `Target.operation` says whether it is an embedding or an image."""
+    """`DialectHandler` of Chat Completions; `Target.operation` says whether it is an embedding or an
+    image."""
 
     dialect = Dialect.OPENAI_CHAT
     provider = Provider.OPENAI
@@ -39,19 +40,25 @@ class ChatHandler:
     def prepare(self, target: Target, peek: Peek, body: bytes, *, upstream_model: str) -> PreparedBody:
         return request.prepare(peek, body, upstream_model=upstream_model)
 
-    def open_stream(self, target: Target, peek: Peek, *, client_model: str, upstream_model: str) -> ResponseStream:
+    def open_stream(
+        self, target: Target, peek: Peek, *, client_model: str, upstream_model: str
+    ) -> ResponseStream:
         listener = reader.ChatReader(peek, client_model=client_model, upstream_model=upstream_model)
         return Passthrough(listener, EventFramer(MAX_EVENT_BYTES))
 
     def read_answer(
         self, target: Target, peek: Peek, body: bytes, *, client_model: str, upstream_model: str
     ) -> tuple[bytes, Reading] | Fault:
-        return reader.read_answer(target, peek, body, client_model=client_model, upstream_model=upstream_model)
+        return reader.read_answer(
+            target, peek, body, client_model=client_model, upstream_model=upstream_model
+        )
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
         return openai_errors.classify(status, headers, body)
 
-    def cooldown(self, fault: Fault, headers: Mapping[str, str], body: bytes, *, now_ms: int) -> CooldownHint | None:
+    def cooldown(
+        self, fault: Fault, headers: Mapping[str, str], body: bytes, *, now_ms: int
+    ) -> CooldownHint | None:
         return openai_errors.cooldown(fault, headers, body, now_ms=now_ms)
 
     def render_fault(self, fault: Fault, *, request_id: str) -> bytes:

@@ -55,9 +55,18 @@ class ChatReader:
     """`EventReader` of one Chat Completions stream."""
 
     __slots__ = (
-        "_client_member", "_client_model", "_has_finish_reason", "_hides_usage", "_input_estimate", "_report", "_served",
-        "_served_member",         "edit_markers", "fault", "finished",
-    )  # fmt: skip
+        "_client_member",
+        "_client_model",
+        "_has_finish_reason",
+        "_hides_usage",
+        "_input_estimate",
+        "_report",
+        "_served",
+        "_served_member",
+        "edit_markers",
+        "fault",
+        "finished",
+    )
 
     unit = b'"delta"'
     markers: tuple[bytes, ...] = (
@@ -108,7 +117,8 @@ class ChatReader:
             self._has_finish_reason = self._has_finish_reason or choice.finish_reason is not None
 
     def edit(self, raw: bytes, event: ServerSentEvent) -> bytes:
-        """Take out the usage chunk that the client did not ask for; give every other chunk the client's model name."""
+        """Take out the usage chunk that the client did not ask for; give every other chunk the client's model
+        name."""
         if self._hides_usage and _is_usage_chunk(event):
             return b""
         if self._client_model is None:
@@ -118,8 +128,8 @@ class ChatReader:
         return self._rename(raw, event)
 
     def _rename(self, raw: bytes, event: ServerSentEvent) -> bytes:
-        """The careful way, which also learns how this provider writes the member, so that the next chunks are quick.
-        (Text cannot look like the member: inside a JSON string its quotes are escaped.)"""
+        """The careful way, which also learns how this provider writes the member, so that the next chunks are
+        quick. (Text cannot look like the member: inside a JSON string its quotes are escaped.)"""
         try:
             served = members(event.data).get("model")
             if served is None:
@@ -134,14 +144,17 @@ class ChatReader:
         return replace_data(raw, event, renamed)
 
     def is_complete_at_end(self) -> bool:
-        """Some compatible providers end without `[DONE]`: an answer that gave its finish reason is complete."""
+        """Some compatible providers end without `[DONE]`: an answer that gave its finish reason is
+        complete."""
         return self._has_finish_reason
 
     def reading(self, *, is_complete: bool, units_seen: int, bytes_seen: int) -> Reading:
         usage, source = judge(
             to_usage(self._report) if self._report is not None else None,
             is_complete=is_complete,
-            output_tokens=streamed_output_tokens(units_seen, bytes_seen, envelope_bytes=_CHUNK_ENVELOPE_BYTES),
+            output_tokens=streamed_output_tokens(
+                units_seen, bytes_seen, envelope_bytes=_CHUNK_ENVELOPE_BYTES
+            ),
             input_tokens=self._input_estimate,
         )
         served = self._served
@@ -176,19 +189,29 @@ def read_answer(
         return fault_of_error(answer.error, envelope=body)
     usage, source = _measure(target.operation, peek, body, answer)
     reading = Reading(
-        usage=usage, source=source, served_model=answer.model, response_id=answer.id, service_tier=answer.service_tier
+        usage=usage,
+        source=source,
+        served_model=answer.model,
+        response_id=answer.id,
+        service_tier=answer.service_tier,
     )
     if client_model != upstream_model and answer.model is not None:
         body = set_members(body, {"model": msgspec.json.encode(client_model)})
     return body, reading
 
 
-def _measure(operation: Operation, peek: Peek, body: bytes, answer: _Answer) -> tuple[TokenUsage, UsageSource]:
+def _measure(
+    operation: Operation, peek: Peek, body: bytes, answer: _Answer
+) -> tuple[TokenUsage, UsageSource]:
     """Images are counted, tokens or not (older image models report none, and are priced per picture)."""
     images = len(answer.data or ()) if operation is Operation.IMAGE else 0
     if answer.usage is not None:
         return to_usage(answer.usage, images=images), UsageSource.REPORTED
     if operation is Operation.IMAGE:
         return TokenUsage(images=images), UsageSource.REPORTED
-    output = 0 if operation is Operation.EMBED else whole_output_tokens(body, envelope_bytes=_ANSWER_ENVELOPE_BYTES)
+    output = (
+        0
+        if operation is Operation.EMBED
+        else whole_output_tokens(body, envelope_bytes=_ANSWER_ENVELOPE_BYTES)
+    )
     return judge(None, is_complete=True, output_tokens=output, input_tokens=peek.input_tokens_estimate)

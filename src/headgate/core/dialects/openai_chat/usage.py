@@ -1,8 +1,8 @@
 """Usage reports of Chat Completions, embeddings and images into buckets.
 
 Knows: `usage` of OpenAI and of compatible providers. Invariant: `prompt_tokens` includes cached tokens and
-`completion_tokens` includes reasoning (OpenAI); where a provider's total says otherwise (xAI adds reasoning on top), the
-total is right.
+`completion_tokens` includes reasoning (OpenAI); where a provider's total says otherwise (xAI adds reasoning
+on top), the total is right.
 Sources: OpenAI API reference; DeepSeek (`prompt_cache_hit_tokens`); Kimi (`cached_tokens`); PAINS 5.
 """
 

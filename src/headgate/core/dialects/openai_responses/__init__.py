@@ -27,10 +27,20 @@ class ResponsesHandler:
     provider = Provider.OPENAI
     request_headers = frozenset(
         {
-            "accept", "accept-language", "content-type", "conversation_id", "openai-beta", "originator",
-            "session-id", "session_id", "thread-id", "user-agent", "x-codex-turn-metadata", "x-codex-turn-state",
+            "accept",
+            "accept-language",
+            "content-type",
+            "conversation_id",
+            "openai-beta",
+            "originator",
+            "session-id",
+            "session_id",
+            "thread-id",
+            "user-agent",
+            "x-codex-turn-metadata",
+            "x-codex-turn-state",
         }
-    )  # fmt: skip
+    )
     ping: bytes | None = b": keepalive\n\n"
 
     def peek(self, target: Target, body: bytes) -> Peek | Fault:
@@ -39,19 +49,25 @@ class ResponsesHandler:
     def prepare(self, target: Target, peek: Peek, body: bytes, *, upstream_model: str) -> PreparedBody:
         return request.prepare(peek, body, upstream_model=upstream_model)
 
-    def open_stream(self, target: Target, peek: Peek, *, client_model: str, upstream_model: str) -> ResponseStream:
+    def open_stream(
+        self, target: Target, peek: Peek, *, client_model: str, upstream_model: str
+    ) -> ResponseStream:
         listener = reader.ResponsesReader(peek, client_model=client_model, upstream_model=upstream_model)
         return Passthrough(listener, EventFramer(MAX_EVENT_BYTES))
 
     def read_answer(
         self, target: Target, peek: Peek, body: bytes, *, client_model: str, upstream_model: str
     ) -> tuple[bytes, Reading] | Fault:
-        return reader.read_answer(target, peek, body, client_model=client_model, upstream_model=upstream_model)
+        return reader.read_answer(
+            target, peek, body, client_model=client_model, upstream_model=upstream_model
+        )
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
         return openai_errors.classify(status, headers, body)
 
-    def cooldown(self, fault: Fault, headers: Mapping[str, str], body: bytes, *, now_ms: int) -> CooldownHint | None:
+    def cooldown(
+        self, fault: Fault, headers: Mapping[str, str], body: bytes, *, now_ms: int
+    ) -> CooldownHint | None:
         return openai_errors.cooldown(fault, headers, body, now_ms=now_ms)
 
     def render_fault(self, fault: Fault, *, request_id: str) -> bytes:

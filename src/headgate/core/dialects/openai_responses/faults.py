@@ -1,4 +1,5 @@
-"""Faults inside a Responses stream. Everything else is alike in all of OpenAI's protocols: `openai_errors`."""
+"""Faults inside a Responses stream. Everything else is alike in all of OpenAI's protocols:
+`openai_errors`."""
 
 import msgspec
 
@@ -7,7 +8,8 @@ from headgate.core.faults import Fault
 
 
 def render_fault_event(fault: Fault) -> bytes:
-    """The `error` event: flat as OpenAI documents it, with the `error` object that SDKs look for (spec 2.3)."""
+    """The `error` event: flat as OpenAI documents it, with the `error` object that SDKs look for (spec
+    2.3)."""
     error = error_object(fault)
     body = {
         "type": "error",

@@ -79,14 +79,16 @@ def peek(target: Target, body: bytes) -> Peek | Fault:
 
 
 def _previous_fault(previous: str | None) -> Fault | None:
-    """A message id in the place of a response id is a common mistake that no account can answer (spec 2.8)."""
+    """A message id in the place of a response id is a common mistake that no account can answer (spec
+    2.8)."""
     if previous is None or not previous.startswith("msg_"):
         return None
     return invalid("previous_response_id must be a response id (resp_...), not a message id (msg_...)")
 
 
 def _leading(raw: msgspec.Raw) -> list[msgspec.Raw]:
-    """A plain string input, or the input items up to the first of the user: later turns only add behind it."""
+    """A plain string input, or the input items up to the first of the user: later turns only add behind
+    it."""
     if bytes(memoryview(raw)[:1]) == _STRING_PREFIX:
         return [raw]
     items = part(_ITEMS, raw) or []

@@ -1,7 +1,8 @@
 """Listening to Responses streams and reading whole answers.
 
 Knows: the events that carry a response object, `error`, `[DONE]`. Refuses to know: framing, the commit point.
-Invariant: usage counts on whichever event carries it (PAINS 2: `response.incomplete` is billed like any other end).
+Invariant: usage counts on whichever event carries it (PAINS 2: `response.incomplete` is billed like any other
+end).
 Sources: OpenAI API reference, "Streaming events"; spec 2.8.
 """
 
@@ -111,7 +112,11 @@ class ResponsesReader:
             input_tokens=self._input_estimate,
         )
         return Reading(
-            usage=usage, source=source, served_model=known.model, response_id=known.id, service_tier=known.service_tier
+            usage=usage,
+            source=source,
+            served_model=known.model,
+            response_id=known.id,
+            service_tier=known.service_tier,
         )
 
 
@@ -135,7 +140,11 @@ def read_answer(
         input_tokens=peek.input_tokens_estimate,
     )
     reading = Reading(
-        usage=usage, source=source, served_model=answer.model, response_id=answer.id, service_tier=answer.service_tier
+        usage=usage,
+        source=source,
+        served_model=answer.model,
+        response_id=answer.id,
+        service_tier=answer.service_tier,
     )
     if client_model != upstream_model and answer.model is not None:
         body = set_members(body, {"model": msgspec.json.encode(client_model)})

@@ -1,7 +1,7 @@
 """Usage reports of the Responses API into buckets.
 
-Knows: `response.usage`. Invariant: `input_tokens` includes what was read from and written to the cache, `output_tokens`
-includes reasoning.
+Knows: `response.usage`. Invariant: `input_tokens` includes what was read from and written to the cache,
+`output_tokens` includes reasoning.
 Source: OpenAI API reference, "The response object".
 """
 
