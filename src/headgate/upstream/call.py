@@ -55,18 +55,24 @@ class _OpenCall:
     """Context manager and answer in one object, which saves an allocation and a generator per request."""
 
     __slots__ = (
-        "_aborted", "_clients", "_entry", "_exchange", "_read", "_request", "_waiting", "headers", "status",
+        "_aborted", "_cancels_before", "_clients", "_entry", "_exchange", "_is_waiting", "_read", "_request",
+        "_task", "headers", "status",
     )  # fmt: skip
 
     def __init__(self, clients: ClientPool, request: UpstreamRequest) -> None:
         self._clients = clients
         self._request = request
         self._aborted: Fault | None = None
-        self._waiting: tuple[asyncio.Task[object], int] | None = None
+        self._task: asyncio.Task[object] | None = None
+        """The one that opened the call; only it reads."""
+        self._is_waiting = False
+        self._cancels_before = 0
         self.status = 0
         self.headers: dict[str, str] = {}
 
     async def __aenter__(self) -> UpstreamAnswer:
+        task = self._task = asyncio.current_task()
+        self._cancels_before = task.cancelling() if task is not None else 0
         timer = asyncio.get_running_loop().call_later(self._clients.header_timeout_s, self._head_overdue)
         try:
             await self._open()
@@ -88,10 +94,19 @@ class _OpenCall:
             )  # an answer kept by its reader must not keep the client
 
     async def read_chunk(self) -> bytes | None:
+        """Written out instead of using `_abortable`: it runs once per streamed event."""
+        if self._aborted is not None:
+            raise RelayError(self._aborted)
+        self._is_waiting = True
         try:
-            chunk = await self._abortable(self._read())
+            chunk = await self._read()
+        except asyncio.CancelledError:
+            self._raise_if_aborted()
+            raise
         except PyreqwestError as error:
             raise RelayError(fault_in_body(error)) from None
+        finally:
+            self._is_waiting = False
         return None if chunk is None else bytes(chunk)
 
     async def read_all(self, limit: int) -> bytes:
@@ -108,8 +123,8 @@ class _OpenCall:
     def abort(self, fault: Fault) -> None:
         if self._aborted is None:
             self._aborted = fault
-            if self._waiting is not None:
-                self._waiting[0].cancel()
+            if self._is_waiting and self._task is not None:
+                self._task.cancel()
 
     async def _open(self) -> None:
         url = Url(self._request.url)
@@ -159,20 +174,19 @@ class _OpenCall:
             if asyncio.iscoroutine(work):
                 work.close()
             raise RelayError(self._aborted)
-        task = asyncio.current_task()
-        assert task is not None
-        before = task.cancelling()
-        self._waiting = task, before
+        self._is_waiting = True
         try:
             return await work
         except asyncio.CancelledError:
-            self._raise_if_aborted(task, before)
+            self._raise_if_aborted()
             raise
         finally:
-            self._waiting = None
+            self._is_waiting = False
 
-    def _raise_if_aborted(self, task: asyncio.Task[object], before: int) -> None:
-        if self._aborted is not None and task.uncancel() <= before:
+    def _raise_if_aborted(self) -> None:
+        if self._aborted is None or self._task is None:
+            return
+        if self._task.uncancel() <= self._cancels_before:
             raise RelayError(self._aborted) from None
 
 
