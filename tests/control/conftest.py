@@ -1,4 +1,4 @@
-"""The management API over a real migrated database, on both backends, with everything behind it in process."""
+"""The management API over a real migrated database, on both backends; all behind it is in process."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field

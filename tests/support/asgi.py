@@ -46,7 +46,7 @@ class AsgiClient:
         content: bytes | None = None,
         raises: bool = True,
     ) -> Answer:
-        """`body` goes as JSON, `content` as it is. An exception of the app surfaces unless `raises` is off."""
+        """`body` goes as JSON, `content` as it is. Exceptions of the app surface unless `raises` is off."""
         payload = content if content is not None else (b"" if body is None else json.dumps(body).encode())
         sent = {"content-type": "application/json", "content-length": str(len(payload))} | {
             name.lower(): value for name, value in (headers or {}).items()

@@ -49,8 +49,8 @@ class FirstAdmin:
 
 
 async def ensure_admin(uow_factory: UnitOfWorkFactory, settings: Settings, clock: Clock) -> FirstAdmin | None:
-    """Create the admin when there is none; None when there is. Raises `StartupError` on an unusable configured
-    one."""
+    """Create the admin when there is none; None when there is. Raises `StartupError` on an unusable
+    configured one."""
     try:
         return await _create_admin(uow_factory, settings, clock)
     except IntegrityError:

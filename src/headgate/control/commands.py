@@ -5,7 +5,6 @@ only where they are made. Failures are `ApiError`s, as over HTTP.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,6 +13,17 @@ from sqlalchemy import select
 from headgate.control.accounts.repository import AccountFilter, AccountRepository
 from headgate.control.accounts.schemas import AccountCreate, AccountUpdate
 from headgate.control.accounts.service import AccountService
+from headgate.control.command_values import (
+    AccountInfo,
+    GroupInfo,
+    KeyInfo,
+    NewKey,
+    UserInfo,
+    account_info,
+    group_info,
+    key_info,
+    user_info,
+)
 from headgate.control.deps import BaseUrlCheck, UnitOfWorkFactory, WorkDeps
 from headgate.control.groups.repository import GroupFilter, GroupRepository
 from headgate.control.groups.schemas import GroupCreate
@@ -24,76 +34,26 @@ from headgate.control.keys.service import KeyService
 from headgate.control.live import SlotLoads
 from headgate.control.users.balance import BalanceService
 from headgate.control.users.repository import UserFilter, UserRepository
-from headgate.control.users.schemas import BalanceBody, BalanceSet, UserCreate, UserUpdate
+from headgate.control.users.schemas import BalanceBody, UserCreate, UserUpdate
 from headgate.control.users.service import UserService
 from headgate.control.web.envelope import Paging
 from headgate.control.web.fields import RequestBody
 from headgate.control.work import SYSTEM, Work, open_work
-from headgate.core.money import MULTIPLIER_ONE, to_usd
 from headgate.errors import BadRequest, NotFound
 from headgate.kit.clock import Clock
 from headgate.kit.crypto import Vault
 from headgate.kit.secret import Secret
 from headgate.settings import Settings
 from headgate.state.memory import open_memory_state
-from headgate.storage.models import AccountRow, ApiKeyRow, GroupRow, UserRow
+from headgate.storage.models import AccountRow, GroupRow, UserRow
+
+__all__ = [
+    "AccountCommands", "AccountInfo", "GroupCommands", "GroupInfo", "KeyCommands", "KeyInfo", "NewKey",
+    "UserCommands", "UserInfo", "command_deps",
+]  # fmt: skip
 
 _ALL = Paging(page=1, page_size=1000)
 """A terminal shows no more; the API pages."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserInfo:
-    id: int
-    email: str
-    role: str
-    status: str
-    balance_usd: float
-    concurrency: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupInfo:
-    id: int
-    name: str
-    platform: str
-    status: str
-    multiplier: float
-    is_exclusive: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountInfo:
-    id: int
-    name: str
-    platform: str
-    type: str
-    status: str
-    is_schedulable: bool
-    base_url: str
-    """Empty: the provider's own address."""
-    priority: int
-    concurrency: int
-    error_message: str
-    groups: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyInfo:
-    id: int
-    name: str
-    user: str
-    group: str
-    """Empty when it has none."""
-    status: str
-    mask: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewKey:
-    info: KeyInfo
-    secret: Secret
-    """Shown once."""
 
 
 def command_deps(
@@ -127,12 +87,12 @@ class UserCommands:
     ) -> UserInfo:
         draft = _checked(UserCreate, email=email, password=password.reveal(), role=role, balance=balance_usd)
         async with open_work(self._deps, SYSTEM) as work:
-            return _user_info(await UserService(work).create(draft))
+            return user_info(await UserService(work).create(draft))
 
     async def list(self) -> Sequence[UserInfo]:
         async with open_work(self._deps, SYSTEM) as work:
             rows, _ = await UserRepository(work.session).page(UserFilter(), _ALL)
-            return [_user_info(row) for row in rows]
+            return [user_info(row) for row in rows]
 
     async def set_enabled(self, user: str, *, enabled: bool) -> UserInfo:
         change = UserUpdate(status="active" if enabled else "disabled")
@@ -145,19 +105,15 @@ class UserCommands:
         self, user: str, *, operation: str, amount_usd: float, note: str = ""
     ) -> UserInfo:
         """`operation`: set, add or subtract. Raises INSUFFICIENT_BALANCE."""
-        body: BalanceBody | BalanceSet
-        if operation == "set":
-            body = _checked(BalanceSet, balance=amount_usd, operation=operation, notes=note)
-        else:
-            body = _checked(BalanceBody, balance=amount_usd, operation=operation, notes=note)
+        body = _checked(BalanceBody, balance=amount_usd, operation=operation, notes=note)
         async with open_work(self._deps, SYSTEM) as work:
             row = await BalanceService(work).change((await find_user(work, user)).id, body)
             work.touch_directory()  # the gateway is another process: it re-reads balances with the directory
-            return _user_info(row)
+            return user_info(row)
 
     async def _update(self, user: str, change: UserUpdate) -> UserInfo:
         async with open_work(self._deps, SYSTEM) as work:
-            return _user_info(await UserService(work).update((await find_user(work, user)).id, change))
+            return user_info(await UserService(work).update((await find_user(work, user)).id, change))
 
 
 class GroupCommands:
@@ -171,19 +127,19 @@ class GroupCommands:
             GroupCreate, name=name, platform=platform, rate_multiplier=multiplier, is_exclusive=is_exclusive
         )
         async with open_work(self._deps, SYSTEM) as work:
-            return _group_info(await GroupService(work).create(draft))
+            return group_info(await GroupService(work).create(draft))
 
     async def list(self) -> Sequence[GroupInfo]:
         async with open_work(self._deps, SYSTEM) as work:
             rows, _ = await GroupRepository(work.session).page(GroupFilter(), _ALL)
-            return [_group_info(row) for row in rows]
+            return [group_info(row) for row in rows]
 
     async def set_enabled(self, group: str, *, enabled: bool) -> GroupInfo:
         async with open_work(self._deps, SYSTEM) as work:
             row = await find_group(work, group)
             row.status, row.updated_at = "active" if enabled else "inactive", work.now()
             work.touch_directory()
-            return _group_info(row)
+            return group_info(row)
 
     async def delete(self, group: str) -> None:
         async with open_work(self._deps, SYSTEM) as work:
@@ -217,18 +173,18 @@ class AccountCommands:
                 AccountCreate, name=name, platform=platform, type=type, credentials=credentials,
                 group_ids=ids, priority=priority, concurrency=concurrency, proxy_id=proxy_id,
             )  # fmt: skip
-            return await _account_info(work, await AccountService(work).create(draft))
+            return await account_info(work, await AccountService(work).create(draft))
 
     async def list(self) -> Sequence[AccountInfo]:
         async with open_work(self._deps, SYSTEM) as work:
             rows, _ = await AccountRepository(work.session).page(AccountFilter(), _ALL, work.now())
-            return [await _account_info(work, row) for row in rows]
+            return [await account_info(work, row) for row in rows]
 
     async def set_enabled(self, account: str, *, enabled: bool) -> AccountInfo:
         async with open_work(self._deps, SYSTEM) as work:
             row = await find_account(work, account)
             change = AccountUpdate(status="active" if enabled else "inactive")
-            return await _account_info(work, await AccountService(work).update(row.id, change))
+            return await account_info(work, await AccountService(work).update(row.id, change))
 
     async def set_secret(self, account: str, secret: Secret) -> AccountInfo:
         """Replace the credential; everything else stays."""
@@ -237,12 +193,12 @@ class AccountCommands:
             name = "access_token" if row.type == "bearer" else "api_key"
             credentials = {**(row.credentials_open or {}), name: secret.reveal()}
             change = _checked(AccountUpdate, credentials=credentials)
-            return await _account_info(work, await AccountService(work).update(row.id, change))
+            return await account_info(work, await AccountService(work).update(row.id, change))
 
     async def recover(self, account: str) -> AccountInfo:
         async with open_work(self._deps, SYSTEM) as work:
             row = await find_account(work, account)
-            return await _account_info(work, await AccountService(work).recover(row.id))
+            return await account_info(work, await AccountService(work).recover(row.id))
 
     async def delete(self, account: str) -> None:
         async with open_work(self._deps, SYSTEM) as work:
@@ -271,7 +227,7 @@ class KeyCommands:
                 expires_in_days=expires_in_days,
             )  # fmt: skip
             row, secret = await KeyService(work).create(owner.id, draft)
-            return NewKey(info=_key_info(row, owner, pool), secret=Secret(secret))
+            return NewKey(info=key_info(row, owner, pool), secret=Secret(secret))
 
     async def list(self, user: str) -> Sequence[KeyInfo]:
         async with open_work(self._deps, SYSTEM) as work:
@@ -280,7 +236,7 @@ class KeyCommands:
             groups = await GroupRepository(work.session).by_ids(
                 {row.group_id for row in rows if row.group_id}
             )
-            return [_key_info(row, owner, groups.get(row.group_id or 0)) for row in rows]
+            return [key_info(row, owner, groups.get(row.group_id or 0)) for row in rows]
 
     async def set_enabled(self, key_id: int, *, enabled: bool) -> KeyInfo:
         async with open_work(self._deps, SYSTEM) as work:
@@ -293,7 +249,7 @@ class KeyCommands:
             await KeyService(work).update(row, change)
             owner = await UserRepository(work.session).get(row.user_id)
             groups = await GroupRepository(work.session).by_ids({row.group_id} if row.group_id else set())
-            return _key_info(row, owner, groups.get(row.group_id or 0))
+            return key_info(row, owner, groups.get(row.group_id or 0))
 
     async def delete(self, key_id: int) -> None:
         async with open_work(self._deps, SYSTEM) as work:
@@ -337,57 +293,6 @@ async def find_account(work: Work, reference: str) -> AccountRow:
         return await AccountRepository(work.session).get(int(reference))
     raise NotFound(
         f"there is no account {reference!r}; see `headgate account list`", reason="ACCOUNT_NOT_FOUND"
-    )
-
-
-def _user_info(row: UserRow) -> UserInfo:
-    return UserInfo(
-        id=row.id,
-        email=row.email,
-        role=row.role,
-        status=row.status,
-        balance_usd=to_usd(row.balance_nano),
-        concurrency=row.concurrency,
-    )
-
-
-def _group_info(row: GroupRow) -> GroupInfo:
-    return GroupInfo(
-        id=row.id,
-        name=row.name,
-        platform=row.platform,
-        status=row.status,
-        multiplier=row.charge_multiplier / MULTIPLIER_ONE,
-        is_exclusive=row.is_exclusive,
-    )
-
-
-async def _account_info(work: Work, row: AccountRow) -> AccountInfo:
-    links = (await AccountRepository(work.session).links([row.id])).get(row.id, [])
-    groups = await GroupRepository(work.session).by_ids({link.group_id for link in links})
-    return AccountInfo(
-        id=row.id,
-        name=row.name,
-        platform=row.platform,
-        type=row.type,
-        status=row.status,
-        is_schedulable=row.schedulable,
-        base_url=(row.credentials_open or {}).get("base_url", ""),
-        priority=row.priority,
-        concurrency=row.concurrency,
-        error_message=row.error_message,
-        groups=tuple(sorted(group.name for group in groups.values())),
-    )
-
-
-def _key_info(row: ApiKeyRow, owner: UserRow, group: GroupRow | None) -> KeyInfo:
-    return KeyInfo(
-        id=row.id,
-        name=row.name,
-        user=owner.email,
-        group=group.name if group else "",
-        status=row.status,
-        mask=row.key_prefix,
     )
 
 

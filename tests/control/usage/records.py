@@ -19,17 +19,18 @@ TRACE = {
 
 def record(*, exchange_id="e1", attempt=0, user_id=1, key_id=1, created_at_ms=0, **fields):
     values = {
-        "exchange_id": exchange_id, "attempt": attempt, "outcome": "completed", "usage_source": "reported", "fault": None,
-        "upstream_request_id": "req_1", "user_id": user_id, "key_id": key_id, "group_id": 1, "account_id": 1,
-        "dialect": "anthropic_messages", "inbound_endpoint": "/v1/messages", "upstream_endpoint": "/v1/messages",
-        "client_model": "claude-sonnet-4-5", "upstream_model": "claude-sonnet-4-5", "served_model": None,
-        "input_tokens": 10, "output_tokens": 20, "reasoning_tokens": 5, "cache_read_tokens": 3,
-        "cache_write_5m_tokens": 2, "cache_write_1h_tokens": 1, "image_count": 0, "input_cost_nano": 1_000,
-        "output_cost_nano": 2_000, "cache_read_cost_nano": 30, "cache_write_cost_nano": 40, "list_cost_nano": 3_070,
-        "charge_nano": 6_140, "account_cost_nano": 3_070, "charge_multiplier": 20_000, "cost_multiplier": 10_000,
-        "price_version": "v1", "is_price_default": False, "service_tier": None, "reasoning_effort": None,
-        "is_stream": True, "duration_ms": 100, "first_byte_ms": 10, "user_agent": "sdk/1", "client_ip": "192.0.2.9",
-        "created_at_ms": created_at_ms,
+        "exchange_id": exchange_id, "attempt": attempt, "outcome": "completed", "usage_source": "reported",
+        "fault": None, "upstream_request_id": "req_1", "user_id": user_id, "key_id": key_id, "group_id": 1,
+        "account_id": 1, "dialect": "anthropic_messages", "inbound_endpoint": "/v1/messages",
+        "upstream_endpoint": "/v1/messages", "client_model": "claude-sonnet-4-5",
+        "upstream_model": "claude-sonnet-4-5", "served_model": None, "input_tokens": 10,
+        "output_tokens": 20, "reasoning_tokens": 5, "cache_read_tokens": 3, "cache_write_5m_tokens": 2,
+        "cache_write_1h_tokens": 1, "image_count": 0, "input_cost_nano": 1_000, "output_cost_nano": 2_000,
+        "cache_read_cost_nano": 30, "cache_write_cost_nano": 40, "list_cost_nano": 3_070,
+        "charge_nano": 6_140, "account_cost_nano": 3_070, "charge_multiplier": 20_000,
+        "cost_multiplier": 10_000, "price_version": "v1", "is_price_default": False, "service_tier": None,
+        "reasoning_effort": None, "is_stream": True, "duration_ms": 100, "first_byte_ms": 10,
+        "user_agent": "sdk/1", "client_ip": "192.0.2.9", "created_at_ms": created_at_ms,
     }  # fmt: skip
     return UsageRecordRow(**(values | fields))
 

@@ -181,3 +181,21 @@ async def test_sums_over_everything_are_limited_in_time(control):
     query = {"start_date": "2024-01-01", "end_date": "2025-06-01"}
     answer = await control.admin("GET", "/admin/usage/stats", query=query)
     assert (answer.status, "longer than 31 days" in answer.json["message"]) == (400, True)
+
+
+async def test_an_admin_finds_the_records_of_a_key_alone(control):
+    key = (await control.anna("POST", "/keys", {"name": "k"})).data["id"]
+    now, mine = control.clock.now_ms(), control.anna.user_id
+    await store(
+        control,
+        record(exchange_id="a", user_id=mine, key_id=key, created_at_ms=now),
+        record(exchange_id="b", user_id=mine, key_id=key + 1, created_at_ms=now),
+    )
+    data = (await control.admin("GET", "/admin/usage", query={"api_key_id": key})).data
+    assert [item["request_id"] for item in data["items"]] == ["a"]
+    assert (await control.admin("GET", "/admin/usage", query={"api_key_id": 4711})).data["items"] == []
+
+
+async def test_a_list_does_not_page_for_ever(control):
+    answer = await control.admin("GET", "/admin/usage", query={"page": 101, "page_size": 1000})
+    assert (answer.status, "narrow the dates" in answer.json["message"]) == (400, True)

@@ -1,6 +1,6 @@
 """SQL about usage records: every query walks one index, and never further than it says (PAINS 31).
 
-Rows are read by (user | key | account, time) or by time alone. Filters that no index serves (model, group,
+Rows are read by (user | account, time) or by time alone. Filters that no index serves (model, group,
 ...) only run inside a bounded span of time, and counts stop at a limit.
 """
 
@@ -25,6 +25,7 @@ MAX_COUNTED = 100_000
 class UsageFilter:
     user_id: int | None = None
     key_id: int | None = None
+    """Comes with its owner's `user_id`: the index of a user's records holds the keys."""
     account_id: int | None = None
     group_id: int | None = None
     model: str = ""
@@ -38,7 +39,7 @@ class UsageFilter:
     @property
     def has_index(self) -> bool:
         """An index narrower than time serves it."""
-        return any(value is not None for value in (self.user_id, self.key_id, self.account_id))
+        return self.user_id is not None or self.account_id is not None
 
     @property
     def has_unindexed(self) -> bool:

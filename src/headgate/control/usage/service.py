@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from headgate.control.usage.period import Span, span_of_dates, span_of_period, zone
-from headgate.control.usage.repository import Sums, UsageFilter, UsageRepository
+from headgate.control.usage.repository import MAX_COUNTED, Sums, UsageFilter, UsageRepository
 from headgate.control.usage.schemas import (
     AdminUsageStats,
     AdminUsageView,
@@ -61,19 +61,21 @@ class UsageService:
         self, query: UsageQuery, paging: Paging, *, hides_failed: bool, exact: bool
     ) -> tuple[Sequence[UsageRecordRow], int]:
         """Raises INVALID_INPUT (dates, zone, too long a range)."""
-        wanted = self._filter(query, hides_failed=hides_failed)
+        if paging.offset >= MAX_COUNTED:
+            raise BadRequest(f"lists end after {MAX_COUNTED} records; narrow the dates to see older ones")
+        wanted = await self._filter(query, hides_failed=hides_failed)
         if wanted.has_unindexed and not wanted.has_index:
             wanted = replace(wanted, span=wanted.span.within(UNINDEXED_DAYS, now_ms=self._work.now_ms()))
         return await self._usage.page(wanted, paging, counts=exact or wanted.has_index)
 
     async def stats(self, query: UsageQuery, *, hides_failed: bool) -> UsageStats:
         """Raises INVALID_INPUT."""
-        wanted = self._stats_filter(query, hides_failed=hides_failed)
+        wanted = await self._stats_filter(query, hides_failed=hides_failed)
         return UsageStats(**_stats(await self._usage.sums(wanted)))
 
     async def admin_stats(self, query: UsageQuery) -> AdminUsageStats:
         """Raises INVALID_INPUT."""
-        wanted = self._stats_filter(query, hides_failed=False)
+        wanted = await self._stats_filter(query, hides_failed=False)
         sums = await self._usage.sums(wanted)
         inbound = await self._usage.sums_by(UsageRecordRow.inbound_endpoint, wanted)
         upstream = await self._usage.sums_by(UsageRecordRow.upstream_endpoint, wanted)
@@ -143,18 +145,25 @@ class UsageService:
             users={row.id: UserRef(id=row.id, email=row.email, username=row.username) for row in users},
         )
 
-    def _stats_filter(self, query: UsageQuery, *, hides_failed: bool) -> UsageFilter:
-        wanted = self._filter(query, hides_failed=hides_failed)
+    async def _stats_filter(self, query: UsageQuery, *, hides_failed: bool) -> UsageFilter:
+        wanted = await self._filter(query, hides_failed=hides_failed)
         if query.period or not (query.start_date or query.end_date):
             where = zone(query.timezone, self._work.deps.settings.timezone)
             wanted = replace(wanted, span=span_of_period(query.period, where, now_ms=self._work.now_ms()))
         days = OWN_STATS_DAYS if wanted.has_index else ALL_STATS_DAYS
         return replace(wanted, span=wanted.span.within(days, now_ms=self._work.now_ms()))
 
-    def _filter(self, query: UsageQuery, *, hides_failed: bool) -> UsageFilter:
+    async def _owner(self, query: UsageQuery) -> int | None:
+        """The user whose records are meant: those of a key lie in the index of its owner."""
+        if query.user_id is not None or query.api_key_id is None:
+            return query.user_id
+        owner = select(ApiKeyRow.user_id).where(ApiKeyRow.id == query.api_key_id)
+        return await self._work.session.scalar(owner) or 0
+
+    async def _filter(self, query: UsageQuery, *, hides_failed: bool) -> UsageFilter:
         where = zone(query.timezone, self._work.deps.settings.timezone)
         return UsageFilter(
-            user_id=query.user_id,
+            user_id=await self._owner(query),
             key_id=query.api_key_id,
             account_id=query.account_id,
             group_id=query.group_id,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy import CompoundSelect, func, select, union_all
 
 from headgate.control.users.repository import UserRepository
-from headgate.control.users.schemas import BalanceBody, BalanceEvent, BalanceHistory, BalanceSet
+from headgate.control.users.schemas import BalanceBody, BalanceEvent, BalanceHistory
 from headgate.control.web.envelope import Paging
 from headgate.control.work import Work
 from headgate.core.money import from_usd, to_usd
@@ -15,9 +15,10 @@ from headgate.errors import BadRequest, Conflict
 from headgate.kit.ids import IdFactory
 from headgate.storage.ledger import adjust_balance
 from headgate.storage.models import LedgerEntryRow, UserRow
+from headgate.storage.models.books import ADJUSTMENTS
 
 _MAX_NANO = 2**62
-_ADJUSTMENT = "adjustment"
+_EQUITY = "equity"
 
 
 class BalanceService:
@@ -25,7 +26,7 @@ class BalanceService:
         self._work = work
         self._users = UserRepository(work.session)
 
-    async def change(self, user_id: int, body: BalanceBody | BalanceSet) -> UserRow:
+    async def change(self, user_id: int, body: BalanceBody) -> UserRow:
         """Raises USER_NOT_FOUND, INSUFFICIENT_BALANCE, IDEMPOTENCY_KEY_CONFLICT.
 
         The same Idempotency-Key with the same body moves money once; the user is answered either way.
@@ -83,13 +84,13 @@ class BalanceService:
         )
         recharged = await self._work.session.scalar(
             select(func.coalesce(func.sum(entry.amount_nano), 0)).where(
-                entry.credit_book == f"user:{user_id}", entry.kind == _ADJUSTMENT
+                entry.credit_book == f"user:{user_id}", ADJUSTMENTS
             )
         )
         page = paging.wrap(_events(user_id, rows.all()), total)
         return BalanceHistory(**dict(page), total_recharged=to_usd(int(recharged or 0)))
 
-    async def _operation(self, user_id: int, body: BalanceBody | BalanceSet) -> str | None:
+    async def _operation(self, user_id: int, body: BalanceBody) -> str | None:
         """The id under which this movement is booked; None when it is booked already."""
         key = self._work.idempotency_key
         if key is None:
@@ -118,12 +119,12 @@ def _digest(*parts: str) -> str:
 
 
 def _adjustment_ids(user_id: int) -> CompoundSelect[int]:
-    """Two index look-ups: into the user's book, and out of it to equity."""
+    """Two look-ups in the partial index of adjustments: into the user's book, and out of it to equity."""
     entry = LedgerEntryRow
     book = f"user:{user_id}"
     return union_all(
-        select(entry.id).where(entry.credit_book == book, entry.kind == _ADJUSTMENT),
-        select(entry.id).where(entry.debit_book == book, entry.kind == _ADJUSTMENT),
+        select(entry.id).where(entry.credit_book == book, ADJUSTMENTS),
+        select(entry.id).where(entry.credit_book == _EQUITY, entry.debit_book == book, ADJUSTMENTS),
     )
 
 

@@ -1,9 +1,6 @@
 """HTTP of user administration."""
 
 from collections.abc import Sequence
-from typing import Annotated
-
-from pydantic import Field
 
 from headgate.control.keys.repository import KeyRepository
 from headgate.control.keys.schemas import KeyGroupAnswer, KeyView, key_view
@@ -14,7 +11,6 @@ from headgate.control.users.schemas import (
     AdminUserView,
     BalanceBody,
     BalanceHistory,
-    BalanceSet,
     KeyGroupBody,
     UserCreate,
     UserUpdate,
@@ -28,7 +24,6 @@ from headgate.control.work import Work
 from headgate.storage.models import UserRow
 
 routes = RouteTable("/admin", tag="users")
-BalanceChange = Annotated[BalanceBody | BalanceSet, Field(union_mode="left_to_right")]
 
 
 @routes.route("GET", "/users", Permission.ADMIN)
@@ -72,7 +67,7 @@ async def delete_user(user_id: IdPath, work: CurrentWork) -> MessageView:
 
 
 @routes.route("POST", "/users/{user_id}/balance", Permission.ADMIN)
-async def change_balance(user_id: IdPath, body: BalanceChange, work: CurrentWork) -> AdminUserView:
+async def change_balance(user_id: IdPath, body: BalanceBody, work: CurrentWork) -> AdminUserView:
     """Set, add to or subtract from a balance. With an Idempotency-Key the money moves once."""
     return await _view(work, await BalanceService(work).change(user_id, body))
 

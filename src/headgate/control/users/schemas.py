@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from headgate.control.auth.passwords import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS
 from headgate.control.web.fields import (
     MAX_ID,
-    MAX_USD,
     Concurrency,
     Multiplier,
     Notes,
@@ -73,17 +72,17 @@ class UserUpdate(RequestBody):
 
 
 class BalanceBody(RequestBody):
-    balance: Annotated[float, Field(gt=0, le=MAX_USD, allow_inf_nan=False)]
+    """`set` may be to 0; adding or subtracting nothing is a mistake."""
+
+    balance: Usd
     operation: Literal["set", "add", "subtract"]
     notes: Notes = ""
 
-
-class BalanceSet(RequestBody):
-    """`set` may also be to 0."""
-
-    balance: Usd
-    operation: Literal["set"]
-    notes: Notes = ""
+    @model_validator(mode="after")
+    def _moves_something(self) -> Self:
+        if self.operation != "set" and self.balance == 0:
+            raise ValueError("balance must be greater than 0")
+        return self
 
 
 class BalanceEvent(BaseModel):
