@@ -73,13 +73,21 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
     stack.push_async_callback(clients.close)
     bodies = BodyReader(settings.gateway, settings.server)
     leases = LeaseKeeper(state.slots, lease_s=settings.limits.slot_lease_s)
-    pipeline = _pipeline(base, directory, read_model, clients, bodies, leases, metrics, tasks)
+    queueing = SlotQueue(state.slots, tasks)
+    pipeline = _pipeline(base, directory, read_model, clients, bodies, leases, metrics, queueing)
     local = LocalAnswers(pipeline.authenticator, directory, read_model, clock)
     access_log = AccessLog(base.lines, settings.log, clock)
     gateway = Gateway(
         pipeline, local, base.journal, clock, metrics, tasks, settings.gateway, trusted, access_log
     )
-    _expose(metrics, base.journal, leases, bodies, directory)
+    metrics.gauges |= {
+        "headgate_settlement_lag_seconds": ("Age of the oldest settlement not committed", base.journal.lag_s),
+        "headgate_slots_held": ("Slots held by this process", lambda: len(leases)),
+        "headgate_queue_waiting": ("Exchanges waiting for a slot", lambda: queueing.waiting),
+        "headgate_cooldowns_active": ("Accounts cooling down", lambda: metrics.cooling(clock.now_ms())),
+        "headgate_body_bytes_held": ("Request bodies in memory", lambda: bodies.held_bytes),
+        "headgate_directory_version": ("Version of the snapshot in use", lambda: directory.version),
+    }
     return DataPlane(
         directory=directory,
         gateway=gateway,
@@ -99,12 +107,11 @@ def _pipeline(
     bodies: BodyReader,
     leases: LeaseKeeper,
     metrics: RelayMetrics,
-    tasks: TaskOwner,
+    queueing: SlotQueue,
 ) -> Pipeline:
     settings, clock, state, journal = base.settings, base.clock, base.state, base.journal
     reserver = Reserver(state.reservations, read_model, clock, settings.limits)
     directory.on_refreshed.append(reserver.forget_all)
-    queueing = SlotQueue(state.slots, tasks)
     settler = Settler(directory, journal, state.reservations, clock, metrics)
     return Pipeline(
         authenticator=Authenticator(directory, clock),
@@ -117,18 +124,6 @@ def _pipeline(
         leases=leases,
         settings=settings.gateway,
     )
-
-
-def _expose(
-    metrics: RelayMetrics, journal: Journal, leases: LeaseKeeper, bodies: BodyReader, directory: Directory
-) -> None:
-    """Live values of other parts, read when scraped."""
-    metrics.gauges |= {
-        "headgate_settlement_lag_seconds": ("Age of the oldest settlement not committed", journal.lag_s),
-        "headgate_slots_held": ("Slots held by this process", lambda: len(leases)),
-        "headgate_body_bytes_held": ("Request bodies in memory", lambda: bodies.held_bytes),
-        "headgate_directory_version": ("Version of the snapshot in use", lambda: directory.version),
-    }
 
 
 def trusted_networks(settings: Settings) -> TrustedProxies:

@@ -111,8 +111,6 @@ class GatewaySettings(_Section):
     stream_total_timeout_s: float = Field(3600, gt=0)
     stream_keepalive_interval_s: float = Field(10, ge=0)
     """Silence after which a ping of the dialect is sent; 0 = never."""
-    stream_read_buffer_bytes: int = Field(2048, ge=16)
-    """pyreqwest's per-stream buffer: 1-2 KB keeps 2,000 open streams at ~100 KB each (DESIGN 2)."""
     client_write_timeout_s: float = Field(60, gt=0)
     """A client that does not read for this long is treated as gone."""
     drain_timeout_s: float = Field(120, ge=0)

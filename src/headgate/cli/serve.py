@@ -38,9 +38,7 @@ def serve(
         overrides = {"server.host": host, "server.port": port, "server.workers": workers}
         settings = settings_from(data_dir, config, **overrides, **(demo_overrides() if demo else {}))
         check_workers(settings)
-        listener = (
-            socket.socket(fileno=fd) if fd is not None else bind(settings.server)
-        )
+        listener = socket.socket(fileno=fd) if fd is not None else bind(settings.server)
         if settings.server.workers > 1 and fd is None:
             raise typer.Exit(supervise(listener, settings, data_dir=data_dir, config=config))
         uvloop.run(_serve(settings, listener, is_demo=demo, is_worker=fd is not None))

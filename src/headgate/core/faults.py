@@ -1,8 +1,8 @@
 """Classified failures of the data plane: one closed enum, rendered by each dialect in its own envelope.
 
 Knows: every kind of failure, whose fault it is, whether another attempt may help, and its HTTP status.
-Refuses to know: envelopes, Python exceptions, HTTP clients. Invariant: no secret and no prompt is ever in `message`.
-Sources: spec 2.2, 2.3, 2.4, 3.9.
+Refuses to know: envelopes, Python exceptions, HTTP clients. Invariant: no secret and no prompt is ever in
+`message`. Sources: spec 2.2, 2.3, 2.4, 3.9.
 """
 
 from dataclasses import dataclass
@@ -53,7 +53,9 @@ class FaultKind(StrEnum):
     NO_ACCOUNT = "no_account"
     PRICE_UNKNOWN = "price_unknown"
     # the upstream call
-    UPSTREAM_REQUEST_REJECTED = "upstream_request_rejected"  # 400, 413, 422: the request is at fault; passed through
+    UPSTREAM_REQUEST_REJECTED = (
+        "upstream_request_rejected"  # 400, 413, 422: the request is at fault; passed through
+    )
     UPSTREAM_NOT_FOUND = "upstream_not_found"  # 404: model or object unknown there; passed through
     UPSTREAM_AUTH = "upstream_auth"  # 401
     UPSTREAM_PAYMENT = "upstream_payment"  # 402

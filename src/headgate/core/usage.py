@@ -1,7 +1,8 @@
 """Token usage in disjoint billable buckets.
 
-Knows: the buckets and how partial reports merge. Refuses to know: any dialect's field names (each dialect maps
-into this type) and any price. Invariant: buckets are disjoint and never negative; `reasoning` is a part of `output`.
+Knows: the buckets and how partial reports merge. Refuses to know: any dialect's field names (each dialect
+maps into this type) and any price. Invariant: buckets are disjoint and never negative; `reasoning` is a part
+of `output`.
 """
 
 from enum import StrEnum

@@ -1,4 +1,5 @@
-"""The values of the world as the data plane sees it: groups, accounts, keys, users. Built by `storage.read_model`.
+"""The values of the world as the data plane sees it: groups, accounts, keys, users. Built by
+`storage.read_model`.
 
 Knows: names and shapes. Refuses to know: SQL, secrets in clear for printing (`Secret` cannot be printed).
 Invariant: frozen; a change is a new snapshot (GLOSSARY: directory).

@@ -47,6 +47,7 @@ class RelayMetrics:
         self._tokens: dict[tuple[str, str], int] = {}
         self._costs: dict[str, list[int]] = {}
         self._marks: dict[tuple[str, str], int] = {}
+        self._cooling: dict[int, int] = {}
         self._models: set[str] = set()
         self._first_byte: dict[str, _Histogram] = {}
         self._duration: dict[str, _Histogram] = {}
@@ -86,10 +87,17 @@ class RelayMetrics:
         costs[1] += settlement.cost.charge
         costs[2] += settlement.cost.account_cost
 
-    def account_marked(self, account_id: int, reason: str) -> None:
-        """A cooldown began or an account was marked with an error."""
+    def account_marked(self, account_id: int, reason: str, *, until_ms: int = 0) -> None:
+        """A cooldown began (until an instant) or an account was marked with an error."""
+        self._cooling[account_id] = max(until_ms, self._cooling.get(account_id, 0))
         key = (str(account_id), reason)
         self._marks[key] = self._marks.get(key, 0) + 1
+
+    def cooling(self, now_ms: int) -> int:
+        """Accounts whose cooldown began in this process and is not over."""
+        for account in [account for account, until in self._cooling.items() if until <= now_ms]:
+            del self._cooling[account]
+        return len(self._cooling)
 
     def collect(self) -> Iterator[Metric]:
         yield _counter(

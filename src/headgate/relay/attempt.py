@@ -83,7 +83,7 @@ class AttemptRunner:
                     evidence=cooldown.evidence,
                 )
             )
-            self.metrics.account_marked(account.id, cooldown.reason)
+            self.metrics.account_marked(account.id, cooldown.reason, until_ms=cooldown.until_ms)
             overloaded = cooldown.reason == "overloaded"
             await self.journal.mark_account(
                 account.id,
@@ -208,6 +208,7 @@ class _Attempt:
             exchange.peek,
             client_model=exchange.peek.model,
             upstream_model=self._picked.upstream_model,
+            max_event_bytes=settings.max_line_size,
         )
         self._watchdog.may_ping = lambda: stream.at_boundary
         pump = StreamPump(

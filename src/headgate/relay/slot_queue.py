@@ -12,6 +12,8 @@ class SlotQueue:
     def __init__(self, slots: SlotStore, tasks: TaskOwner) -> None:
         self._slots = slots
         self._tasks = tasks
+        self.waiting = 0
+        """Exchanges in a queue right now (metric)."""
 
     async def wait(
         self,
@@ -37,6 +39,7 @@ class SlotQueue:
         )
         waiting = self._tasks.spawn(work, name="wait_for_slot")
         exchange.connection.on_gone(waiting.cancel)
+        self.waiting += 1
         try:
             got = await waiting
         except asyncio.CancelledError:
@@ -44,6 +47,7 @@ class SlotQueue:
                 raise RelayError(_gone()) from None
             raise
         finally:
+            self.waiting -= 1
             waiting.cancel()
         exchange.trace.facts.setdefault("waits", []).append(
             {

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from headgate.core.ids import AccountId
 from headgate.core.routing.candidates import Candidate, WaitLimits, Wanted
@@ -152,7 +153,7 @@ def test_an_account_that_failed_in_this_exchange_is_excluded() -> None:
 
 
 def test_a_dialect_that_the_provider_does_not_speak_needs_translation() -> None:
-    result = select(candidate(1), wanted=replace(WANTED, dialect=Dialect.OPENAI_CHAT))
+    result = select(candidate(1), wanted=structs.replace(WANTED, dialect=Dialect.OPENAI_CHAT))
     assert result.rejections == {1: Rejection(Reason.NO_SUCH_DIALECT)}
 
 

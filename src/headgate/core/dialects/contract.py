@@ -1,7 +1,8 @@
 """What the relay asks of a dialect: peek at a request, read an answer, render a fault.
 
 Knows: the shapes. Refuses to know: any vendor's field names (each dialect folder) and all I/O.
-Invariant: a dialect never mutates the client's bytes; the same inputs give the same answer, so an attempt can be repeated.
+Invariant: a dialect never mutates the client's bytes; the same inputs give the same answer, so an attempt
+can be repeated.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ import msgspec
 from headgate.core.faults import Fault
 from headgate.core.usage import NO_USAGE, TokenUsage, UsageSource
 from headgate.core.world import Dialect, Provider
+
+DEFAULT_MAX_EVENT_BYTES = 64 * 1024 * 1024
 
 
 class Operation(StrEnum):
@@ -42,7 +45,8 @@ class Target:
     dialect: Dialect
     operation: Operation
     subpath: str = ""
-    """Responses: the part after `/v1/responses` (`/compact`, `/resp_1`); Gemini: the action (`generateContent`)."""
+    """Responses: the part after `/v1/responses` (`/compact`, `/resp_1`); Gemini: the action
+    (`generateContent`)."""
     path_model: str | None = None
     """Gemini: the model stands in the path."""
     framing: StreamFraming = StreamFraming.NONE
@@ -61,14 +65,16 @@ class Peek(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     input_tokens_estimate: int = 0
     """Estimated high from the body's size; replaced by the reported usage at settlement."""
     wants_usage_chunk: bool = True
-    """Chat streams: False when the client did not ask for `include_usage`; the gateway asks for itself and hides it."""
+    """Chat streams: False when the client did not ask for `include_usage`; the gateway asks for itself and
+    hides it."""
     metadata_user_id: str | None = None
     prompt_cache_key: str | None = None
     previous_response_id: str | None = None
     end_user: str | None = None
     """OpenAI `user`."""
     conversation_seed: bytes = b""
-    """Bytes that stay the same over all turns of one conversation (system prompt and first message); may be empty."""
+    """Bytes that stay the same over all turns of one conversation (system prompt and first message); may be
+    empty."""
     service_tier: str | None = None
     reasoning_effort: str | None = None
     image_count: int = 0
@@ -98,16 +104,19 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class ResponseStream(Protocol):
     """A pure, synchronous transducer for one streamed answer: upstream bytes in, client bytes out (DESIGN 4).
 
-    Chunk boundaries never matter. Nothing is returned before `committed` turns true: until then a fault may still
-    switch accounts, so bytes of the first event are held back until it is complete and known to be no error.
+    Chunk boundaries never matter. Nothing is returned before `committed` turns true: until then a fault may
+    still switch accounts, so bytes of the first event are held back until it is complete and known to be no
+    error.
     """
 
     committed: bool
     """A client-visible byte has been returned by `feed` or `close`."""
     finished: bool
-    """The dialect's terminal event was seen: the answer is complete although the connection may still be open."""
+    """The dialect's terminal event was seen: the answer is complete although the connection may still be
+    open."""
     fault: Fault | None
     """An in-band error event, a malformed event before the commit point, or (after `close`) a cut answer."""
+
     @property
     def at_boundary(self) -> bool:
         """No event is half passed: a ping may be put in here without breaking one."""
@@ -119,12 +128,13 @@ class ResponseStream(Protocol):
     def feed(self, chunk: bytes) -> bytes: ...
 
     def close(self) -> bytes:
-        """Upstream ended. Returns held bytes; sets `fault` (UPSTREAM_CUT) when the terminal event never came."""
+        """Upstream ended. Returns held bytes; sets `fault` (UPSTREAM_CUT) when the terminal event never
+        came."""
         ...
 
     def reading(self) -> Reading:
-        """Usage known so far: REPORTED when the answer was complete, PARTIAL when it broke off after a report,
-        ESTIMATED when output was seen but never reported, NONE when nothing was."""
+        """Usage known so far: REPORTED when the answer was complete, PARTIAL when it broke off after a
+        report, ESTIMATED when output was seen but never reported, NONE when nothing was."""
         ...
 
 
@@ -145,9 +155,11 @@ class DialectHandler(Protocol):
     dialect: Dialect
     provider: Provider
     request_headers: frozenset[str]
-    """Lower-case client headers that may go to the provider (spec 2.4, 2.8). Auth headers are never among them."""
+    """Lower-case client headers that may go to the provider (spec 2.4, 2.8). Auth headers are never among
+    them."""
     ping: bytes | None
-    """Bytes that keep a waiting or silent stream alive without committing it; None on Gemini (clients break)."""
+    """Bytes that keep a waiting or silent stream alive without committing it; None on Gemini (clients
+    break)."""
 
     def peek(self, target: Target, body: bytes) -> Peek | Fault:
         """Read the few facts. Bad JSON, wrong types, a missing model give a Fault that names the field."""
@@ -157,22 +169,34 @@ class DialectHandler(Protocol):
         """The body for an attempt: untouched, or with named edits (`model`, `include_usage`)."""
         ...
 
-    def open_stream(self, target: Target, peek: Peek, *, client_model: str, upstream_model: str) -> ResponseStream:
-        """A transducer for a 2xx streamed answer. Renames the model back when the two differ."""
+    def open_stream(
+        self,
+        target: Target,
+        peek: Peek,
+        *,
+        client_model: str,
+        upstream_model: str,
+        max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES,
+    ) -> ResponseStream:
+        """A transducer for a 2xx streamed answer. Renames the model back when the two differ; one event
+        longer than the limit ends it with a fault."""
         ...
 
     def read_answer(
         self, target: Target, peek: Peek, body: bytes, *, client_model: str, upstream_model: str
     ) -> tuple[bytes, Reading] | Fault:
-        """A whole 2xx answer (decompressed): bytes for the client (untouched unless the model is renamed back) and its
-        reading. UPSTREAM_MALFORMED when it is not JSON."""
+        """A whole 2xx answer (decompressed): bytes for the client (untouched unless the model is renamed
+        back) and its reading. UPSTREAM_MALFORMED when it is not JSON."""
         ...
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-        """Turn a non-2xx answer into a fault; headers are lower-case. Messages as spec 2.3; 400/404/413/422 keep the body."""
+        """Turn a non-2xx answer into a fault; headers are lower-case. Messages as spec 2.3; 400/404/413/422
+        keep the body."""
         ...
 
-    def cooldown(self, fault: Fault, headers: Mapping[str, str], body: bytes, *, now_ms: int) -> CooldownHint | None:
+    def cooldown(
+        self, fault: Fault, headers: Mapping[str, str], body: bytes, *, now_ms: int
+    ) -> CooldownHint | None:
         """How long the provider wants the account left alone (spec 3.10); None: no cooldown."""
         ...
 

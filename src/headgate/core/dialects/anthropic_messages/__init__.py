@@ -42,10 +42,16 @@ class MessagesHandler:
         return request.prepare(peek, body, upstream_model=upstream_model)
 
     def open_stream(
-        self, target: Target, peek: Peek, *, client_model: str, upstream_model: str
+        self,
+        target: Target,
+        peek: Peek,
+        *,
+        client_model: str,
+        upstream_model: str,
+        max_event_bytes: int = MAX_EVENT_BYTES,
     ) -> ResponseStream:
         listener = reader.MessagesReader(peek, client_model=client_model, upstream_model=upstream_model)
-        return Passthrough(listener, EventFramer(MAX_EVENT_BYTES))
+        return Passthrough(listener, EventFramer(max_event_bytes), max_held_bytes=max_event_bytes)
 
     def read_answer(
         self, target: Target, peek: Peek, body: bytes, *, client_model: str, upstream_model: str

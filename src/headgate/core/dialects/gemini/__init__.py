@@ -38,12 +38,18 @@ class GeminiHandler:
         return request.prepare(body)
 
     def open_stream(
-        self, target: Target, peek: Peek, *, client_model: str, upstream_model: str
+        self,
+        target: Target,
+        peek: Peek,
+        *,
+        client_model: str,
+        upstream_model: str,
+        max_event_bytes: int = MAX_EVENT_BYTES,
     ) -> ResponseStream:
         listener = reader.GeminiReader(peek, client_model=client_model, upstream_model=upstream_model)
         is_array = peek.framing is StreamFraming.JSON_ARRAY
-        framer: Framer = ArrayFramer(MAX_EVENT_BYTES) if is_array else EventFramer(MAX_EVENT_BYTES)
-        return Passthrough(listener, framer)
+        framer: Framer = ArrayFramer(max_event_bytes) if is_array else EventFramer(max_event_bytes)
+        return Passthrough(listener, framer, max_held_bytes=max_event_bytes)
 
     def read_answer(
         self, target: Target, peek: Peek, body: bytes, *, client_model: str, upstream_model: str
