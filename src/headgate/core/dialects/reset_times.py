@@ -26,7 +26,8 @@ def future(instant_ms: int | None, now_ms: int) -> int | None:
 
 def number(value: str | None) -> float | None:
     """A plain non-negative decimal number."""
-    return float(value) if value is not None and _NUMBER.fullmatch(value.strip()) else None
+    text = value.strip() if value is not None else ""
+    return float(text) if _NUMBER.fullmatch(text) else None
 
 
 def instant_ms(value: str | None) -> int | None:
