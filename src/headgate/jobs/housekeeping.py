@@ -10,6 +10,7 @@ import structlog
 from headgate.kit.tasks import TaskOwner
 from headgate.observability.logging import BufferedLines
 from headgate.state.protocols import SharedState, StateUnavailable
+from headgate.storage.journal import StorageUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -63,8 +64,8 @@ class Housekeeping:
                 if expired:
                     log.warning("reservations_expired", count=expired)
                 await self.recover()
-            except StateUnavailable:
-                log.warning("sweep_skipped")
+            except (StateUnavailable, StorageUnavailable) as error:
+                log.warning("sweep_skipped", error=type(error).__name__)
 
     async def _flush_logs(self) -> None:
         while True:

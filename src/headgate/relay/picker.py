@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 import msgspec
+import structlog
 
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.ids import AccountId
@@ -33,7 +34,10 @@ from headgate.state.protocols import (
     SharedState,
     SlotLease,
     SlotStore,
+    StateUnavailable,
 )
+
+log = structlog.get_logger(__name__)
 
 _RACES = 8
 """Times that a free slot may be lost to another request between looking and taking before we queue up."""
@@ -111,8 +115,12 @@ class Picker:
 
     async def stick(self, exchange: Exchange, account_id: AccountId) -> None:
         """The account answered: the conversation stays with it."""
-        if exchange.session is not None:
+        if exchange.session is None:
+            return
+        try:
             await self._affinity.bind(exchange.session, account_id, ttl_s=self._sticky_ttl_s)
+        except StateUnavailable:  # the client has its answer already: only a warm cache may be missed
+            log.warning("session_not_bound", exchange_id=exchange.id)
 
     async def _select(self, exchange: Exchange, plan: FailoverPlan, sticky_to: AccountId | None) -> Selection:
         caller = exchange.caller
