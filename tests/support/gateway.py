@@ -160,11 +160,9 @@ class Gateway:
 def _spawn(
     data_dir: Path, environment: Mapping[str, str], log_file: Path, port: int
 ) -> subprocess.Popen[bytes]:
-    log = log_file.open("ab")
-    return subprocess.Popen(
-        [sys.executable, "-m", "headgate", "serve", "--port", str(port), "--data-dir", str(data_dir)],
-        env={**os.environ, **environment}, stdout=log, stderr=log,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "headgate", "serve", "--port", str(port), "--data-dir", str(data_dir)]
+    with log_file.open("ab") as log:
+        return subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=log)
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, log_file: Path) -> None:

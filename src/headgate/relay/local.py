@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from headgate.core.faults import Fault, FaultKind, RelayError
+from headgate.core.routing.model_mapping import upstream_model
 from headgate.core.world import Caller, Dialect
 from headgate.kit import json
 from headgate.kit.clock import Clock
@@ -66,10 +67,9 @@ class LocalAnswers:
         )
 
     def _models(self, route: Local, dialect: Dialect, caller: Caller) -> dict[str, Any]:
-        names = self._names(caller)
         if route.endpoint is LocalEndpoint.MODELS:
-            return render_models(dialect, names)
-        if route.model not in names:
+            return render_models(dialect, self._names(caller))
+        if not self._is_served(caller, route.model):
             raise RelayError(
                 Fault(
                     kind=FaultKind.MODEL_NOT_FOUND,
@@ -77,6 +77,12 @@ class LocalAnswers:
                 )
             )
         return render_model(dialect, route.model)
+
+    def _is_served(self, caller: Caller, model: str) -> bool:
+        """What selection would accept: the list names only the models that are known by name, but an account
+        without a mapping serves whatever its provider does."""
+        accounts = self._directory.accounts_of(caller.group.id, caller.group.provider)
+        return any(upstream_model(account.model_mapping, model) is not None for account in accounts)
 
     def _names(self, caller: Caller) -> Sequence[str]:
         """Union of the mappings of the group's accounts; accounts without a mapping add the provider's
