@@ -32,14 +32,18 @@ def demo_overrides() -> dict[str, Any]:
     }
 
 
-async def start_demo(application: Application, stack: AsyncExitStack) -> Demo:
-    """Start the simulator, make sure the demo's groups, accounts, user and keys exist. Raises
-    `StartupError`."""
+async def launch_simulator(stack: AsyncExitStack) -> asyncio.subprocess.Process:
+    """Start the provider simulator; it gets ready while the gateway does."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "headgate.simulator", "--port", "0", stdout=asyncio.subprocess.PIPE
     )
     stack.push_async_callback(_stop, process)
-    url = await _announced_url(process)
+    return process
+
+
+async def prepare_demo(application: Application, simulator: asyncio.subprocess.Process) -> Demo:
+    """Make sure the demo's groups, accounts, user and keys exist and point at it. Raises `StartupError`."""
+    url = await _announced_url(simulator)
     keys = await ensure_demo_data(
         application.uow, application.vault, application.clock, application.settings, simulator_url=url
     )

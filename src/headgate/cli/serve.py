@@ -9,7 +9,7 @@ import typer
 import uvloop
 
 from headgate.app import Application, check_workers, open_application
-from headgate.cli.demo import Demo, demo_overrides, start_demo
+from headgate.cli.demo import Demo, demo_overrides, launch_simulator, prepare_demo
 from headgate.cli.options import ConfigFile, DataDir, console, explained, settings_from
 from headgate.cli.workers import supervise
 from headgate.relay.server import bind
@@ -46,8 +46,9 @@ def serve(
 
 async def _serve(settings: Settings, listener: socket.socket, *, is_demo: bool, is_worker: bool) -> None:
     async with AsyncExitStack() as stack:
+        simulator = await launch_simulator(stack) if is_demo else None
         application = await stack.enter_async_context(open_application(settings))
-        demo = await start_demo(application, stack) if is_demo else None
+        demo = await prepare_demo(application, simulator) if simulator is not None else None
         await application.directory.refresh()
         _settle_garbage()
         address = "http://{}:{}".format(*_reachable(listener))
