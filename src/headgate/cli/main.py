@@ -6,10 +6,13 @@ from typing import Annotated
 import typer
 
 from headgate import __version__
-from headgate.cli import accounts, groups, keys, users
+from headgate.cli.accounts import commands as account_commands
 from headgate.cli.doctor import doctor
+from headgate.cli.groups import commands as group_commands
+from headgate.cli.keys import commands as key_commands
 from headgate.cli.options import ConfigFile, DataDir, console, explained, settings_from
 from headgate.cli.serve import serve
+from headgate.cli.users import commands as user_commands
 from headgate.storage.engine import check_reachable, create_engine, database_target
 from headgate.storage.migrate import current, upgrade
 
@@ -22,10 +25,10 @@ cli = typer.Typer(
 )
 cli.command()(serve)
 cli.command()(doctor)
-cli.add_typer(users.commands, name="user", help="People who own keys and pay.")
-cli.add_typer(groups.commands, name="group", help="Pools of accounts that keys belong to.")
-cli.add_typer(accounts.commands, name="account", help="Upstream accounts at providers.")
-cli.add_typer(keys.commands, name="key", help="API keys that we issue.")
+cli.add_typer(user_commands, name="user", help="People who own keys and pay.")
+cli.add_typer(group_commands, name="group", help="Pools of accounts that keys belong to.")
+cli.add_typer(account_commands, name="account", help="Upstream accounts at providers.")
+cli.add_typer(key_commands, name="key", help="API keys that we issue.")
 
 
 @cli.command()
