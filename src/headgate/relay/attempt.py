@@ -3,10 +3,10 @@ pipeline's."""
 
 from collections.abc import Mapping
 
-from headgate.core.dialects.contract import Operation, PreparedBody, Reading
+from headgate.core.dialects.contract import Operation, PreparedBody, Reading, ResponseStream
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.routing.cooldown import CooldownDefaults, account_effect
-from headgate.core.usage import TokenUsage, UsageSource
+from headgate.core.usage import NO_USAGE, TokenUsage, UsageSource
 from headgate.core.world import Account, DisconnectPolicy
 from headgate.kit.clock import Clock
 from headgate.observability.metrics import RelayMetrics
@@ -20,7 +20,7 @@ from headgate.relay.settlement import COMPLETED, FAILED, NOTHING_READ, PARTIAL, 
 from headgate.relay.watchdog import Watchdog
 from headgate.settings import GatewaySettings
 from headgate.state.protocols import Cooldown, CooldownStore
-from headgate.storage.journal import Intent, Journal
+from headgate.storage.journal import Intent, Journal, Progress
 from headgate.upstream.call import UpstreamAnswer, open_call
 from headgate.upstream.clients import ClientPool
 from headgate.upstream.decode import decoder_for
@@ -28,6 +28,8 @@ from headgate.upstream.request import UpstreamRequest, build_request
 
 UNMETERED = frozenset({Operation.COUNT, Operation.OBJECT})
 """Operations that are relayed but never booked: they cost nothing upstream (spec 2.5)."""
+
+_TOLD = frozenset({UsageSource.REPORTED, UsageSource.PARTIAL})
 
 
 class AttemptRunner:
@@ -119,6 +121,7 @@ class _Attempt:
         self._upstream_request_id: str | None = None
         self._endpoint = ""
         self._is_booked = False
+        self._noted: TokenUsage | None = None
         self._started_at_ms = self._intent.started_at_ms
 
     async def run(self) -> None:
@@ -211,6 +214,8 @@ class _Attempt:
             max_event_bytes=settings.max_line_size,
         )
         self._watchdog.may_ping = lambda: stream.at_boundary
+        if self._is_metered:
+            self._watchdog.on_progress = lambda: self._note_progress(stream)
         pump = StreamPump(
             answer,
             stream,
@@ -225,6 +230,22 @@ class _Attempt:
         end = await pump.run(self._book_stream)
         if end.fault is not None:
             self._note["fault"] = end.fault.kind.value
+
+    def _note_progress(self, stream: ResponseStream) -> None:
+        """Should this process die now, the record will know what the provider has said so far."""
+        reading = stream.reading()
+        usage = reading.usage if reading.source in _TOLD else NO_USAGE
+        if usage == self._noted:
+            return
+        self._noted = usage
+        self._runner.journal.note_progress(
+            Progress(
+                exchange_id=self._intent.exchange_id,
+                attempt=self._number,
+                usage=usage,
+                upstream_request_id=self._upstream_request_id,
+            )
+        )
 
     def _commit(self) -> None:
         """The first byte of the answer goes out: no retry from here on, so the request body can be

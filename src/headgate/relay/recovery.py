@@ -60,7 +60,7 @@ def _interrupted(found: OpenIntent, directory: Directory, now_ms: int) -> Settle
         cost=cost,
         fault="gateway_died",
         source=UsageSource.NONE if usage.is_empty else UsageSource.PARTIAL,
-        upstream_request_id=None,
+        upstream_request_id=found.upstream_request_id,
         served_model=None,
         upstream_endpoint="",
         service_tier=None,

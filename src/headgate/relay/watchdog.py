@@ -14,6 +14,10 @@ from headgate.relay.exchange import ClientConnection
 from headgate.relay.responder import Responder
 from headgate.settings import GatewaySettings
 
+PROGRESS_FIRST_S = 0.5
+"""Less than a tick, so that the first tick of an answer (one second by default) notes it."""
+PROGRESS_EVERY_S = 5.0
+
 
 class Abortable(Protocol):
     def abort(self, fault: Fault) -> None:
@@ -37,8 +41,9 @@ class Watchdog:
         "_tick_s",
         "finish_by",
         "last_read",
+        "_progress_due",
         "may_ping",
-        "on_slow",
+        "on_progress",
     )
 
     def __init__(
@@ -63,9 +68,10 @@ class Watchdog:
         self._deadline = self.last_read + settings.stream_total_timeout_s
         self.finish_by: float | None = None
         self.may_ping: Callable[[], bool] = _always
-        self.on_slow: Callable[[], None] | None = None
-        """Called once when the exchange has lasted more than a second or so: time to note its progress
-        durably."""
+        self.on_progress: Callable[[], None] | None = None
+        """Called when an answer has lasted about a second, and then every few seconds: time to note durably
+        what is known of it. Short answers never pay for it."""
+        self._progress_due = 0.0
 
     def start(self) -> None:
         self._handle = self._loop.call_later(self._tick_s, self._tick)
@@ -75,7 +81,7 @@ class Watchdog:
             self._handle.cancel()
             self._handle = None
         self._answer = None
-        self.on_slow = None
+        self.on_progress = None
 
     def watch(self, answer: Abortable | None) -> None:
         """The upstream answer that a limit may abort; None between attempts."""
@@ -83,6 +89,8 @@ class Watchdog:
         self.last_read = self._loop.time()
         self.finish_by = None
         self.may_ping = _always
+        self.on_progress = None
+        self._progress_due = self.last_read + PROGRESS_FIRST_S
 
     def _tick(self) -> None:
         self._handle = self._loop.call_later(self._tick_s, self._tick)
@@ -91,9 +99,9 @@ class Watchdog:
         if self._answer is not None and (fault := self._limit_passed(now)) is not None:
             self._answer.abort(fault)
             self._answer = None
-        if self.on_slow is not None:
-            self.on_slow()
-            self.on_slow = None
+        if self.on_progress is not None and now >= self._progress_due:
+            self._progress_due = now + PROGRESS_EVERY_S
+            self.on_progress()
 
     def _limit_passed(self, now: float) -> Fault | None:
         settings = self._settings

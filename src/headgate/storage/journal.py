@@ -17,7 +17,7 @@ from headgate.core.pricing.cost import CostLines
 from headgate.core.usage import NO_USAGE, TokenUsage, UsageSource
 
 __all__ = [
-    "CostLines", "Intent", "Journal", "RowRefused", "Settlement", "StorageUnavailable",
+    "CostLines", "Intent", "Journal", "Progress", "RowRefused", "Settlement", "StorageUnavailable",
 ]  # fmt: skip
 
 
@@ -70,8 +70,18 @@ class OpenIntent:
     intent: Intent
     process: str
     usage: TokenUsage = NO_USAGE
-    """What was known of the usage. The gateway learns it from the answer itself, so after a crash:
-    nothing."""
+    """What the provider had said when progress was last noted (`Journal.note_progress`); nothing for short
+    calls."""
+    upstream_request_id: str | None = None
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What is known of a call that is still under way: only what the provider said, never an estimate."""
+
+    exchange_id: ExchangeId
+    attempt: int
+    usage: TokenUsage
+    upstream_request_id: str | None
 
 
 class StorageUnavailable(OSError):
@@ -97,6 +107,11 @@ class Journal(Protocol):
         Raises StorageUnavailable when the commit takes longer than the deadline: the settlement is then still
         queued and is written when the database is back. Once called it is kept, even if the caller is
         cancelled."""
+        ...
+
+    def note_progress(self, progress: Progress) -> None:
+        """Keep what is known of an open intent for recovery; it replaces what was noted before. Written with
+        the next group, not awaited, and dropped when the queue is full: a later note says more anyway."""
         ...
 
     async def write_trace(

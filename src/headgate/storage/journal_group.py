@@ -16,7 +16,14 @@ import structlog
 
 from headgate.core.ids import AccountId, ExchangeId, UserId
 from headgate.kit.tasks import TaskOwner
-from headgate.storage.journal import Intent, OpenIntent, RowRefused, Settlement, StorageUnavailable
+from headgate.storage.journal import (
+    Intent,
+    OpenIntent,
+    Progress,
+    RowRefused,
+    Settlement,
+    StorageUnavailable,
+)
 from headgate.storage.journal_rows import AccountMark, OpKind, TraceNote
 
 log = structlog.get_logger(__name__)
@@ -103,6 +110,11 @@ class GroupJournal:
             self._append(op)
             self._watch_deadline()
         await waiter
+
+    def note_progress(self, progress: Progress) -> None:
+        """Queue it; dropped when the queue is full."""
+        if len(self._queue) < self._max_queue and not self._is_closing:
+            self._append(Op(OpKind.PROGRESS, progress, None, self._loop.time()))
 
     async def write_trace(
         self, exchange_id: ExchangeId, user_id: UserId, trace: bytes, created_at_ms: int

@@ -126,7 +126,8 @@ class PostgresWriter:
 
     async def open_intents(self) -> Sequence[OpenIntent]:
         """On a connection of its own: a process is dead when its advisory lock is free."""
-        query = f"SELECT {', '.join(rows.INTENT_COLUMNS)} FROM usage_intents WHERE process = ANY($1::text[])"  # noqa: S608
+        columns = ", ".join(rows.INTENT_COLUMNS + rows.KNOWN_COLUMNS)
+        query = f"SELECT {columns} FROM usage_intents WHERE process = ANY($1::text[])"  # noqa: S608
         try:
             async with asyncio.timeout(self._target.statement_timeout_s):
                 connection = await self._connect()
@@ -197,6 +198,8 @@ class PostgresWriter:
             kinds.setdefault(op.kind, []).append(op.body)
         if intents := kinds.get(OpKind.INTENT):
             await connection.execute(_INTENTS, *_arrays([rows.intent_row(i, self._process) for i in intents]))
+        for progress in kinds.get(OpKind.PROGRESS, ()):
+            await connection.execute(_PROGRESS, *rows.progress_row(progress))
         settlements = kinds.get(OpKind.SETTLEMENT, [])
         if settlements:
             await self._settle(connection, settlements)
@@ -272,6 +275,9 @@ def _count(tag: str) -> int:
 def _numbered(sql: str) -> str:
     head, *rest = sql.split("?")
     return head + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
+
+
+_PROGRESS = _numbered(rows.progress_update())
 
 
 def _lock_id(process: str) -> int:

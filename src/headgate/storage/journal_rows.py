@@ -13,8 +13,9 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from headgate.core.ids import AccountId, ExchangeId, GroupId, KeyId, UserId
+from headgate.core.usage import TokenUsage
 from headgate.errors import StartupError
-from headgate.storage.journal import Intent, OpenIntent, Settlement
+from headgate.storage.journal import Intent, OpenIntent, Progress, Settlement
 
 Row = tuple[Any, ...]
 
@@ -23,6 +24,11 @@ INTENT_COLUMNS = (
     "client_model", "upstream_model", "is_stream", "charge_multiplier", "cost_multiplier", "input_estimate",
     "started_at_ms",
 )  # fmt: skip
+KNOWN_COLUMNS = (
+    "known_input_tokens", "known_output_tokens", "known_reasoning_tokens", "known_cache_read_tokens",
+    "known_cache_write_5m_tokens", "known_cache_write_1h_tokens", "known_image_count", "upstream_request_id",
+)  # fmt: skip
+"""Columns of an intent that are empty until progress is noted."""
 USAGE_COLUMNS = (
     "exchange_id", "attempt", "outcome", "usage_source", "fault", "upstream_request_id", "user_id", "key_id",
     "group_id", "account_id", "dialect", "inbound_endpoint", "upstream_endpoint", "client_model",
@@ -54,6 +60,8 @@ class OpKind(IntEnum):
     """Delete an intent whose caller was told that it is not durable (so it made no upstream call)."""
     TRACE = 4
     MARK = 5
+    PROGRESS = 6
+    """What the provider has said so far in a long answer, kept on the intent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +98,31 @@ def intent_row(intent: Intent, process: str) -> Row:
     )  # fmt: skip
 
 
+def progress_row(progress: Progress) -> Row:
+    """Values of `KNOWN_COLUMNS`, then the key of the intent."""
+    usage = progress.usage
+    return (
+        usage.input, usage.output, usage.reasoning, usage.cache_read, usage.cache_write_5m,
+        usage.cache_write_1h, usage.images, optional(progress.upstream_request_id, 128),
+        progress.exchange_id, progress.attempt,
+    )  # fmt: skip
+
+
 def open_intent_from(row: Sequence[Any]) -> OpenIntent:
-    """The intent of a row in the order of `INTENT_COLUMNS`."""
+    """The intent of a row in the order of `INTENT_COLUMNS` and `KNOWN_COLUMNS`."""
     intent = Intent(
         exchange_id=ExchangeId(row[0]), attempt=row[1], user_id=UserId(row[3]), key_id=KeyId(row[4]),
         group_id=GroupId(row[5]), account_id=AccountId(row[6]), dialect=row[7], endpoint=row[8],
         client_model=row[9], upstream_model=row[10], is_stream=bool(row[11]), charge_multiplier=row[12],
         cost_multiplier=row[13], input_estimate=row[14], started_at_ms=row[15],
     )  # fmt: skip
-    return OpenIntent(intent=intent, process=row[2])
+    known = row[len(INTENT_COLUMNS) :]
+    tokens = [number or 0 for number in known[:-1]]
+    usage = TokenUsage(
+        input=tokens[0], output=tokens[1], reasoning=tokens[2], cache_read=tokens[3],
+        cache_write_5m=tokens[4], cache_write_1h=tokens[5], images=tokens[6],
+    )  # fmt: skip
+    return OpenIntent(intent=intent, process=row[2], usage=usage, upstream_request_id=known[-1])
 
 
 def usage_row(settlement: Settlement) -> Row:
@@ -204,6 +228,12 @@ def key_update(now: str, day: str, delta: str) -> str:
         )
         parts.append(f"{begun} = CASE WHEN {limited} AND {over} THEN {start} ELSE {begun} END")
     return ", ".join(parts)
+
+
+def progress_update() -> str:
+    """Notes progress on an intent that is still open; `?` for the values of `progress_row`."""
+    known = ", ".join(f"{column} = ?" for column in KNOWN_COLUMNS)
+    return f"UPDATE usage_intents SET {known} WHERE exchange_id = ? AND attempt = ?"  # noqa: S608
 
 
 KEY_HAS_LIMITS = "(quota_nano > 0 OR limit_5h_nano > 0 OR limit_1d_nano > 0 OR limit_7d_nano > 0)"

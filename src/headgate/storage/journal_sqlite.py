@@ -86,6 +86,7 @@ _EXHAUSTED = _Bulk(
     "?",
 )
 _FORGET = _Bulk("DELETE FROM usage_intents WHERE attempt = ? AND exchange_id IN ({rows})", "?")
+_PROGRESS = rows.progress_update()
 _KEY_USED = "UPDATE api_keys SET last_used_at = ? WHERE id = ?"
 _ACCOUNT_USED = "UPDATE accounts SET last_used_at = ? WHERE id = ?"
 _BUMP = "UPDATE directory_version SET version = version + 1 WHERE id = 1"
@@ -126,7 +127,7 @@ class SqliteBooks:
             raise StorageUnavailable(f"SQLite: {error}") from None
 
     def open_intents(self) -> Sequence[OpenIntent]:
-        columns = ", ".join(rows.INTENT_COLUMNS)
+        columns = ", ".join(rows.INTENT_COLUMNS + rows.KNOWN_COLUMNS)
         query = f"SELECT {columns} FROM usage_intents WHERE process <> ? ORDER BY started_at_ms"  # noqa: S608
         try:
             return [rows.open_intent_from(row) for row in self._connection.execute(query, (self._process,))]
@@ -168,6 +169,8 @@ class SqliteBooks:
             kinds.setdefault(op.kind, []).append(op.body)
         if intents := kinds.get(OpKind.INTENT):
             _INTENTS.run(self._connection, [rows.intent_row(intent, self._process) for intent in intents])
+        for progress in kinds.get(OpKind.PROGRESS, ()):
+            self._connection.execute(_PROGRESS, rows.progress_row(progress))
         settlements = kinds.get(OpKind.SETTLEMENT, [])
         if settlements:
             self._settle(settlements)

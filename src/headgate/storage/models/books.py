@@ -38,6 +38,16 @@ class UsageIntentRow(Base):
     cost_multiplier: Mapped[int] = mapped_column(Integer)
     input_estimate: Mapped[int] = mapped_column(BigInteger)
     started_at_ms: Mapped[int] = mapped_column(BigInteger)
+    known_input_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    """This and the following: what the provider had said when a long answer's progress was last noted; NULL
+    before that."""
+    known_output_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    known_reasoning_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    known_cache_read_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    known_cache_write_5m_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    known_cache_write_1h_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    known_image_count: Mapped[int | None] = mapped_column(Integer)
+    upstream_request_id: Mapped[str | None] = mapped_column(String(128))
 
 
 class UsageRecordRow(Base):
