@@ -78,9 +78,11 @@ class Connection(asyncio.Protocol):
             at = head.find(b"content-length:")
             if at >= 0:
                 self.remaining = int(head[at + 15 : head.index(b"\r\n", at)]) - (len(data) - head_end - 4)
+            self.tail = data[head_end + 4 :][-5:]
         elif self.remaining >= 0:
             self.remaining -= len(data)
-        self.tail = (self.tail + data)[-5:]
+        else:
+            self.tail = (self.tail + data)[-5:]
         if self.remaining == 0 or (self.remaining < 0 and self.tail == END_OF_CHUNKS):
             self.finish()
 
