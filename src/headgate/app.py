@@ -25,7 +25,7 @@ from headgate.relay.account_tester import LiveAccountTester
 from headgate.relay.directory import Directory
 from headgate.relay.gateway import Gateway
 from headgate.relay.recovery import complete_open_intents
-from headgate.secrets_file import open_vault
+from headgate.secrets_file import open_vault, require_same_key
 from headgate.settings import Settings
 from headgate.state import open_state
 from headgate.storage.engine import check_reachable, create_engine, database_target, session_factory
@@ -69,6 +69,7 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
         stack.callback(lines.flush)
         vault, clock, process_id = open_vault(settings), SystemClock(), secrets.token_hex(8)
         engine = await open_database(settings, stack)
+        await require_same_key(engine, vault, clock)
         refreshers: list[Callable[[], Awaitable[None]]] = []
         uow = _unit_of_work(engine, refreshers)
         first_admin = await ensure_admin(uow, settings, clock)

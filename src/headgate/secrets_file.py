@@ -2,13 +2,22 @@
 
 import os
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from headgate.errors import StartupError
-from headgate.kit.crypto import Vault
+from headgate.kit.clock import Clock
+from headgate.kit.crypto import SealBroken, Vault
 from headgate.settings import Settings
+from headgate.storage.models import SecuritySecretRow
 
 _KEY_BYTES = 32
+_PROOF = "master_key_proof"
+"""Row that only the right master key can open."""
 
 
 def open_vault(settings: Settings) -> Vault:
@@ -26,6 +35,34 @@ def open_vault(settings: Settings) -> Vault:
         raise StartupError(
             f"secret key {path}: {problem}; make --data-dir writable or set HEADGATE_SECRET_KEY"
         ) from None
+
+
+async def require_same_key(engine: AsyncEngine, vault: Vault, clock: Clock) -> None:
+    """Refuse a master key that this database was not made with: with it every customer key would be unknown and
+    no credential readable. The first start leaves the proof. Raises `StartupError`."""
+    proof = await _proof(engine)
+    if proof is None:
+        now = datetime.fromtimestamp(clock.now_ms() / 1000, tz=UTC)
+        row = {"key": _PROOF, "value_sealed": vault.seal(b"", context=_PROOF), "updated_at": now}
+        try:
+            async with engine.begin() as connection:
+                await connection.execute(insert(SecuritySecretRow).values(row))
+            return
+        except IntegrityError:  # another process started at the same time
+            proof = await _proof(engine)
+    try:
+        vault.unseal(proof or b"", context=_PROOF)
+    except SealBroken:
+        raise StartupError(
+            "secret key: this database was made with another one; restore the first HEADGATE_SECRET_KEY or"
+            " <data-dir>/secret.key, or use a new database"
+        ) from None
+
+
+async def _proof(engine: AsyncEngine) -> bytes | None:
+    query = select(SecuritySecretRow.value_sealed).where(SecuritySecretRow.key == _PROOF)
+    async with engine.connect() as connection:
+        return (await connection.execute(query)).scalar_one_or_none()
 
 
 def _create(path: Path) -> None:

@@ -7,12 +7,13 @@ key, problem, remedy.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from headgate.errors import StartupError
 from headgate.kit.secret import Secret
@@ -20,6 +21,14 @@ from headgate.kit.secret import Secret
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML reads a bare `yes` as true, which would pass as the number 1."""
+        if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation in (int, float):
+            raise ValueError("should be a number")
+        return value
 
 
 class ServerSettings(_Section):
@@ -226,6 +235,8 @@ def load_settings(config_file: Path | None = None, overrides: dict[str, Any] | N
         return _override(settings, overrides or {})
     except ValidationError as error:
         raise StartupError(_explain(error)) from None
+    except SettingsError as error:
+        raise StartupError(_explain_unreadable(str(error))) from None
 
 
 def _override(settings: Settings, overrides: dict[str, Any]) -> Settings:
@@ -262,11 +273,20 @@ def _explain(error: ValidationError) -> str:
     """One line: the key, the value's problem, the remedy. Values of secret keys are not shown."""
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
-    shown = (
-        ""
-        if any(word in key for word in ("secret", "password", "url"))
-        else f" (value {first.get('input')!r:.80})"
-    )
+    is_secret = any(word in key for word in ("secret", "password", "url"))
+    is_whole_section = first["type"].startswith("model_")  # may hold secrets of any key below
+    shown = "" if is_secret or is_whole_section else f" (value {first.get('input')!r:.80})"
     variable = "HEADGATE_" + key.replace(".", "__").upper()
     remedy = "remove it: there is no such key" if first["type"] == "extra_forbidden" else "correct it"
     return f"configuration {key}: {first['msg']}{shown}; {remedy} in the config file or in {variable}"
+
+
+def _explain_unreadable(text: str) -> str:
+    """A section or list given as one variable that is not JSON; the value is not shown."""
+    section = next(iter(re.findall(r'field "([^"]+)"', text)), "")
+    prefix = f"HEADGATE_{section.upper()}"
+    given = ", ".join(sorted(name for name in os.environ if name.upper().startswith(prefix)))
+    return (
+        f'configuration {section}: cannot read {given}; write a list like ["a", "b"] and a single key as'
+        f" {prefix}__<KEY>"
+    )

@@ -122,7 +122,7 @@ def test_a_body_that_is_no_json_object_is_a_400(refused: Ask, endpoint: Endpoint
     assert refused(body).status == 400
 
 
-@pytest.mark.parametrize("endpoint", (MESSAGES, CHAT, RESPONSES), ids=lambda e: e.dialect)
+@pytest.mark.parametrize("endpoint", [MESSAGES, CHAT, RESPONSES], ids=lambda e: e.dialect)
 @pytest.mark.parametrize("model", [None, "", 5, ["m"], {"a": 1}], ids=repr)
 def test_a_missing_or_misshapen_model_is_a_400(refused: Ask, endpoint: Endpoint, model: object) -> None:
     body = json.loads(endpoint.body) | {"model": model}
@@ -131,7 +131,7 @@ def test_a_missing_or_misshapen_model_is_a_400(refused: Ask, endpoint: Endpoint,
     assert refused(json.dumps(body).encode()).status == 400
 
 
-@pytest.mark.parametrize("endpoint", (MESSAGES, CHAT, RESPONSES), ids=lambda e: e.dialect)
+@pytest.mark.parametrize("endpoint", [MESSAGES, CHAT, RESPONSES], ids=lambda e: e.dialect)
 @pytest.mark.parametrize("stream", ["yes", 1, {}], ids=repr)
 def test_a_stream_flag_that_is_no_boolean_is_a_400(refused: Ask, endpoint: Endpoint, stream: object) -> None:
     body = json.loads(endpoint.body) | {"stream": stream}

@@ -19,7 +19,7 @@ from headgate.core.world import Account
 from headgate.errors import StartupError
 from headgate.kit.clock import SystemClock
 from headgate.kit.crypto import Vault
-from headgate.secrets_file import open_vault
+from headgate.secrets_file import open_vault, require_same_key
 from headgate.settings import Settings
 from headgate.storage.engine import check_reachable, create_engine, database_target
 from headgate.storage.migrate import require_current
@@ -76,6 +76,7 @@ async def _database(settings: Settings, vault: Vault) -> AsyncIterator[Finding]:
     try:
         await check_reachable(engine, target)
         await require_current(engine, name=target.name)
+        await require_same_key(engine, vault, SystemClock())
         yield Finding("database", f"{target.name} reachable, writable, schema current")
         yield await _clock(engine)
         async for finding in _egress(settings, engine, vault):

@@ -18,7 +18,7 @@ from headgate.control.deps import WorkDeps
 from headgate.errors import StartupError
 from headgate.kit.clock import SystemClock
 from headgate.kit.secret import Secret
-from headgate.secrets_file import open_vault
+from headgate.secrets_file import open_vault, require_same_key
 from headgate.storage.engine import session_factory
 from headgate.storage.unit_of_work import UnitOfWork
 from headgate.upstream.guard import AddressGuard
@@ -40,7 +40,9 @@ def run(data_dir: Path | None, config: Path | None, use_case: Callable[[WorkDeps
             async with AsyncExitStack() as stack:
                 clock = SystemClock()
                 vault = open_vault(settings)
-                sessions = session_factory(await open_database(settings, stack))
+                engine = await open_database(settings, stack)
+                await require_same_key(engine, vault, clock)
+                sessions = session_factory(engine)
                 guard = AddressGuard(settings.security.url_allowlist, clock=clock)
                 deps = command_deps(
                     settings, lambda: UnitOfWork(sessions), vault, clock, check_base_url=guard.problem_with

@@ -170,12 +170,15 @@ def _prove_writable(path: Path, timeout_s: float) -> None:
 def _parsed(given: Secret) -> URL:
     try:
         url = make_url(given.reveal())
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise StartupError(f"database.url is not a URL; {_REMEDY}") from None
     if url.drivername not in _SQLITE_SCHEMES + _POSTGRES_SCHEMES:
         raise StartupError(
             f"database.url has the scheme {url.drivername!r}, which Headgate cannot use; {_REMEDY}"
         )
+    unknown = sorted(set(url.query) - {"sslmode", "ssl", "host"})
+    if unknown and url.drivername in _POSTGRES_SCHEMES:
+        raise StartupError(f"database.url has the option {unknown[0]!r}, only sslmode is known; {_REMEDY}")
     if not url.database or url.database == ":memory:":
         what = "a file" if url.drivername in _SQLITE_SCHEMES else "a database name"
         raise StartupError(f"database.url names no {what[2:]}; {_REMEDY}")
