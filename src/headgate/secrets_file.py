@@ -38,8 +38,8 @@ def open_vault(settings: Settings) -> Vault:
 
 
 async def require_same_key(engine: AsyncEngine, vault: Vault, clock: Clock) -> None:
-    """Refuse a master key that this database was not made with: with it every customer key would be unknown and
-    no credential readable. The first start leaves the proof. Raises `StartupError`."""
+    """Refuse a master key that this database was not made with: every customer key would be unknown and no
+    credential readable. The first start leaves the proof. Raises `StartupError`."""
     proof = await _proof(engine)
     if proof is None:
         now = datetime.fromtimestamp(clock.now_ms() / 1000, tz=UTC)

@@ -53,7 +53,7 @@ BAD_VALUES = {
     "HEADGATE_SECURITY__URL_ALLOWLIST__ALLOW_PRIVATE_HOSTS": (
         "perhaps", "security.url_allowlist.allow_private_hosts",
     ),
-    "HEADGATE_SECURITY__URL_ALLOWLIST__UPSTREAM_HOSTS": ("a,b", "security: cannot read HEADGATE_SECURITY__URL_ALLOWLIST__UPSTREAM_HOSTS"),
+    "HEADGATE_SECURITY__URL_ALLOWLIST__UPSTREAM_HOSTS": ("a,b", "security: cannot read HEADGATE_SECURITY__URL_ALLOWLIST"),
     "HEADGATE_GATEWAY__MAX_BODY_SIZE": ("10", "gateway.max_body_size"),
     "HEADGATE_GATEWAY__NONSENSE": ("1", "gateway.nonsense"),
     "HEADGATE_LIMITS__SLOT_LEASE_S": ("1", "limits.slot_lease_s"),
