@@ -1,4 +1,4 @@
-"""A start that cannot succeed: exit code 1 and one line with key, problem and remedy (issue 2, "Bad input")."""
+"""A start that cannot succeed: exit code 1, one line with key, problem and remedy (issue 2, "Bad input")."""
 
 import os
 import shutil
@@ -18,7 +18,8 @@ from tests.support.postgres import PostgresServer
 SECRET = "canary-8f2e"
 NOBODY = 65534
 AS_SOMEBODY_ELSE = (
-    "import os; from headgate.cli.main import main; import aiosqlite, uvloop, encodings.ascii, encodings.latin_1, encodings.idna;"
+    "import os; from headgate.cli.main import main; import aiosqlite, uvloop;"
+    "import encodings.ascii, encodings.latin_1, encodings.idna;"
     "os.setgroups([]); os.setgid({uid}); os.setuid({uid}); main()"
 )
 """The interpreter may lie where only root can read: become somebody else after the imports."""
@@ -53,7 +54,9 @@ BAD_VALUES = {
     "HEADGATE_SECURITY__URL_ALLOWLIST__ALLOW_PRIVATE_HOSTS": (
         "perhaps", "security.url_allowlist.allow_private_hosts",
     ),
-    "HEADGATE_SECURITY__URL_ALLOWLIST__UPSTREAM_HOSTS": ("a,b", "security: cannot read HEADGATE_SECURITY__URL_ALLOWLIST"),
+    "HEADGATE_SECURITY__URL_ALLOWLIST__UPSTREAM_HOSTS": (
+        "a,b", "security: cannot read HEADGATE_SECURITY__URL_ALLOWLIST",
+    ),
     "HEADGATE_GATEWAY__MAX_BODY_SIZE": ("10", "gateway.max_body_size"),
     "HEADGATE_GATEWAY__NONSENSE": ("1", "gateway.nonsense"),
     "HEADGATE_LIMITS__SLOT_LEASE_S": ("1", "limits.slot_lease_s"),
