@@ -57,7 +57,7 @@ def test_slots_are_shared_and_a_killed_worker_is_replaced_and_its_exchanges_reco
     caller = pair.provision("openai", simulator.url, upstream_keys=("sim-workers",), name="w", concurrency=2)
     statuses = [ask(pair.url, CHAT.path, CHAT.body, CHAT.headers(caller.key)).status for _ in range(20)]
     assert statuses == [200] * 20
-    simulator.script("sim-workers", {"": 4000})
+    simulator.script("sim-workers", {"delay": 4})
     try:
         got = _at_once(pair, caller.key, 6)
         assert sorted(set(got)) == [200, 429]
@@ -112,7 +112,7 @@ def test_a_running_stream_ends_well_on_sigterm_and_new_requests_are_refused(
 ) -> None:
     with running_gateway(tmp_path / "one") as gateway:
         caller = gateway.provision("anthropic", simulator.url, upstream_keys=("sim-term",), name="s")
-        simulator.script("sim-term", {"": 2000})
+        simulator.script("sim-term", {"delay": 2})
         answers: list[int] = []
         body, headers = MESSAGES.body, MESSAGES.headers(caller.key)
         thread = threading.Thread(
