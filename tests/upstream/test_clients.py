@@ -1,35 +1,48 @@
 """The pool never closes a client in use, and lets idle ones go."""
 
+import pytest
+
 from headgate.kit.clock import FakeClock
+from headgate.kit.secret import Secret
 from headgate.settings import GatewaySettings, UrlAllowlistSettings
 from headgate.upstream.call import open_call
 from headgate.upstream.clients import ClientPool, check_proxy_url
 from headgate.upstream.guard import AddressGuard, UrlProblem
 from headgate.upstream.request import UpstreamRequest
+from tests.support.egress_proxies import EgressProxyServer
 from tests.support.scripted_upstream import Pause, Reply, ScriptedUpstream
 
 LAX = UrlAllowlistSettings(allow_private_hosts=True, allow_insecure_http=True)
 
 
-def request_to(url: str) -> UpstreamRequest:
-    return UpstreamRequest(method="GET", url=url, endpoint="/", headers={}, body=None, proxy=None)
+def request_to(url: str, proxy: str | None = None) -> UpstreamRequest:
+    return UpstreamRequest(
+        method="GET", url=url, endpoint="/", headers={}, body=None, proxy=Secret(proxy) if proxy else None
+    )
 
 
-async def test_a_client_in_use_survives_eviction_and_an_idle_one_is_closed(clock: FakeClock) -> None:
+@pytest.mark.parametrize("is_proxied", [False, True])
+async def test_a_connection_in_use_survives_eviction_and_an_idle_one_is_closed(
+    clock: FakeClock, *, is_proxied: bool
+) -> None:
     pool = ClientPool(AddressGuard(LAX, clock=clock), GatewaySettings(), clock=clock, idle_ttl_s=10)
     async with ScriptedUpstream() as busy, ScriptedUpstream() as idle, ScriptedUpstream() as third:
-        busy.answer(Reply(chunks=[b"1", Pause(0.2), b"2"]))
-        async with open_call(pool, request_to(idle.url)) as answer:
-            await answer.read_all(10)
-        async with open_call(pool, request_to(busy.url)) as streaming:
-            assert await streaming.read_chunk() == b"1"
-            clock.advance(60)
-            async with open_call(pool, request_to(third.url)) as answer:
+        async with (
+            EgressProxyServer("http", busy.port) as proxy,
+            EgressProxyServer("http", idle.port) as other,
+        ):
+            busy_proxy, idle_proxy = (proxy.url(), other.url()) if is_proxied else (None, None)
+            busy.answer(Reply(chunks=[b"1", Pause(0.2), b"2"]))
+            async with open_call(pool, request_to(idle.url, idle_proxy)) as answer:
                 await answer.read_all(10)
-            await idle.all_closed(timeout_s=2)
-            assert len(pool) == 2
-            assert await streaming.read_all(10) == b"2"
-        await pool.close()
+            async with open_call(pool, request_to(busy.url, busy_proxy)) as streaming:
+                assert await streaming.read_chunk() == b"1"
+                clock.advance(60)
+                async with open_call(pool, request_to(third.url, busy_proxy)) as answer:
+                    await answer.read_all(10)
+                await idle.all_closed(timeout_s=2)
+                assert await streaming.read_all(10) == b"2"
+            await pool.close()
 
 
 async def test_closing_the_pool_closes_connections(clock: FakeClock) -> None:

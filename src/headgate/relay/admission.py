@@ -46,7 +46,8 @@ class Admission:
         """Take the user's slot and reserve the money. Whoever enters calls `leave` with the lease, whatever
         happens.
 
-        Raises `RelayError` when the caller may not or cannot pay for this request now; then nothing is held."""
+        Raises `RelayError` when the caller may not or cannot pay for this request now; then nothing is
+        held."""
         lease = await self._user_slot(exchange)
         self._leases.hold(lease)
         try:

@@ -20,6 +20,10 @@ class ClientConnection(Protocol):
         """Call back when the socket closes; at once when it is closed already."""
         ...
 
+    def write_piece(self, data: bytes) -> bool:
+        """Send a piece of a streamed answer at once, without `await`; False: use ASGI `send`."""
+        ...
+
     def abort(self) -> None: ...
 
 

@@ -61,7 +61,8 @@ def for_client(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 
 
 _known_names: dict[str, bytes] = {}
-"""Verdict per header name: its bytes, or empty when it stays here. Providers send few names, over and over."""
+"""Verdict per header name: its bytes, or empty when it stays here. Providers send few names, over and
+over."""
 _MOST_NAMES = 1024
 
 

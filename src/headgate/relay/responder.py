@@ -89,6 +89,13 @@ class Responder:
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
         self.writing_since = None
 
+    def write_now(self, data: bytes, now: float) -> bool:
+        """`write` without `await`; False: the client reads slowly (or its protocol is odd), await `write`."""
+        if self._connection.is_gone:
+            return True
+        self.last_write = now
+        return self._connection.write_piece(data)
+
     async def finish(self) -> None:
         """The last byte of a streamed answer."""
         await self._emit({"type": "http.response.body", "body": b"", "more_body": False})

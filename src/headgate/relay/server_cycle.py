@@ -78,6 +78,15 @@ class GatewayCycle(RequestResponseCycle):
         if not more_body:
             self._complete()
 
+    def write_piece(self, data: bytes) -> bool:
+        """A piece of a chunked answer whose head is out, without `await`; False when `send` must be used (the
+        client reads slowly, or the answer is not chunked)."""
+        if self.flow.write_paused or not self.chunked_encoding or self._head or self.response_complete:
+            return False
+        if not self.disconnected:
+            self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        return True
+
     def _complete(self) -> None:
         if self.expected_content_length:
             raise RuntimeError("the body is shorter than its content-length")

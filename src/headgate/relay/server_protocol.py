@@ -43,12 +43,13 @@ class ProtocolLimits:
 class ClientConnection:
     """Whether the client of one request is still connected."""
 
-    __slots__ = ("_callbacks", "_transport", "is_gone")
+    __slots__ = ("_callbacks", "_transport", "cycle", "is_gone")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self.is_gone = False
         self._transport = transport
         self._callbacks: list[Callable[[], object]] = []
+        self.cycle: GatewayCycle | None = None
 
     def on_gone(self, callback: Callable[[], object]) -> None:
         """Call once when the connection is lost; at once if it already is. Callbacks must not raise."""
@@ -60,6 +61,10 @@ class ClientConnection:
     def abort(self) -> None:
         """Cut the connection now, unsent bytes included: the client does not read."""
         self._transport.abort()
+
+    def write_piece(self, data: bytes) -> bool:
+        """Send a piece of a streamed answer at once; False: use ASGI `send`."""
+        return self.cycle is not None and self.cycle.write_piece(data)
 
     def lost(self) -> None:
         self.is_gone = True
@@ -204,6 +209,7 @@ class GatewayProtocol(HttpToolsProtocol):
             self.cycle,
             self._cycle(keep_alive=http_version != "1.0" and parser.should_keep_alive()),
         )
+        connection.cycle = self.cycle
         if before is None or before.response_complete:  # type: ignore[redundant-expr]
             self._start_asgi_task(self.cycle, self.app)
         else:

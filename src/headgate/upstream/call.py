@@ -10,6 +10,8 @@ side is free at once; the connection closes when the head arrives, at the latest
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
 from typing import Protocol, TypeVar
 
@@ -21,7 +23,14 @@ from pyreqwest.response import Response
 
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.upstream.clients import ClientPool, Route
-from headgate.upstream.faults import fault_before_answer, fault_in_body, is_connect_failure, timeout_fault
+from headgate.upstream.faults import (
+    connect_fault,
+    fault_before_answer,
+    fault_in_body,
+    is_connect_failure,
+    timeout_fault,
+)
+from headgate.upstream.http1 import Connection, Listener, PoolKey, serialise
 from headgate.upstream.request import UpstreamRequest
 
 _READ_AHEAD_BYTES = 0
@@ -46,13 +55,20 @@ class UpstreamAnswer(Protocol):
         """The rest of the body; more than `limit` bytes raise UPSTREAM_MALFORMED."""
         ...
 
+    def listen(self, listener: Listener) -> None:
+        """From now on hand pieces to `listener` as they arrive, without a task switch, until it answers
+        False; the next `read_chunk` returns an empty piece then. May be ignored: pieces are read as
+        before."""
+        ...
+
     def abort(self, fault: Fault) -> None:
         """End the call from outside: a pending read, or else the next one, raises this fault."""
         ...
 
 
-class _OpenCall:
-    """Context manager and answer in one object, which saves an allocation and a generator per request."""
+class _ProxiedCall:
+    """A call through an egress proxy, by the HTTP library (CONNECT, SOCKS5). Context manager and answer in
+    one object."""
 
     __slots__ = (
         "_aborted", "_cancels_before", "_clients", "_entry", "_exchange", "_is_waiting", "_read", "_request",
@@ -110,15 +126,10 @@ class _OpenCall:
         return None if chunk is None else bytes(chunk)
 
     async def read_all(self, limit: int) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        while (chunk := await self.read_chunk()) is not None:
-            size += len(chunk)
-            if size > limit:
-                message = f"Upstream response too large: more than {limit} bytes"
-                raise RelayError(Fault(kind=FaultKind.UPSTREAM_MALFORMED, message=message))
-            parts.append(chunk)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return await _read_all(self, limit)
+
+    def listen(self, listener: Listener) -> None:
+        """The library has no such way: pieces are read."""
 
     def abort(self, fault: Fault) -> None:
         if self._aborted is None:
@@ -206,6 +217,125 @@ def _readable(response: Response, name: str) -> list[str]:
         return []
 
 
-def open_call(clients: ClientPool, request: UpstreamRequest) -> _OpenCall:
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Scheme, host and port of a URL, taken apart once."""
+
+    url: Url
+    host: str
+    port: int
+    is_tls: bool
+    authority: str
+    """The `host` header: with the port unless it is the scheme's own."""
+
+
+@lru_cache(maxsize=4096)
+def _origin(text: str) -> _Origin:
+    """Raises ValueError."""
+    url = Url(text)
+    host, port, is_tls = url.host_str or "", url.port_or_known_default or 0, url.scheme == "https"
+    authority = host if port == (443 if is_tls else 80) else f"{host}:{port}"
+    return _Origin(url, host.strip("[]"), port, is_tls, authority)
+
+
+class _DirectCall:
+    """A call on the gateway's own event loop (http1.py): same contract, no thread in between."""
+
+    __slots__ = ("_aborted", "_clients", "_connection", "_key", "_request", "headers", "status")
+
+    def __init__(self, clients: ClientPool, request: UpstreamRequest) -> None:
+        self._clients = clients
+        self._request = request
+        self._aborted: Fault | None = None
+        self._connection: Connection | None = None
+        self._key: PoolKey = ("", 0, "", False)
+        self.status = 0
+        self.headers: dict[str, str] = {}
+
+    async def __aenter__(self) -> UpstreamAnswer:
+        timer = asyncio.get_running_loop().call_later(self._clients.header_timeout_s, self._head_overdue)
+        try:
+            await self._open()
+        except BaseException:
+            self._leave()
+            raise
+        finally:
+            timer.cancel()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+
+    async def read_chunk(self) -> bytes | None:
+        assert self._connection is not None
+        return await self._connection.read()
+
+    async def read_all(self, limit: int) -> bytes:
+        return await _read_all(self, limit)
+
+    def listen(self, listener: Listener) -> None:
+        assert self._connection is not None
+        self._connection.listen(listener)
+
+    def abort(self, fault: Fault) -> None:
+        self._aborted = self._aborted or fault
+        if self._connection is not None:
+            self._connection.fail(fault)
+
+    async def _open(self) -> None:
+        request = self._request
+        try:
+            slash = request.url.find("/", 8)
+            origin = _origin(request.url if slash < 0 else request.url[:slash])
+            target = "/" if slash < 0 else request.url[slash:]
+            data = serialise(request.method, target, origin.authority, request.headers, request.body)
+        except ValueError as error:
+            raise RelayError(fault_before_answer(error)) from None
+        connection = self._connection = await self._connect(origin)
+        if self._aborted is not None:
+            raise RelayError(self._aborted)
+        await connection.request(data)
+        self.status, self.headers = connection.status, connection.headers
+
+    async def _connect(self, origin: _Origin) -> Connection:
+        """The pinned addresses in turn, at most three."""
+        guard, pool = self._clients.guard, self._clients.connections
+        addresses = (await guard.admit(origin.url) or ("",))[:3]
+        for position, address in enumerate(addresses, start=1):
+            self._key = (origin.host, origin.port, address, origin.is_tls)
+            try:
+                return await pool.take(self._key)
+            except OSError as error:  # TimeoutError and ssl.SSLError are
+                guard.demote(origin.url, address)
+                if position == len(addresses):
+                    raise RelayError(connect_fault(error)) from None
+        raise AssertionError("admit gives at least one address")
+
+    def _leave(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._clients.connections.give_back(self._key, connection)
+
+    def _head_overdue(self) -> None:
+        self.abort(timeout_fault(f"Upstream did not answer within {self._clients.header_timeout_s:g} s"))
+
+
+async def _read_all(answer: UpstreamAnswer, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while (chunk := await answer.read_chunk()) is not None:
+        size += len(chunk)
+        if size > limit:
+            message = f"Upstream response too large: more than {limit} bytes"
+            raise RelayError(Fault(kind=FaultKind.UPSTREAM_MALFORMED, message=message))
+        parts.append(chunk)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def open_call(clients: ClientPool, request: UpstreamRequest) -> "_DirectCall | _ProxiedCall":
     """`async with open_call(...) as answer:`; entering raises `RelayError` when no answer begins."""
-    return _OpenCall(clients, request)
+    if request.proxy is None and request.method != "HEAD":
+        return _DirectCall(clients, request)
+    return _ProxiedCall(clients, request)

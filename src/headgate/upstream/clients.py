@@ -18,6 +18,7 @@ from headgate.kit.clock import Clock, SystemClock
 from headgate.kit.secret import Secret
 from headgate.settings import GatewaySettings
 from headgate.upstream.guard import AddressGuard, UrlProblem
+from headgate.upstream.http1 import ConnectionPool
 
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 _POOL_IDLE = timedelta(seconds=55)
@@ -59,6 +60,8 @@ class ClientPool:
         self.life_limit = timedelta(seconds=settings.stream_total_timeout_s)
         """After this the HTTP client gives up by itself, should everything else have lost hold of a call."""
         self._clock = clock or SystemClock()
+        self.connections = ConnectionPool(self._clock, connect_timeout_s=settings.connect_timeout_s)
+        """Direct connections; the clients of this pool serve calls through egress proxies."""
         self._connect_timeout = timedelta(seconds=settings.connect_timeout_s)
         self._idle_ttl_s = idle_ttl_s
         self._entries: dict[Route, Lease] = {}
@@ -97,6 +100,7 @@ class ClientPool:
 
     async def close(self) -> None:
         """Close every connection; calls still open end with a SHUTTING_DOWN fault."""
+        self.connections.close()
         entries, self._entries = list(self._entries.values()), {}
         for entry in entries:
             await entry.client.close()

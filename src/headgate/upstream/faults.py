@@ -4,6 +4,10 @@ pyreqwest types and texts go no further: its texts hold URLs and could hold prox
 our own words.
 """
 
+import errno
+import socket
+import ssl
+
 from pyreqwest.exceptions import (
     ClientClosedError,
     DecodeError,
@@ -30,6 +34,33 @@ _CAUSES = (
 def is_connect_failure(error: BaseException) -> bool:
     """Whether the connection was never made, so that nothing was sent and another address may be tried."""
     return isinstance(error, DetailedPyreqwestError) and "client error (Connect)" in _causes(error)
+
+
+def connect_fault(error: OSError) -> Fault:
+    """A direct connection that was never made; nothing was sent."""
+    return Fault(
+        kind=FaultKind.UPSTREAM_UNREACHABLE, message=f"Upstream is not reachable: {_socket_cause(error)}"
+    )
+
+
+def _socket_cause(error: OSError) -> str:
+    match error:
+        case TimeoutError():
+            return "connecting timed out"
+        case ssl.SSLCertVerificationError():
+            return "the TLS certificate is not accepted"
+        case ssl.SSLError():
+            return "the TLS handshake failed"
+        case socket.gaierror():
+            return "name lookup failed"
+        case ConnectionRefusedError():
+            return "connection refused"
+        case ConnectionResetError():
+            return "connection reset"
+        case _ if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+            return "network unreachable"
+        case _:
+            return "no connection"
 
 
 def fault_before_answer(error: PyreqwestError | ValueError) -> Fault:
