@@ -146,7 +146,8 @@ def make_deps(
 @pytest.fixture
 async def control(make_deps: Callable[..., ControlDeps], clock: FakeClock) -> Control:
     """An admin, two users (anna, ben), and nobody."""
-    tester, bounds = ScriptedTester(), []
+    tester = ScriptedTester()
+    bounds: list[str] = []
     deps = make_deps(tester, bounds)
     app = create_control_app(deps)
     client = AsgiClient(app, root_path="/api")

@@ -26,6 +26,7 @@ async def users(uow):
 
 async def test_the_first_start_makes_an_admin_with_a_generated_password(uow, clock):
     first = await ensure_admin(uow, Settings(), clock)
+    assert first is not None
     assert first.email == "admin@headgate.local"
     assert len(first.shown_password) >= 20
     assert first.shown_password not in repr(first)
@@ -36,6 +37,7 @@ async def test_the_first_start_makes_an_admin_with_a_generated_password(uow, clo
 async def test_a_configured_password_is_used_and_not_shown(uow, clock):
     settings = Settings(admin_email="Root@Example.com", admin_password=Secret("configured password"))
     first = await ensure_admin(uow, settings, clock)
+    assert first is not None
     assert first.email == "root@example.com"
     assert "configured password" not in first.shown_password
 

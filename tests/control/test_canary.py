@@ -44,8 +44,8 @@ async def test_a_refusal_does_not_repeat_the_secret(control):
     ):
         answer = await control.admin("POST", "/admin/accounts", body)
         assert CANARY.encode() not in answer.body
-    for body in ({"email": CANARY, "password": [CANARY]}, {"email": "a@b.c", "password": CANARY * 20}):
-        answer = await control.nobody("POST", "/auth/login", body)
+    for login in ({"email": CANARY, "password": [CANARY]}, {"email": "a@b.c", "password": CANARY * 20}):
+        answer = await control.nobody("POST", "/auth/login", login)
         assert answer.status == 400
         assert CANARY.encode() not in answer.body
 

@@ -34,7 +34,9 @@ async def test_from_nothing_to_a_key_that_works(deps, engine):
     assert account.groups == ("claude",)
     assert "sk-" not in repr(made.secret)
     model = ReadModel(engine, deps.vault)
-    key, user = await model.load_key(deps.vault.key_hash(made.secret.reveal()))
+    found = await model.load_key(deps.vault.key_hash(made.secret.reveal()))
+    assert found is not None
+    key, user = found
     assert (key.id, key.user_id) == (made.info.id, user.id)
     assert (await verify(engine)).is_sound
 

@@ -2,6 +2,7 @@
 
 import itertools
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from msgspec.structs import replace
@@ -85,7 +86,7 @@ async def value(engine: AsyncEngine, query: str) -> Any:
     """The single value of a query; sums come back as int on both backends."""
     async with engine.connect() as connection:
         found = (await connection.execute(text(query))).scalar()
-    return int(found) if isinstance(found, (int, float)) or hasattr(found, "as_tuple") else found
+    return int(found) if isinstance(found, (int, float, Decimal)) else found
 
 
 async def counts(engine: AsyncEngine) -> tuple[int, int, int]:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from headgate.kit.clock import SystemClock
 from headgate.storage.engine import DatabaseTarget
+from headgate.storage.journal import Journal, OpenIntent
 from headgate.storage.journal_opening import open_journal_at
 from headgate.storage.ledger import verify
 from tests.storage.books import settlement, store, user_row, value
@@ -65,11 +66,11 @@ async def test_after_kill_9_every_call_has_one_record_or_is_found_open(
     await journal.close()
 
 
-async def _open_after_death(journal: object) -> list[object]:
+async def _open_after_death(journal: Journal) -> list[OpenIntent]:
     """PostgreSQL notices a killed client within moments, not at once; SQLite at once."""
-    seen: list[object] = []
+    seen: list[OpenIntent] = []
     for _ in range(40):
-        seen = list(await journal.open_intents())  # type: ignore[attr-defined]
+        seen = list(await journal.open_intents())
         if seen:
             break
         await asyncio.sleep(0.05)

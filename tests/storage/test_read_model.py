@@ -1,5 +1,7 @@
 from datetime import timedelta
 
+from typing import Any
+
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
@@ -111,7 +113,7 @@ async def test_a_bearer_account_is_known_by_its_access_token(
 
 @pytest.mark.parametrize("change", [{"status": "error"}, {"status": "inactive"}, {"schedulable": False}])
 async def test_a_switched_off_account_is_not_schedulable(
-    read_model: ReadModel, sessions: Sessions, change: dict[str, object]
+    read_model: ReadModel, sessions: Sessions, change: dict[str, Any]
 ) -> None:
     await store(sessions, account_row(1, **change))
     assert not (await read_model.load_directory()).accounts[0].is_schedulable

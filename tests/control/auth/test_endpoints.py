@@ -123,7 +123,7 @@ async def test_a_token_ends_with_its_lifetime(control):
 
 async def test_an_unsigned_token_is_refused(control):
     claims = {"user_id": control.admin.user_id, "token_version": 0, "exp": 2**40, "iat": 0, "nbf": 0}
-    token = jwt.encode(claims, None, algorithm="none")
+    token = jwt.encode(claims, "", algorithm="none")
     answer = await control.nobody("GET", "/auth/me", headers={"authorization": f"Bearer {token}"})
     assert answer.json["code"] == "INVALID_TOKEN"
 

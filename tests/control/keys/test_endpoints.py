@@ -29,6 +29,7 @@ async def test_the_key_is_shown_once_and_opens_the_data_plane(control, engine):
     shown = (await control.anna("GET", f"/keys/{answer.data['id']}")).data["key"]
     assert shown == f"{key[:6]}…{key[-4:]}"
     found = await ReadModel(engine, control.deps.vault).load_key(control.deps.vault.key_hash(key))
+    assert found is not None
     assert found[0].id == answer.data["id"]
 
 

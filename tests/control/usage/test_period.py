@@ -15,10 +15,9 @@ NOW_MS = 1_750_000_000_000  # Sunday, 2025-06-15T15:06:40Z
 def test_a_day_of_a_clock_change_has_its_own_length():
     spring = span_of_dates("2025-03-30", "2025-03-30", BERLIN)
     autumn = span_of_dates("2025-10-26", "2025-10-26", BERLIN)
-    assert (spring.until_ms - spring.from_ms, autumn.until_ms - autumn.from_ms) == (
-        23 * HOUR_MS,
-        25 * HOUR_MS,
-    )
+    for span, hours in ((spring, 23), (autumn, 25)):
+        assert span.from_ms is not None
+        assert span.until_ms == span.from_ms + hours * HOUR_MS
 
 
 @pytest.mark.parametrize(("period", "days_ago"), [("today", 0), ("", 0), ("week", 6), ("month", 14)])

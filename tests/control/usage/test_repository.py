@@ -1,7 +1,7 @@
 """Usage queries walk an index: no list or sum reads a table from end to end (PAINS 31)."""
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Table, event
 
 from headgate.control.usage.period import Span
 from headgate.control.usage.repository import UsageFilter, UsageRepository
@@ -74,4 +74,5 @@ async def test_the_story_of_an_exchange_is_found_by_its_id(sqlite_target):
 def test_filters_without_an_index_are_known():
     assert UsageFilter(model="m").has_unindexed
     assert not UsageFilter(model="m").has_index
+    assert isinstance(UsageRecordRow.__table__, Table)
     assert UsageRecordRow.__table__.indexes

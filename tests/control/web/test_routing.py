@@ -16,7 +16,7 @@ def table() -> list[tuple[str, str, Permission]]:
     for slice_ in SLICES:
         slice_.routes.install(app)
     routes = [route for route in app.router.routes if isinstance(route, GuardedRoute)]
-    return [(method, route.path, route.permission) for route in routes for method in route.methods]
+    return [(method, route.path, route.permission) for route in routes for method in route.methods or ()]
 
 
 ROUTES = table()
