@@ -41,6 +41,60 @@ async def test_a_masked_or_absent_secret_keeps_the_stored_one(control, engine, c
     assert await stored_secret(control, engine, account) == SECRET
 
 
+@pytest.mark.parametrize("secret", [{}, {"api_key": "sk-ant…efgh"}, {"api_key": ""}, {"other": "x"}])
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://evil.example.com",
+        "http://api.example.com",
+        "https://api.example.com:8443",
+        "https://api.example.com.evil.example",
+        "https://api.example.com@evil.example",
+        None,
+    ],
+)
+async def test_a_stored_secret_is_not_sent_to_another_address(control, engine, base_url, secret):
+    account = await control.add_account(
+        credentials={"api_key": SECRET, "base_url": "https://api.example.com"}
+    )
+    body = {"credentials": {"base_url": base_url, **secret}}
+    answer = await control.admin("PUT", f"/admin/accounts/{account}", body)
+    assert (answer.status, answer.json["reason"]) == (400, "SECRET_REQUIRED")
+    shown = (await control.admin("GET", f"/admin/accounts/{account}")).data["credentials"]
+    assert shown["base_url"] == "https://api.example.com"
+
+
+async def test_with_its_secret_an_account_moves_and_keeps_no_other_stored_secret(control, engine):
+    account = await control.add_account(
+        credentials={"api_key": SECRET, "other": "y" * 30, "base_url": "https://api.example.com"}
+    )
+    body = {"credentials": {"api_key": "sk-new", "base_url": "https://other.example.com"}}
+    data = (await control.admin("PUT", f"/admin/accounts/{account}", body)).data
+    assert data["credentials"] == {"api_key": "…", "base_url": "https://other.example.com"}
+    assert await stored_secret(control, engine, account) == "sk-new"
+
+
+async def test_another_path_of_the_same_address_needs_no_secret(control):
+    account = await control.add_account(
+        credentials={"api_key": SECRET, "base_url": "https://api.example.com"}
+    )
+    body = {"credentials": {"base_url": "https://API.example.com:443/anthropic"}}
+    assert (await control.admin("PUT", f"/admin/accounts/{account}", body)).status == 200
+
+
+async def test_another_proxy_needs_the_secret_again_and_none_does_not(control):
+    proxy = {"name": "p", "protocol": "http", "host": "h", "port": 1}
+    proxy_id = (await control.admin("POST", "/admin/proxies", proxy)).data["id"]
+    account = await control.add_account(credentials={"api_key": SECRET})
+    path = f"/admin/accounts/{account}"
+    answer = await control.admin("PUT", path, {"proxy_id": proxy_id})
+    assert (answer.status, answer.json["reason"]) == (400, "SECRET_REQUIRED")
+    body = {"proxy_id": proxy_id, "credentials": {"api_key": SECRET}}
+    assert (await control.admin("PUT", path, body)).data["proxy_id"] == proxy_id
+    assert (await control.admin("PUT", path, {"proxy_id": proxy_id, "name": "same"})).status == 200
+    assert (await control.admin("PUT", path, {"proxy_id": 0})).data["proxy_id"] is None
+
+
 async def test_a_new_secret_replaces_the_old_one(control, engine):
     account = await control.add_account(credentials={"api_key": SECRET})
     await control.admin("PUT", f"/admin/accounts/{account}", {"credentials": {"api_key": "sk-ant-new"}})

@@ -20,7 +20,7 @@ async def test_the_password_goes_in_and_never_comes_out(control):
 
 async def test_a_masked_password_stays_and_an_empty_one_is_removed(control):
     path = f"/admin/proxies/{(await control.admin('POST', '/admin/proxies', PROXY)).data['id']}"
-    assert (await control.admin("PUT", path, {"password": "…", "port": 1081})).data["password"] == "…"
+    assert (await control.admin("PUT", path, {"password": "…", "name": "renamed"})).data["password"] == "…"
     assert (await control.admin("PUT", path, {"password": ""})).data["password"] == ""
 
 
@@ -41,3 +41,13 @@ async def test_a_proxy_in_use_cannot_be_deleted(control):
     await control.admin("DELETE", f"/admin/accounts/{account}")
     assert (await control.admin("DELETE", f"/admin/proxies/{proxy}")).status == 200
     assert (await control.admin("GET", "/admin/proxies/all")).data == []
+
+
+async def test_a_stored_password_is_not_sent_to_another_address(control):
+    body = {"name": "p", "protocol": "http", "host": "a.example", "port": 1, "password": "p" * 20}
+    path = f"/admin/proxies/{(await control.admin('POST', '/admin/proxies', body)).data['id']}"
+    for change in ({"host": "b.example"}, {"port": 2}, {"protocol": "socks5", "password": "***"}):
+        answer = await control.admin("PUT", path, change)
+        assert (answer.status, answer.json["reason"]) == (400, "SECRET_REQUIRED")
+    assert (await control.admin("PUT", path, {"host": "a.example", "name": "q"})).status == 200
+    assert (await control.admin("PUT", path, {"host": "b.example", "password": "n" * 20})).status == 200

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from headgate.control.accounts.credentials import Credentials, merged, sealed, unsealed
+from headgate.control.accounts.destination import require_secret_for_move
 from headgate.control.accounts.repository import AccountRepository
 from headgate.control.accounts.schemas import AccountCreate, AccountFields, AccountUpdate
 from headgate.control.groups.repository import GroupRepository
@@ -53,10 +54,10 @@ class AccountService:
         return row
 
     async def update(self, account_id: int, change: AccountUpdate) -> AccountRow:
-        """Raises ACCOUNT_NOT_FOUND, INVALID_INPUT, INVALID_GROUP_ID."""
+        """Raises ACCOUNT_NOT_FOUND, INVALID_INPUT, INVALID_GROUP_ID, SECRET_REQUIRED."""
         row = await self._accounts.get(account_id)
         kind = row.type if change.type is None else _kind(change.type)
-        if change.credentials is not None or kind != row.type:
+        if change.credentials is not None or kind != row.type or _has_new_proxy(row, change):
             await self._replace_credentials(row, kind, change)
         for name in ("name", "status"):
             if (value := getattr(change, name)) is not None:
@@ -124,7 +125,9 @@ class AccountService:
     async def _replace_credentials(self, row: AccountRow, kind: str, change: AccountUpdate) -> None:
         stored = unsealed(self._vault, row.credentials_sealed, row.credentials_open)
         given = stored.open if change.credentials is None else change.credentials
-        credentials = merged(given, kind=kind, stored=stored)
+        new_proxy = _has_new_proxy(row, change)
+        is_moved = require_secret_for_move(given, stored, kind=kind, new_proxy=new_proxy)
+        credentials = merged(given, kind=kind, stored=None if is_moved else stored)
         if credentials.open.get("base_url") != stored.open.get("base_url"):
             await self._check_base_url(credentials)
         row.type = kind
@@ -174,6 +177,10 @@ class AccountService:
         if not group_ids:
             return None
         return (await GroupRepository(self._work.session).get(group_ids[0])).default_proxy_id
+
+
+def _has_new_proxy(row: AccountRow, change: AccountUpdate) -> bool:
+    return bool(change.proxy_id) and change.proxy_id != row.proxy_id
 
 
 def _clear_error(row: AccountRow) -> None:

@@ -6,7 +6,7 @@ from headgate.control.masking import is_masked
 from headgate.control.proxies.repository import ProxyRepository
 from headgate.control.proxies.schemas import ProxyCreate, ProxyUpdate
 from headgate.control.work import Work
-from headgate.errors import Conflict
+from headgate.errors import BadRequest, Conflict
 from headgate.storage.directory_rows import PROXY_CONTEXT
 from headgate.storage.models import AccountRow, GroupRow, ProxyRow
 
@@ -35,8 +35,9 @@ class ProxyService:
         return row
 
     async def update(self, proxy_id: int, change: ProxyUpdate) -> ProxyRow:
-        """Raises PROXY_NOT_FOUND."""
+        """Raises PROXY_NOT_FOUND, SECRET_REQUIRED."""
         row = await self._proxies.get(proxy_id)
+        _require_password_for_move(row, change)
         for name in ("name", "protocol", "host", "port", "username", "status"):
             if (value := getattr(change, name)) is not None:
                 setattr(row, name, value)
@@ -62,3 +63,17 @@ class ProxyService:
 
     def _sealed(self, password: str) -> bytes | None:
         return self._work.deps.vault.seal(password.encode(), context=PROXY_CONTEXT) if password else None
+
+
+def _require_password_for_move(row: ProxyRow, change: ProxyUpdate) -> None:
+    """A stored password goes only where it was entered for: a stolen admin session must not move it."""
+    moves = any(
+        (value := getattr(change, name)) is not None and value != getattr(row, name)
+        for name in ("protocol", "host", "port")
+    )
+    if moves and row.password_sealed and (change.password is None or is_masked(change.password)):
+        raise BadRequest(
+            "the proxy gets another address; send its password again: a stored secret is never sent to a new"
+            " destination",
+            reason="SECRET_REQUIRED",
+        )
