@@ -12,9 +12,10 @@ from headgate.control.proxies import endpoints as proxies
 from headgate.control.settings import endpoints as settings
 from headgate.control.usage import endpoints as usage
 from headgate.control.users import endpoints as users
-from headgate.control.web import faults
+from headgate.control.web import documentation, faults
 from headgate.control.web.body_limit import BodyLimit
 from headgate.control.web.routing import GuardedRoute
+from headgate.control.web.security_headers import SecurityHeaders
 
 SLICES = (auth, users, groups, accounts, proxies, keys, usage, prices, settings)
 
@@ -23,7 +24,7 @@ def create_control_app(deps: ControlDeps) -> FastAPI:
     """Build the app: routes `/v1/...`, documentation at `/docs`, schema at `/openapi.json`."""
     app = FastAPI(
         title="Headgate management API",
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,
@@ -31,7 +32,9 @@ def create_control_app(deps: ControlDeps) -> FastAPI:
     app.router.route_class = GuardedRoute  # whoever adds a route past the tables needs a permission as well
     app.state.deps = deps
     faults.install(app)
+    documentation.install(app)
     for slice_ in SLICES:
         slice_.routes.install(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(SecurityHeaders)
     return app
