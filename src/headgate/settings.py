@@ -99,7 +99,6 @@ class UrlAllowlistSettings(_Section):
 
 class SecuritySettings(_Section):
     url_allowlist: UrlAllowlistSettings = UrlAllowlistSettings()
-    cors_allowed_origins: tuple[str, ...] = ()
 
 
 class GatewaySettings(_Section):
@@ -141,7 +140,6 @@ class GatewaySettings(_Section):
     """429 without any reset information (spec 3.10)."""
     overload_cooldown_s: int = Field(600, ge=0)
     unreachable_cooldown_s: int = Field(10, ge=0)
-    models_cache_ttl_s: int = Field(15, ge=1)
 
 
 class LimitsSettings(_Section):

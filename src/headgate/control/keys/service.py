@@ -20,7 +20,6 @@ from headgate.kit.ipmatch import IpSet
 from headgate.storage.models import ApiKeyRow
 
 REPLAY_WINDOW = timedelta(hours=24)
-MAX_USER_KEYS = 1000
 WINDOWS = ("5h", "1d", "7d")
 
 

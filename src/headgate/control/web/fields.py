@@ -38,7 +38,6 @@ Search = Annotated[
     str, AfterValidator(_cut), Query(description="contains, case-insensitive; cut to 100 characters")
 ]
 """Trimmed and cut to 100 characters (spec 8, PAINS S9)."""
-Word = Annotated[str, AfterValidator(_cut)]
 
 
 class RequestBody(BaseModel):
