@@ -48,7 +48,7 @@ def new_caller(gateway: Gateway, simulator: RunningSimulator, platform: str, **m
 
 @pytest.fixture(scope="session")
 def provision(gateway: Gateway, simulator: RunningSimulator) -> Provision:
-    """`provision("openai", upstream_keys=("sim-a", "sim-b"))`: a new caller with accounts at the simulator."""
+    """`provision("openai", upstream_keys=("sim-a", "sim-b"))`: a new caller and its accounts."""
     return partial(new_caller, gateway, simulator)
 
 

@@ -1,8 +1,8 @@
 """Drives a gateway with the SDKs of the generation before; run by the interpreter of `.venv-old-sdks`.
 
-Stands alone. Reads `{"root", "keys": {platform: key}, "mapped": {platform: key}, "limited": {platform: key}}` as JSON
-from standard input, and writes one JSON line per case: `{"case", "ok", "seen"}`; `seen` is what the SDK showed, or
-its exception.
+Stands alone. Reads `{"root", "keys", "mapped", "limited"}` as JSON from standard input (the last three: a key per
+platform), and writes one JSON line per case: `{"case", "ok", "seen"}`; `seen` is what the SDK showed, or its
+exception.
 """
 
 import asyncio
@@ -101,7 +101,9 @@ def anthropic_thinking(given: dict[str, Any]) -> Any:
 def anthropic_count_and_models(given: dict[str, Any]) -> Any:
     client = claude(given)
     counted = client.messages.count_tokens(model=CLAUDE, messages=HI).input_tokens
-    beta = client.beta.messages.create(model=CLAUDE, max_tokens=5, messages=HI, betas=["context-1m-2025-08-07"])
+    beta = client.beta.messages.create(
+        model=CLAUDE, max_tokens=5, messages=HI, betas=["context-1m-2025-08-07"]
+    )
     return {
         "counted": counted == beta.usage.input_tokens,
         "listed": CLAUDE in [model.id for model in client.models.list(limit=100)],
@@ -219,9 +221,7 @@ def _gemini_round(client: genai.Client) -> Any:
         return "21 degrees"
 
     config = types.GenerateContentConfig(tools=[weather])
-    answer = client.models.generate_content(
-        model=GEMINI, contents="hi [[sim: tool=weather]]", config=config
-    )
+    answer = client.models.generate_content(model=GEMINI, contents="hi [[sim: tool=weather]]", config=config)
     thinking = types.GenerateContentConfig(thinking_config=types.ThinkingConfig(include_thoughts=True))
     thought = client.models.generate_content(model="gemini-2.5-pro", contents="hi", config=thinking)
     embedded = client.models.embed_content(model="gemini-embedding-001", contents=["a", "b"])

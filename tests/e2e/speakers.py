@@ -76,7 +76,13 @@ GEMINI = Speaker(
 WHOLE = (MESSAGES, CHAT, RESPONSES, GEMINI)
 
 MESSAGES_SSE = Speaker(
-    "messages-sse", "anthropic", "/v1/messages", "claude-sonnet-4-6", _streamed(_messages), "x-api-key", _VERSION
+    "messages-sse",
+    "anthropic",
+    "/v1/messages",
+    "claude-sonnet-4-6",
+    _streamed(_messages),
+    "x-api-key",
+    _VERSION,
 )
 CHAT_SSE = Speaker(
     "chat-sse",
@@ -85,9 +91,7 @@ CHAT_SSE = Speaker(
     "gpt-5",
     _streamed(_chat, stream_options={"include_usage": True}),
 )
-CHAT_SSE_NO_USAGE = Speaker(
-    "chat-sse-no-usage", "openai", "/v1/chat/completions", "gpt-5", _streamed(_chat)
-)
+CHAT_SSE_NO_USAGE = Speaker("chat-sse-no-usage", "openai", "/v1/chat/completions", "gpt-5", _streamed(_chat))
 RESPONSES_SSE = Speaker("responses-sse", "openai", "/v1/responses", "gpt-5", _streamed(_responses))
 GEMINI_SSE = Speaker(
     "gemini-sse",

@@ -1,12 +1,12 @@
-"""Byte for byte: what the simulator's bill says it sent is what the client received, edits named one by one."""
+"""Byte for byte: what the simulator's bill says it sent is what the client received, each edit named."""
 
-import brotli
 import gzip
 import json
 import zlib
 from hashlib import sha256
 from typing import Any
 
+import brotli
 import pytest
 
 from tests.e2e.conftest import Provision

@@ -107,9 +107,7 @@ def test_sigterm_ends_all_workers_with_exit_code_0(pair: Gateway) -> None:
     assert pair.stop() == 0
 
 
-def test_a_running_stream_ends_well_on_sigterm_and_new_requests_are_refused(
-    tmp_path: Path, simulator: RunningSimulator
-) -> None:
+def test_a_running_answer_ends_well_on_sigterm(tmp_path: Path, simulator: RunningSimulator) -> None:
     with running_gateway(tmp_path / "one") as gateway:
         caller = gateway.provision("anthropic", simulator.url, upstream_keys=("sim-term",), name="s")
         simulator.script("sim-term", {"delay": 2})

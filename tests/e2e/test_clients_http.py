@@ -1,4 +1,4 @@
-"""The small things that clients rely on: model lists by dialect, paths without /v1, courtesies, request ids."""
+"""Small things that clients rely on: model lists by dialect, paths without /v1, courtesies, request ids."""
 
 import pytest
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e import wire
 from tests.e2e.conftest import Provision
 from tests.e2e.speakers import (
     CHAT,
@@ -11,6 +12,7 @@ from tests.e2e.speakers import (
     GEMINI_SSE,
     MESSAGES,
     MESSAGES_SSE,
+    RESPONSES,
     RESPONSES_SSE,
     WHOLE,
     Speaker,
@@ -224,3 +226,27 @@ def test_each_account_maps_models_in_its_own_way(
     assert [answer.json["model"] for answer in answers] == names
     asked = [{line["asked_model"] for line in simulator.bill(key=key)["lines"]} for key in upstream_keys]
     assert asked == [{"gpt-5"}, {"gpt-4o", "gpt-4.1"}]
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_a_stored_response_is_continued_fetched_and_deleted_at_the_account_that_made_it(
+    gateway: Gateway,
+    simulator: RunningSimulator,
+    provision: Provision,
+    upstream_keys: tuple[str, str],
+    *,
+    is_stream: bool,
+) -> None:
+    caller = provision("openai", upstream_keys=upstream_keys)
+    bearer = [("authorization", f"Bearer {caller.key}")]
+    for number in range(2):  # the least recently used account serves, unless the conversation is known
+        asked = RESPONSES_SSE if is_stream else RESPONSES
+        first = asked.ask(gateway, caller.key, f"conversation {number}")
+        name = first.body.partition(b'"id":"resp_')[2].partition(b'"')[0].decode()
+        made = f"resp_{name}"
+        CHAT.ask(gateway, caller.key, f"something else {number}")
+        second = RESPONSES.ask(gateway, caller.key, "go on", previous_response_id=made)
+        assert second.status == 200, second.body
+        path = f"/v1/responses/{made}"
+        statuses = [wire.send(gateway.url, m, path, bearer).status for m in ("GET", "DELETE", "GET")]
+        assert statuses == [200, 200, 404]

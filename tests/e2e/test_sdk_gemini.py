@@ -37,7 +37,9 @@ def test_an_answer_and_its_stream_say_the_same(client: genai.Client) -> None:
 
 def test_a_function_is_called_and_its_result_answered(client: genai.Client) -> None:
     schema = types.Schema(type=types.Type.OBJECT, properties={"city": types.Schema(type=types.Type.STRING)})
-    tools: Any = [types.Tool(function_declarations=[types.FunctionDeclaration(name="weather", parameters=schema)])]
+    tools: Any = [
+        types.Tool(function_declarations=[types.FunctionDeclaration(name="weather", parameters=schema)])
+    ]
     forced = types.FunctionCallingConfig(mode=types.FunctionCallingConfigMode.ANY)
     manual = types.AutomaticFunctionCallingConfig(disable=True)
     called = client.models.generate_content(

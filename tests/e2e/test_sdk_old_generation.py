@@ -1,6 +1,6 @@
 """The official SDKs of the generation before (anthropic<1, openai<2, google-genai<2) through the gateway.
 
-They conflict with the present ones, so a script runs them in an environment of their own (`make setup-old-sdks`).
+They conflict with the present ones: a script runs them in an environment of their own (`make setup-old-sdks`).
 """
 
 import json
@@ -74,7 +74,12 @@ def seen(
         "limited": limited,
     }
     done = subprocess.run(
-        [str(PYTHON), str(SCRIPT)], input=json.dumps(given), capture_output=True, text=True, timeout=90, check=False
+        [str(PYTHON), str(SCRIPT)],
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return {line["case"]: line["seen"] for line in map(json.loads, done.stdout.splitlines())}

@@ -121,7 +121,8 @@ def test_counting_and_compacting_validate(client: openai.OpenAI) -> None:
 
 
 def test_embeddings_come_in_floats_and_base64(client: openai.OpenAI) -> None:
-    lenient = client.copy(_extra_kwargs={"_strict_response_validation": False})  # the SDK decodes base64 after it
+    # The SDK asks for base64, and decodes it only after its own validation for a list of floats.
+    lenient = client.copy(_extra_kwargs={"_strict_response_validation": False})
     one = lenient.embeddings.create(model="text-embedding-3-small", input="hi", dimensions=8)
     assert len(one.data[0].embedding) == 8
     wish: Any = {"encoding_format": "float", "dimensions": 8}

@@ -3,12 +3,11 @@
 import http.client
 import json
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
-from collections.abc import Iterator
 
 TIMEOUT_S = 20
 HeaderLines = Sequence[tuple[str, str]]

@@ -7,7 +7,7 @@ from headgate.core.dialects.contract import Operation, PreparedBody, Reading, Re
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.routing.cooldown import CooldownDefaults, account_effect
 from headgate.core.usage import NO_USAGE, TokenUsage, UsageSource
-from headgate.core.world import Account, DisconnectPolicy
+from headgate.core.world import Account, Dialect, DisconnectPolicy
 from headgate.kit.clock import Clock
 from headgate.observability.metrics import RelayMetrics
 from headgate.relay.body import BodyReader
@@ -291,6 +291,8 @@ class _Attempt:
         first_byte_ms: int | None = None,
     ) -> None:
         self._is_booked = True
+        if self._exchange.target.dialect is Dialect.OPENAI_RESPONSES:
+            self._exchange.response_id = reading.response_id
         self._note["outcome"] = outcome
         self._note["ms"] = self._runner.clock.now_ms() - self._started_at_ms
         if not self._is_metered:

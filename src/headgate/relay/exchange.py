@@ -51,6 +51,8 @@ class Exchange:
     caller: Caller = field(init=False)
     peek: Peek = field(init=False)
     session: SessionKey | None = None
+    response_id: str | None = None
+    """The provider's name of the answer, when it can be continued, fetched or deleted under that name."""
     charge_multiplier: int = 10_000
     attempts: int = 0
     reserved_bounds: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ import structlog
 
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.ids import AccountId
+from headgate.core.routing.affinity import response_session
 from headgate.core.routing.candidates import Candidate, WaitLimits, Wanted
 from headgate.core.routing.failover import FailoverPlan
 from headgate.core.routing.selection import (
@@ -95,8 +96,10 @@ class Picker:
         return await self._queue(exchange, selection)
 
     async def pick_without_slot(self, exchange: Exchange, plan: FailoverPlan) -> Picked:
-        """For operations that neither generate nor cost: any eligible account, full or not."""
-        selection = await self._select(exchange, plan, None)
+        """For operations that neither generate nor cost: the conversation's account, or any eligible one,
+        full or not."""
+        sticky_to = await self._affinity.get(exchange.session) if exchange.session else None
+        selection = await self._select(exchange, plan, sticky_to)
         if isinstance(selection, NoneEligible):
             raise RelayError(self._nobody(exchange, plan, selection))
         return Picked(account=selection.account, upstream_model=selection.upstream_model, lease=None)
@@ -114,11 +117,13 @@ class Picker:
         )
 
     async def stick(self, exchange: Exchange, account_id: AccountId) -> None:
-        """The account answered: the conversation stays with it."""
-        if exchange.session is None:
-            return
+        """The account answered: the conversation stays with it, and so does what it stored."""
+        sessions = [exchange.session] if exchange.session is not None else []
+        if exchange.response_id is not None:
+            sessions.append(response_session(exchange.caller.key.id, exchange.response_id))
         try:
-            await self._affinity.bind(exchange.session, account_id, ttl_s=self._sticky_ttl_s)
+            for session in sessions:
+                await self._affinity.bind(session, account_id, ttl_s=self._sticky_ttl_s)
         except StateUnavailable:  # the client has its answer already: only a warm cache may be missed
             log.warning("session_not_bound", exchange_id=exchange.id)
 

@@ -53,8 +53,8 @@ _REASONING = msgspec.json.Decoder(_Reasoning)
 
 
 def peek(target: Target, body: bytes) -> Peek | Fault:
-    if target.operation is Operation.OBJECT:
-        return Peek(model="")
+    if target.operation is Operation.OBJECT:  # the id in the path says whose account has the response
+        return Peek(model="", previous_response_id=target.subpath.strip("/").partition("/")[0] or None)
     read = decode(_BODY, body)
     if isinstance(read, Fault):
         return read
