@@ -144,6 +144,7 @@ def _demo(folder: Path) -> tuple[float, str]:
     took = time.monotonic() - started
     assert "Headgate serves on" in first_line
     process.terminate()
-    rest, _ = process.communicate(timeout=30)
-    assert process.returncode == 0
+    rest = process.stdout.read()  # to the end; `communicate` would lose what `readline` has read ahead
+    process.stdout.close()
+    assert process.wait(timeout=30) == 0
     return took, first_line + rest
