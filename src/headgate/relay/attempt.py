@@ -26,6 +26,9 @@ from headgate.upstream.clients import ClientPool
 from headgate.upstream.decode import decoder_for
 from headgate.upstream.request import UpstreamRequest, build_request
 
+_BROKEN = frozenset({FaultKind.UPSTREAM_CUT, FaultKind.UPSTREAM_MALFORMED, FaultKind.UPSTREAM_TIMEOUT})
+"""Accepted, but no usable answer came of it."""
+
 UNMETERED = frozenset({Operation.COUNT, Operation.OBJECT})
 """Operations that are relayed but never booked: they cost nothing upstream (spec 2.5)."""
 
@@ -121,6 +124,9 @@ class _Attempt:
         self._upstream_request_id: str | None = None
         self._endpoint = ""
         self._is_booked = False
+        self._stream_read: ResponseStream | None = None
+        self._is_accepted = False
+        """The provider answered 2xx: from here on it may bill."""
         self._noted: TokenUsage | None = None
         self._started_at_ms = self._intent.started_at_ms
 
@@ -150,13 +156,22 @@ class _Attempt:
             self._watchdog.watch(None)
 
     async def _book_failure(self, fault: Fault) -> None:
-        """No answer reached the client. When it was the client who left, the provider has worked for it all
-        the same: the input is charged by estimate and flagged (PAINS 1)."""
-        if fault.kind is not FaultKind.CLIENT_GONE:
-            await self._book(FAILED, NOTHING_READ, fault, is_last=False)
-            return
-        estimate = TokenUsage(input=self._intent.input_estimate)
-        await self._book(PARTIAL, Reading(usage=estimate, source=UsageSource.ESTIMATED), fault, is_last=False)
+        """No answer reached the client. The user pays for it only when it was the client who left (PAINS
+        1)."""
+        outcome = PARTIAL if fault.kind is FaultKind.CLIENT_GONE else FAILED
+        await self._book(outcome, self._read_of_failure(fault), fault, is_last=False)
+
+    def _read_of_failure(self, fault: Fault) -> Reading:
+        """What the provider told before it failed; else, where it had begun to work and will bill the input
+        all the same, that by estimate, flagged."""
+        if self._stream_read is not None:
+            reading = self._stream_read.reading()
+            if reading.source in _TOLD:
+                return reading
+        if fault.kind is FaultKind.CLIENT_GONE or (self._is_accepted and fault.kind in _BROKEN):
+            estimate = TokenUsage(input=self._intent.input_estimate)
+            return Reading(usage=estimate, source=UsageSource.ESTIMATED)
+        return NOTHING_READ
 
     def _build(self, prepared: PreparedBody) -> UpstreamRequest:
         exchange = self._exchange
@@ -182,6 +197,7 @@ class _Attempt:
                 self._upstream_request_id = _request_id(answer.headers)
                 if answer.status >= 300:
                     raise RelayError(await self._refused(answer))
+                self._is_accepted = True
                 if exchange.peek.is_stream and not _is_plain_json(answer.headers, exchange):
                     await self._stream(answer)
                 else:
@@ -213,6 +229,7 @@ class _Attempt:
             upstream_model=self._picked.upstream_model,
             max_event_bytes=settings.max_line_size,
         )
+        self._stream_read = stream
         self._watchdog.may_ping = lambda: stream.at_boundary
         if self._is_metered:
             self._watchdog.on_progress = lambda: self._note_progress(stream)
