@@ -103,7 +103,8 @@ class Gateway:
         accounts = [
             self.api("POST", "/admin/accounts", {
                 "name": f"{name}-{platform}-{n}", "platform": platform, "type": "apikey", "concurrency": 200,
-                "group_ids": [group_id], "credentials": {"api_key": secret, "base_url": upstream}, **(account or {}),
+                "group_ids": [group_id], "credentials": {"api_key": secret, "base_url": upstream},
+                **(account or {}),
             })["id"]
             for n, secret in enumerate(upstream_keys)
         ]  # fmt: skip

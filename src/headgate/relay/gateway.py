@@ -96,7 +96,7 @@ class Gateway:
                 connection=connection,
                 started_at_ms=self._clock.now_ms(),
                 started=now,
-                trace=TraceBuilder(now),
+                trace=TraceBuilder(),
             )
             await self._relay(exchange, receive, responder)
 

@@ -11,12 +11,11 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class TraceBuilder:
-    """Appends facts in order. `t_ms` is the time since the exchange began."""
+    """Appends facts in order."""
 
-    __slots__ = ("_started", "facts")
+    __slots__ = ("facts",)
 
-    def __init__(self, started: float) -> None:
-        self._started = started
+    def __init__(self) -> None:
         self.facts: dict[str, Any] = {"attempts": []}
 
     def note(self, name: str, value: Any) -> None:
@@ -26,9 +25,6 @@ class TraceBuilder:
         """Open an attempt's entry; the returned dict is filled further while it runs."""
         self.facts["attempts"].append(facts)
         return facts
-
-    def elapsed_ms(self, now: float) -> int:
-        return round((now - self._started) * 1000)
 
     def render(self) -> bytes:
         return _ENCODER.encode(self.facts)

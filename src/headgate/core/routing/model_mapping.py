@@ -24,15 +24,3 @@ def upstream_model(mapping: Mapping[str, str], model: str) -> str | None:
         ):
             best = pattern
     return None if best is None else mapping[best]
-
-
-def mapping_problem(mapping: Mapping[str, str]) -> str | None:
-    """Why an operator's mapping cannot be used, in one sentence; None when it can."""
-    for pattern, target in mapping.items():
-        if not pattern or "*" in pattern[:-1]:
-            return f"model mapping key {pattern!r}: give a model name, or a prefix that ends in one `*`"
-        if not target or "*" in target:
-            return (
-                f"model mapping {pattern!r} -> {target!r}: the target is one literal model name, without `*`"
-            )
-    return None
