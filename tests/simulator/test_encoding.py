@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Callable
 
-import brotli  # type: ignore[import-untyped]  # the package has no stubs
+import brotli
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -3,7 +3,7 @@
 import zlib
 from typing import Protocol
 
-import brotli  # type: ignore[import-untyped]  # the package has no stubs
+import brotli
 
 _ZSTD_HEADER = b"\x28\xb5\x2f\xfd\x00\x58"  # magic, no content size, window of 2 MiB (RFC 8878 3.1.1)
 _ZSTD_BLOCK = 1 << 17

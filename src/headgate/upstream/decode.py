@@ -9,7 +9,7 @@ import sys
 import zlib
 from typing import Protocol
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 
 from headgate.core.faults import Fault, FaultKind, RelayError
 
