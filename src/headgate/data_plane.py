@@ -18,6 +18,7 @@ from headgate.relay.admission import Admission
 from headgate.relay.attempt import AttemptRunner
 from headgate.relay.authentication import Authenticator
 from headgate.relay.body import BodyReader
+from headgate.relay.broken_sessions import BrokenSessions
 from headgate.relay.directory import Directory
 from headgate.relay.gateway import Gateway, TrustedProxies
 from headgate.relay.leases import LeaseKeeper
@@ -122,6 +123,7 @@ def _pipeline(
             clients, journal, settler, state.cooldowns, clock, metrics, bodies, settings.gateway
         ),
         leases=leases,
+        broken=BrokenSessions(clock),
         settings=settings.gateway,
     )
 

@@ -138,7 +138,8 @@ async def test_the_latest_cooldown_and_the_expiry_are_carried(
         account_row(2, expires_at=NOW, auto_pause_on_expired=False),
     )
     first, second = (await read_model.load_directory()).accounts
-    assert first.cooldown_until_ms == NOW_MS + 2 * 3_600_000
+    assert first.cooldown_until_ms == NOW_MS + 3_600_000
+    assert first.overloaded_until_ms == NOW_MS + 2 * 3_600_000
     assert (first.expires_at_ms, second.expires_at_ms) == (NOW_MS, None)
 
 

@@ -80,6 +80,8 @@ class Account:
     expires_at_ms: int | None = None
     cooldown_until_ms: int = 0
     """As stored at the last snapshot; live cooldowns come from the cooldown store."""
+    overloaded_until_ms: int = 0
+    """The same for overload (529): avoided until then, but used when nobody else is left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,9 @@ from headgate.storage.journal import StorageUnavailable
 log = structlog.get_logger(__name__)
 
 _FLUSH_S = 0.1
-_SWEEP_S = 30.0
-_PRESENCE_S = 10.0
-_PRESENCE_TTL_S = 60.0
+_SWEEP_S = 15.0
+_PRESENCE_S = 5.0
+_PRESENCE_TTL_S = 30.0
 """A process that is silent for this long is dead: its open intents are completed by another."""
 
 

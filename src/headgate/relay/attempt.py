@@ -169,9 +169,12 @@ class _Attempt:
             if reading.source in _TOLD:
                 return reading
         if fault.kind is FaultKind.CLIENT_GONE or (self._is_accepted and fault.kind in _BROKEN):
-            estimate = TokenUsage(input=self._intent.input_estimate)
-            return Reading(usage=estimate, source=UsageSource.ESTIMATED)
+            return self._estimate()
         return NOTHING_READ
+
+    def _estimate(self) -> Reading:
+        estimate = TokenUsage(input=self._intent.input_estimate)
+        return Reading(usage=estimate, source=UsageSource.ESTIMATED)
 
     def _build(self, prepared: PreparedBody) -> UpstreamRequest:
         exchange = self._exchange
@@ -247,6 +250,7 @@ class _Attempt:
         end = await pump.run(self._book_stream)
         if end.fault is not None:
             self._note["fault"] = end.fault.kind.value
+            exchange.is_broken = True
 
     def _note_progress(self, stream: ResponseStream) -> None:
         """Should this process die now, the record will know what the provider has said so far."""
@@ -271,9 +275,13 @@ class _Attempt:
         self._runner.bodies.free(self._exchange)
 
     async def _book_stream(self, end: StreamEnd) -> None:
-        outcome = COMPLETED if end.fault is None else PARTIAL
+        outcome, reading = COMPLETED if end.fault is None else PARTIAL, end.reading
+        if end.fault is not None and reading.source is UsageSource.NONE:
+            reading = (
+                self._estimate()
+            )  # broken off before a word about usage: the input was read all the same
         first = None if end.first_byte is None else round((end.first_byte - self._exchange.started) * 1000)
-        await self._book(outcome, end.reading, end.fault, is_last=True, first_byte_ms=first)
+        await self._book(outcome, reading, end.fault, is_last=True, first_byte_ms=first)
 
     async def _whole(self, answer: UpstreamAnswer) -> None:
         exchange, settings = self._exchange, self._runner.settings

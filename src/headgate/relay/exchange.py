@@ -59,6 +59,9 @@ class Exchange:
     is_committed: bool = False
     """A client-visible byte of an answer is out: no other account may be tried (DESIGN 4, commit point)."""
 
+    is_broken: bool = False
+    """The answer broke off after its first byte."""
+
     @property
     def has_caller(self) -> bool:
         """Authentication succeeded."""

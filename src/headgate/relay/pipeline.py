@@ -18,6 +18,7 @@ from headgate.relay.admission import Admission
 from headgate.relay.attempt import UNMETERED, AttemptRunner
 from headgate.relay.authentication import Authenticator
 from headgate.relay.body import BodyReader, Receive, check_content_type
+from headgate.relay.broken_sessions import BrokenSessions
 from headgate.relay.exchange import Exchange
 from headgate.relay.leases import LeaseKeeper
 from headgate.relay.picker import Picked, Picker
@@ -36,6 +37,7 @@ class Pipeline:
     picker: Picker
     attempts: AttemptRunner
     leases: LeaseKeeper
+    broken: BrokenSessions
     settings: GatewaySettings
 
     async def run(
@@ -83,6 +85,9 @@ class Pipeline:
         if session is not None:
             exchange.session = session.key
             exchange.trace.note("session_rule", session.rule)
+            before = self.broken.take(session.key)
+            if before is not None:
+                exchange.trace.note("resent_after", before)
         exchange.charge_multiplier = charge_multiplier(caller.user, caller.group)
         responder.expect_stream(peek.framing)
 
@@ -94,6 +99,8 @@ class Pipeline:
             fault = await self._attempt(exchange, picked, responder, watchdog)
             if fault is None:
                 await self.picker.stick(exchange, picked.account.id)
+                if exchange.is_broken and exchange.session is not None:
+                    self.broken.broke(exchange.session, exchange.id)
                 return
             match plan.after(picked.account.id, fault, response_started=exchange.is_committed):
                 case "retry":

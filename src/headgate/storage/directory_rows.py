@@ -90,11 +90,8 @@ def account_from(
         group_ids=frozenset(GroupId(group_id) for group_id in group_ids),
         is_schedulable=row.status == "active" and row.schedulable and bool(secret),
         expires_at_ms=ms(expires_at),
-        cooldown_until_ms=max(
-            ms(row.rate_limit_reset_at) or 0,
-            ms(row.overload_until) or 0,
-            ms(row.temp_unschedulable_until) or 0,
-        ),
+        cooldown_until_ms=max(ms(row.rate_limit_reset_at) or 0, ms(row.temp_unschedulable_until) or 0),
+        overloaded_until_ms=ms(row.overload_until) or 0,
     )
 
 

@@ -249,6 +249,28 @@ def test_nobody_eligible_says_when_the_first_cooldown_ends() -> None:
     assert result.retry_at_ms == NOW + 400
 
 
+def test_an_overloaded_account_is_avoided_while_there_is_another() -> None:
+    result = select(
+        candidate(1, priority=1, live={"cooldowns": (Cooling(NOW + 900, reason="overloaded"),)}), candidate(2)
+    )
+    assert chosen(result) == 2
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_an_overloaded_account_is_the_last_resort(*, is_stored: bool) -> None:
+    live = {} if is_stored else {"cooldowns": (Cooling(NOW + 900, reason="overloaded"),)}
+    overloaded = candidate(1, overloaded_until_ms=NOW + 900 if is_stored else 0, live=live)
+    result = select(overloaded, candidate(2, cooldown_until_ms=NOW + 5))
+    assert isinstance(result, Selected)
+    assert (result.account.id, result.is_last_resort) == (1, True)
+    assert explain(result)[0]["last_resort"] is True
+
+
+def test_a_rate_limit_beside_an_overload_is_respected() -> None:
+    both = (Cooling(NOW + 900, reason="overloaded"), Cooling(NOW + 5))
+    assert isinstance(select(candidate(1, live={"cooldowns": both})), NoneEligible)
+
+
 def test_without_cooldowns_there_is_no_time_to_retry() -> None:
     assert NoneEligible(rejections={AccountId(1): Rejection(Reason.DISABLED)}).retry_at_ms is None
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import structs
 
 from headgate.core.ids import AccountId
 from headgate.core.routing.candidates import (
@@ -63,6 +64,9 @@ class Selected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     upstream_model: str
     is_sticky: bool
     rejections: Rejections
+    is_last_resort: bool = False
+    """It is being avoided after an overload, but nobody else is left: better the provider's own answer than
+    none."""
 
 
 class WaitFor(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -118,13 +122,37 @@ def select_account(
     limits: WaitLimits = DEFAULT_WAIT_LIMITS,
 ) -> Selection:
     """Pick the account for the next attempt: the sticky one, else by priority, load, least recent use, seeded
-    draw."""
+    draw. Accounts that cool down after an overload are tried when there is no other (spec 3.10 would leave a
+    group of one account without service for ten minutes after a single 529)."""
+    demand = _Demand(wanted, excluded, now_ms, seed, sticky_to, limits)
+    selection = _select(candidates, demand, is_last_resort=False)
+    if isinstance(selection, NoneEligible) and any(
+        rejection.detail == OVERLOADED for rejection in selection.rejections.values()
+    ):
+        last = _select(candidates, demand, is_last_resort=True)
+        return structs.replace(last, is_last_resort=True) if isinstance(last, Selected) else last
+    return selection
+
+
+class _Demand(NamedTuple):
+    """Everything about the request that selection weighs."""
+
+    wanted: Wanted
+    excluded: frozenset[AccountId]
+    now_ms: int
+    seed: int
+    sticky_to: AccountId | None
+    limits: WaitLimits
+
+
+def _select(candidates: Sequence[Candidate], demand: _Demand, *, is_last_resort: bool) -> Selection:
     rejections: dict[AccountId, Rejection] = {}
+    seed, limits, sticky_to = demand.seed, demand.limits, demand.sticky_to
     free: list[_Ranked] = []
     full: list[_Ranked] = []
     for candidate in candidates:
         account = candidate.account
-        verdict = _judge(candidate, wanted, excluded, now_ms)
+        verdict = _judge(candidate, demand, is_last_resort=is_last_resort)
         if isinstance(verdict, Rejection):
             rejections[account.id] = verdict
             continue
@@ -150,12 +178,10 @@ def select_account(
     return NoneEligible(rejections=rejections)
 
 
-def _judge(
-    candidate: Candidate, wanted: Wanted, excluded: frozenset[AccountId], now_ms: int
-) -> Rejection | str:
+def _judge(candidate: Candidate, demand: _Demand, *, is_last_resort: bool) -> Rejection | str:
     """The upstream model when the account could serve the request, else the first reason why not."""
-    account = candidate.account
-    if account.id in excluded:
+    account, wanted, now_ms = candidate.account, demand.wanted, demand.now_ms
+    if account.id in demand.excluded:
         return _EXCLUDED
     if not account.is_schedulable:
         return _DISABLED
@@ -168,8 +194,10 @@ def _judge(
     model = upstream_model(account.model_mapping, wanted.model) if account.model_mapping else wanted.model
     if model is None:
         return _MODEL_UNSUPPORTED
-    if candidate.cooldowns or account.cooldown_until_ms > now_ms:
-        return _cooling(candidate, (wanted.model, model, ""), now_ms) or model
+    if candidate.cooldowns or max(account.cooldown_until_ms, account.overloaded_until_ms) > now_ms:
+        rejection = _cooling(candidate, (wanted.model, model, ""), now_ms)
+        if rejection is not None and not (is_last_resort and rejection.detail == OVERLOADED):
+            return rejection
     return model
 
 
@@ -182,13 +210,24 @@ _NOT_STICKY = Rejection(Reason.NOT_STICKY)
 _LOST_TIE = Rejection(Reason.LOST_TIE)
 
 
+OVERLOADED = "overloaded"
+"""The cause of a cooldown that is a preference, not a prohibition (core/routing/cooldown.py)."""
+
+
 def _cooling(candidate: Candidate, models: tuple[str, ...], now_ms: int) -> Rejection | None:
-    """The cooldown that ends last, of those that concern this account or this model on it."""
-    until, detail = candidate.account.cooldown_until_ms, "stored"
+    """The cooldown that ends last, of those that concern this account or this model on it; overload only when
+    nothing stricter is in force."""
+    until, detail, soft = candidate.account.cooldown_until_ms, "stored", candidate.account.overloaded_until_ms
     for cooldown in candidate.cooldowns:
-        if cooldown.until_ms > until and cooldown.model in models:
+        if cooldown.model not in models:
+            continue
+        if cooldown.reason == OVERLOADED:
+            soft = max(soft, cooldown.until_ms)
+        elif cooldown.until_ms > until:
             until, detail = cooldown.until_ms, cooldown.reason
-    return Rejection(Reason.COOLING_DOWN, until, detail) if until > now_ms else None
+    if until > now_ms:
+        return Rejection(Reason.COOLING_DOWN, until, detail)
+    return Rejection(Reason.COOLING_DOWN, soft, OVERLOADED) if soft > now_ms else None
 
 
 def _sticky(
@@ -325,6 +364,8 @@ def explain(selection: Selection) -> list[dict[str, Any]]:
                 "timeout_s": selection.timeout_s,
                 "max_waiting": selection.max_waiting,
             }
+        elif selection.is_last_resort:
+            choice["last_resort"] = True
         lines.append(choice)
     for account_id, rejection in selection.rejections.items():
         line: dict[str, Any] = {
