@@ -25,7 +25,6 @@ _PAGE = """<!doctype html>
 """
 _START = """SwaggerUIBundle({
   url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null,
-  presets: [SwaggerUIBundle.presets.apis, SwaggerUIBundle.SwaggerUIStandalonePreset],
   persistAuthorization: false,
 });
 """
