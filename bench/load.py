@@ -1,6 +1,7 @@
 """The load generator: bare HTTP/1.1 over asyncio protocols, cheap enough to share a core with the simulator.
 
-Runs as a process of its own (`python -m bench.load SPEC`), loopback only, bounded in time and count; prints one JSON line.
+Runs as a process of its own (`python -m bench.load SPEC`), loopback only, bounded in time and count; prints
+one JSON line.
 """
 
 import asyncio
@@ -16,8 +17,9 @@ END_OF_CHUNKS = b"0\r\n\r\n"
 
 @dataclass
 class Spec:
-    """What to send. Closed loop: `connections` that each send the next request when the last answer is complete; open
-    loop: `rate` requests a second whatever happens; hold: open `connections` streams and keep them."""
+    """What to send. Closed loop: `connections` that each send the next request when the last answer is
+    complete; open loop: `rate` requests a second whatever happens; hold: open `connections` streams and keep
+    them."""
 
     host: str
     port: int
@@ -126,7 +128,8 @@ async def closed_loop(spec: Spec, result: Result) -> None:
 
 
 async def open_loop(spec: Spec, result: Result) -> None:
-    """Requests at fixed instants, each on an idle connection (opened when none is), so that waiting is not hidden."""
+    """Requests at fixed instants, each on an idle connection (opened when none is), so that waiting is not
+    hidden."""
     request = request_bytes(spec)
     idle: list[Connection] = []
     running: set[asyncio.Task[None]] = set()

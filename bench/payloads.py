@@ -26,7 +26,8 @@ def _padded(size: int) -> bytes:
 
 
 def claude_code_body() -> bytes:
-    """Same members and about the same sizes as the recording: a long system prompt, 20-odd tools with schemas, metadata."""
+    """Same members and about the same sizes as the recording: a long system prompt, 20-odd tools with
+    schemas, metadata."""
     tools = [
         {
             "name": f"Tool{n}",

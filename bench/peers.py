@@ -1,16 +1,16 @@
-"""The two parties under test, both in front of the same simulator: Headgate with everything on, nginx with nothing."""
+"""The two parties under test, both in front of the same simulator: Headgate with everything on, nginx with
+nothing."""
 
+import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import json
-import socket
 
 from bench.processes import children, pin
 
@@ -57,7 +57,8 @@ def start_simulator(seed: int = 1) -> Peer:
 
 
 def start_nginx(upstream_port: int, folder: Path) -> Peer | None:
-    """One worker, keep-alive to the upstream, unbuffered proxying: the least that a streaming proxy can do."""
+    """One worker, keep-alive to the upstream, unbuffered proxying: the least that a streaming proxy can
+    do."""
     binary = shutil.which("nginx") or next((p for p in ("/usr/sbin/nginx",) if os.path.exists(p)), None)
     if binary is None:
         return None
@@ -82,7 +83,8 @@ def start_nginx(upstream_port: int, folder: Path) -> Peer | None:
 
 
 def start_headgate(upstream_port: int, folder: Path) -> Peer:
-    """All features on: keys, limits, reservations, stickiness, traces, settlement committed before the last byte."""
+    """All features on: keys, limits, reservations, stickiness, traces, settlement committed before the last
+    byte."""
     port = free_port()
     environment = {
         **os.environ,
