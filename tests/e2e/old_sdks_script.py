@@ -1,8 +1,8 @@
 """Drives a gateway with the SDKs of the generation before; run by the interpreter of `.venv-old-sdks`.
 
-Stands alone. Reads `{"root", "keys", "mapped", "limited"}` as JSON from standard input (the last three: a key per
-platform), and writes one JSON line per case: `{"case", "ok", "seen"}`; `seen` is what the SDK showed, or its
-exception.
+Stands alone. Reads `{"root", "keys", "mapped", "limited"}` as JSON from standard input (the last three: a
+key per platform), and writes one JSON line per case: `{"case", "ok", "seen"}`; `seen` is what the SDK showed,
+or its exception.
 """
 
 import asyncio
@@ -143,11 +143,11 @@ def openai_chat_json_and_stream(given: dict[str, Any]) -> Any:
 def openai_chat_tool_round(given: dict[str, Any]) -> Any:
     client = gpt(given)
     wish: Any = {"model": GPT, "tools": [CHAT_TOOL]}
-    forced = {"type": "function", "function": {"name": "weather"}}
+    forced: Any = {"type": "function", "function": {"name": "weather"}}
     called = client.chat.completions.create(messages=HI, tool_choice=forced, **wish).choices[0]
     call: Any = (called.message.tool_calls or [])[0]
-    said = called.message.model_dump(exclude_none=True)
-    result = {"role": "tool", "tool_call_id": call.id, "content": "21 degrees"}
+    said: Any = called.message.model_dump(exclude_none=True)
+    result: Any = {"role": "tool", "tool_call_id": call.id, "content": "21 degrees"}
     answered = client.chat.completions.create(messages=[*HI, said, result], **wish).choices[0]
     return {"arguments": call.function.arguments, "stops": [called.finish_reason, answered.finish_reason]}
 

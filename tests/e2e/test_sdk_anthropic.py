@@ -110,7 +110,7 @@ def test_an_auth_token_is_as_good_as_a_key(gateway: Gateway, caller_anthropic: P
 def test_a_wrong_key_is_an_authentication_error(gateway: Gateway) -> None:
     with client_of(gateway, "sk-nobody") as client, pytest.raises(anthropic.AuthenticationError) as caught:
         client.messages.create(model=MODEL, max_tokens=5, messages=HI)
-    assert caught.value.body["error"]["type"] == "authentication_error"  # type: ignore[index,call-overload]
+    assert caught.value.body["error"]["type"] == "authentication_error"  # type: ignore[index]
 
 
 def test_a_model_outside_the_mapping_is_not_found(
@@ -155,7 +155,7 @@ def test_an_error_inside_a_stream_is_raised_by_the_sdk(client: anthropic.Anthrop
         client.messages.create(model=MODEL, max_tokens=500, messages=broken, stream=True) as events,
     ):
         list(events)
-    assert caught.value.body["error"]["type"] == "overloaded_error"  # type: ignore[index,call-overload]
+    assert caught.value.body["error"]["type"] == "overloaded_error"  # type: ignore[index]
 
 
 async def test_the_asynchronous_client_gets_the_same(gateway: Gateway, caller_anthropic: Provisioned) -> None:

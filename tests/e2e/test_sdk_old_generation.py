@@ -1,6 +1,6 @@
 """The official SDKs of the generation before (anthropic<1, openai<2, google-genai<2) through the gateway.
 
-They conflict with the present ones: a script runs them in an environment of their own (`make setup-old-sdks`).
+They conflict with the present ones: a script runs them in their own environment (`make setup-old-sdks`).
 """
 
 import json
