@@ -6,7 +6,7 @@ import zlib
 from hashlib import sha256
 from typing import Any
 
-import brotli  # type: ignore[import-untyped]  # the package has no stubs
+import brotli
 import pytest
 
 from tests.e2e.conftest import Provision
