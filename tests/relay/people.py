@@ -12,6 +12,8 @@ from headgate.relay.dialects import HANDLERS
 from headgate.relay.exchange import Exchange
 from headgate.relay.responder import Responder
 from headgate.relay.trace import TraceBuilder
+from headgate.storage.models import AccountGroupRow
+from tests.storage.books import NOW
 
 NOW_MS = 1_750_000_000_000
 MODEL = "claude-sonnet-4-5"
@@ -105,10 +107,20 @@ def exchange_for(client: Client | None = None, *, name: str = "x1", **changes: A
     return exchange
 
 
-def caller(*, concurrency: int = 1, quota_nano: int = 0, windows: tuple[KeyWindow, ...] = ()) -> Caller:
+def member(account: int, group: int = 1) -> AccountGroupRow:
+    return AccountGroupRow(account_id=account, group_id=group, created_at=NOW)
+
+
+def caller(
+    *,
+    concurrency: int = 1,
+    quota_nano: int = 0,
+    windows: tuple[KeyWindow, ...] = (),
+    multiplier: int = 10_000,
+) -> Caller:
     key = ApiKey(
         id=KeyId(1), user_id=UserId(1), name="k", group_id=GroupId(1), status="active",
         quota_nano=quota_nano, windows=windows,
     )  # fmt: skip
-    group = Group(id=GroupId(1), name="g", provider=Provider.ANTHROPIC)
+    group = Group(id=GroupId(1), name="g", provider=Provider.ANTHROPIC, charge_multiplier=multiplier)
     return Caller(key=key, user=User(id=UserId(1), concurrency=concurrency), group=group)

@@ -1,0 +1,152 @@
+"""Money is held before a call against every bound, and a refusal is believed only after asking the database."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from headgate.core.faults import Fault, FaultKind, RelayError
+from headgate.core.world import KeyWindow
+from headgate.kit.clock import FakeClock
+from headgate.relay.exchange import Exchange
+from headgate.relay.reserver import Reserver
+from headgate.settings import LimitsSettings
+from headgate.state.protocols import SharedState
+from headgate.storage.read_model import ReadModel
+from tests.relay.conftest import DOLLAR
+from tests.relay.people import caller, exchange_for
+
+BALANCE, QUOTA, FIVE_HOURS = "user:1:balance", "key:1:quota", "key:1:5h"
+WINDOW = KeyWindow(name="5h", length_ms=5 * 3_600_000, limit_nano=DOLLAR)
+
+
+@pytest.fixture
+def reserver(state: SharedState, read_model: ReadModel, clock: FakeClock, world: None) -> Reserver:
+    return Reserver(state.reservations, read_model, clock, LimitsSettings())
+
+
+def asking(name: str = "x1", **limits: Any) -> Exchange:
+    exchange = exchange_for(name=name)
+    exchange.caller = caller(**limits)
+    return exchange
+
+
+async def refusal(reserver: Reserver, exchange: Exchange, nano: int) -> Fault:
+    with pytest.raises(RelayError) as caught:
+        await reserver.reserve(exchange, nano)
+    return caught.value.fault
+
+
+async def set_value(engine: AsyncEngine, assignment: str) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(text(assignment))
+
+
+async def test_what_is_affordable_is_held_on_the_balance(reserver: Reserver, state: SharedState) -> None:
+    exchange = asking()
+    await reserver.reserve(exchange, DOLLAR // 2)
+    assert await state.reservations.outstanding(BALANCE) == DOLLAR // 2
+    assert exchange.reserved_bounds == (BALANCE,)
+
+
+async def test_every_limit_of_the_key_holds_its_share(
+    reserver: Reserver, state: SharedState, engine: AsyncEngine
+) -> None:
+    await set_value(engine, f"UPDATE api_keys SET quota_nano={DOLLAR}, limit_5h_nano={DOLLAR}")
+    exchange = asking(quota_nano=DOLLAR, windows=(WINDOW,))
+    await reserver.reserve(exchange, 1000)
+    assert exchange.reserved_bounds == (BALANCE, QUOTA, FIVE_HOURS)
+    for bound in exchange.reserved_bounds:
+        assert await state.reservations.outstanding(bound) == 1000
+
+
+async def test_requests_in_flight_cannot_spend_the_same_money_twice(reserver: Reserver) -> None:
+    await reserver.reserve(asking("x1"), DOLLAR // 2)
+    await reserver.reserve(asking("x2"), DOLLAR // 2)
+    fault = await refusal(reserver, asking("x3"), 1)
+    assert fault.kind is FaultKind.BALANCE_INSUFFICIENT
+
+
+async def test_the_balance_can_be_spent_to_the_last_nano(reserver: Reserver) -> None:
+    await reserver.reserve(asking(), DOLLAR)
+
+
+async def test_an_empty_quota_is_named_as_such_and_nothing_is_held(
+    reserver: Reserver, state: SharedState, engine: AsyncEngine
+) -> None:
+    await set_value(engine, "UPDATE api_keys SET quota_nano=10, quota_used_nano=10")
+    fault = await refusal(reserver, asking(quota_nano=10), 1)
+    assert fault.kind is FaultKind.KEY_QUOTA_EXHAUSTED
+    assert await state.reservations.outstanding(BALANCE) == 0
+
+
+async def test_an_exhausted_window_is_named_as_such(
+    reserver: Reserver, engine: AsyncEngine, clock: FakeClock
+) -> None:
+    used = f"used_5h_nano={DOLLAR}, window_5h_start={clock.now_ms()}"
+    await set_value(engine, f"UPDATE api_keys SET limit_5h_nano={DOLLAR}, {used}")
+    fault = await refusal(reserver, asking(windows=(WINDOW,)), 1)
+    assert fault.kind is FaultKind.KEY_WINDOW_EXHAUSTED
+
+
+async def test_a_free_group_needs_no_money(reserver: Reserver, engine: AsyncEngine) -> None:
+    await set_value(engine, "UPDATE users SET balance_nano=0")
+    exchange = asking(multiplier=0)
+    await reserver.reserve(exchange, DOLLAR)
+    assert exchange.reserved_bounds == ()
+
+
+async def test_a_request_too_small_to_cost_anything_still_needs_a_balance(
+    reserver: Reserver, engine: AsyncEngine
+) -> None:
+    await set_value(engine, "UPDATE users SET balance_nano=0")
+    assert (await refusal(reserver, asking(), 0)).kind is FaultKind.BALANCE_INSUFFICIENT
+
+
+async def test_a_refusal_is_checked_against_the_database_before_it_is_believed(
+    reserver: Reserver, engine: AsyncEngine, clock: FakeClock
+) -> None:
+    await refusal(reserver, asking(), 2 * DOLLAR)
+    await set_value(engine, f"UPDATE users SET balance_nano={3 * DOLLAR}")
+    clock.advance(1)
+    await reserver.reserve(asking(), 2 * DOLLAR)
+
+
+async def test_refusals_in_a_row_ask_the_database_once_a_second_at_most(
+    reserver: Reserver, engine: AsyncEngine, clock: FakeClock
+) -> None:
+    await refusal(reserver, asking(), 2 * DOLLAR)
+    await set_value(engine, f"UPDATE users SET balance_nano={3 * DOLLAR}")
+    clock.advance(0.9)
+    assert (await refusal(reserver, asking(), 2 * DOLLAR)).kind is FaultKind.BALANCE_INSUFFICIENT
+
+
+async def test_after_a_change_of_configuration_every_bound_is_read_again(
+    reserver: Reserver, engine: AsyncEngine
+) -> None:
+    await reserver.reserve(asking("x1"), 1)
+    await set_value(engine, "UPDATE users SET balance_nano=5")
+    await reserver.forget_all()
+    assert (await refusal(reserver, asking("x2"), 10)).kind is FaultKind.BALANCE_INSUFFICIENT
+
+
+async def test_forgetting_what_the_database_said_keeps_what_is_held(reserver: Reserver) -> None:
+    await reserver.reserve(asking("x1"), DOLLAR)
+    await reserver.forget_all()
+    assert (await refusal(reserver, asking("x2"), 1)).kind is FaultKind.BALANCE_INSUFFICIENT
+
+
+async def test_a_reservation_whose_process_died_expires(
+    reserver: Reserver, state: SharedState, clock: FakeClock
+) -> None:
+    await reserver.reserve(asking("x1"), DOLLAR)
+    clock.advance(LimitsSettings().reservation_ttl_s + 1)
+    assert await state.reservations.sweep() == 1
+    await reserver.reserve(asking("x2"), DOLLAR)
+
+
+async def test_the_trace_says_what_was_held_and_where(reserver: Reserver) -> None:
+    exchange = asking()
+    await reserver.reserve(exchange, 1234)
+    assert exchange.trace.facts["reserved"] == {"nano": 1234, "bounds": (BALANCE,)}
