@@ -59,8 +59,8 @@ def change(sessions: async_sessionmaker[AsyncSession]) -> Change:
 async def world(change: Change) -> None:
     """User 1 with 1 USD and key `sk-1`, in group 1 with the accounts 1 and 2."""
     await change(
-        user_row(1, balance_nano=DOLLAR), group_row(1), key_row(1, group_id=1), account_row(1), account_row(2),
-        member(1), member(2),
+        user_row(1, balance_nano=DOLLAR), group_row(1), key_row(1, group_id=1), account_row(1),
+        account_row(2), member(1), member(2),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Money is held before a call against every bound, and a refusal is believed only after asking the database."""
+"""Money is held before a call against every bound, and a refusal is believed only after a second look."""
 
 from typing import Any
 

@@ -1,0 +1,206 @@
+"""From the end of an attempt to the books: the right price, once, and the reservation back."""
+
+import json
+from dataclasses import replace as replace_fields
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from headgate.core.dialects.contract import Reading
+from headgate.core.faults import Fault, FaultKind
+from headgate.core.usage import TokenUsage, UsageSource
+from headgate.kit.clock import FakeClock
+from headgate.observability.metrics import RelayMetrics, render
+from headgate.relay.directory import Directory
+from headgate.relay.exchange import Exchange
+from headgate.relay.settlement import (
+    COMPLETED,
+    FAILED,
+    NOTHING_READ,
+    PARTIAL,
+    AttemptEnd,
+    Settler,
+)
+from headgate.state.protocols import Claim, SharedState
+from headgate.storage.engine import DatabaseTarget
+from headgate.storage.journal import Intent, Journal
+from headgate.storage.journal_opening import open_journal_at
+from tests.relay.conftest import DOLLAR
+from tests.relay.people import exchange_for
+from tests.storage.books import intent, value
+
+MODEL = "a-house-model"
+"""Nobody's: priced by the operator's default, 10 USD in and 50 USD out per million tokens."""
+CHARGE = 10_000 * 1000 + 50_000 * 100
+READ = Reading(usage=TokenUsage(input=1000, output=100), source=UsageSource.REPORTED, served_model="served")
+BALANCE = "user:1:balance"
+CUT = Fault(kind=FaultKind.UPSTREAM_CUT, message="m")
+
+
+@pytest.fixture
+def settler(
+    directory: Directory, journal: Journal, state: SharedState, clock: FakeClock, metrics: RelayMetrics
+) -> Settler:
+    return Settler(directory, journal, state.reservations, clock, metrics)
+
+
+def ended(outcome: str = COMPLETED, *, of: Intent | None = None, **changes: Any) -> AttemptEnd:
+    end = AttemptEnd(
+        intent=of or intent("x1", client_model=MODEL, upstream_model=MODEL), outcome=outcome, reading=READ,
+        fault=None, upstream_request_id="req_up", upstream_endpoint="/v1/messages", first_byte_ms=5,
+        is_last=True,
+    )  # fmt: skip
+    return replace(end, **changes)
+
+
+async def reserved(state: SharedState, nano: int = DOLLAR) -> Exchange:
+    """An exchange that holds money on the caller's balance of one USD."""
+    exchange = exchange_for()
+    await state.reservations.load({BALANCE: DOLLAR})
+    await state.reservations.reserve(exchange.id, [Claim(BALANCE, nano)], expires_at_ms=2**60)
+    exchange.reserved_bounds = (BALANCE,)
+    return exchange
+
+
+async def test_a_completed_answer_is_charged_to_the_user(
+    settler: Settler, state: SharedState, engine: AsyncEngine
+) -> None:
+    await settler.book(await reserved(state), ended())
+    assert await value(engine, "SELECT balance_nano FROM users") == DOLLAR - CHARGE
+    assert await value(engine, "SELECT charge_nano FROM usage_records") == CHARGE
+
+
+async def test_a_partial_answer_is_charged_for_what_was_read(
+    settler: Settler, state: SharedState, engine: AsyncEngine
+) -> None:
+    partial = replace(READ, source=UsageSource.PARTIAL)
+    await settler.book(await reserved(state), ended(PARTIAL, reading=partial, fault=CUT))
+    assert await value(engine, "SELECT balance_nano FROM users") == DOLLAR - CHARGE
+    assert await value(engine, "SELECT fault FROM usage_records") == "upstream_cut"
+
+
+async def test_a_failed_attempt_is_recorded_and_never_charged(
+    settler: Settler, state: SharedState, engine: AsyncEngine
+) -> None:
+    await settler.book(await reserved(state), ended(FAILED, fault=CUT, is_last=False))
+    assert await value(engine, "SELECT balance_nano FROM users") == DOLLAR
+    assert await value(engine, "SELECT charge_nano FROM usage_records") == 0
+    assert await value(engine, "SELECT list_cost_nano FROM usage_records") == CHARGE
+
+
+async def test_a_failed_attempt_keeps_the_reservation_for_the_next_one(
+    settler: Settler, state: SharedState
+) -> None:
+    exchange = await reserved(state)
+    await settler.book(exchange, ended(FAILED, fault=CUT, is_last=False))
+    assert await state.reservations.outstanding(BALANCE) == DOLLAR
+    assert exchange.reserved_bounds == (BALANCE,)
+
+
+async def test_the_reservation_becomes_the_true_charge(settler: Settler, state: SharedState) -> None:
+    await settler.book(await reserved(state), ended())
+    assert await state.reservations.outstanding(BALANCE) == 0
+    left = DOLLAR - CHARGE
+    refused = await state.reservations.reserve("x2", [Claim(BALANCE, left + 1)], expires_at_ms=2**60)
+    assert refused.__class__.__name__ == "Refused"
+    taken = await state.reservations.reserve("x3", [Claim(BALANCE, left)], expires_at_ms=2**60)
+    assert taken.__class__.__name__ == "Reserved"
+
+
+async def test_booking_twice_charges_once(settler: Settler, state: SharedState, engine: AsyncEngine) -> None:
+    exchange = await reserved(state)
+    await settler.book(exchange, ended())
+    await settler.book(exchange, ended())
+    assert await value(engine, "SELECT balance_nano FROM users") == DOLLAR - CHARGE
+
+
+async def test_an_answer_that_said_nothing_costs_nothing(
+    settler: Settler, state: SharedState, engine: AsyncEngine
+) -> None:
+    await settler.book(await reserved(state), ended(reading=NOTHING_READ))
+    assert await value(engine, "SELECT balance_nano FROM users") == DOLLAR
+
+
+async def test_the_multiplier_of_the_intent_decides_the_charge(
+    settler: Settler, state: SharedState, engine: AsyncEngine
+) -> None:
+    dear = intent("x1", client_model=MODEL, upstream_model=MODEL, charge_multiplier=15_000)
+    await settler.book(await reserved(state), ended(of=dear))
+    assert await value(engine, "SELECT charge_nano FROM usage_records") == CHARGE * 3 // 2
+
+
+async def test_the_price_of_the_clients_model_comes_before_the_upstreams(
+    settler: Settler, directory: Directory
+) -> None:
+    renamed = intent("x1", client_model="claude-sonnet-4-5", upstream_model=MODEL)
+    cost = settler.cost_of(exchange_for(), ended(of=renamed))
+    quote = directory.prices.quote("claude-sonnet-4-5", at_ms=renamed.started_at_ms)
+    assert (cost.is_default, cost.price_version) == (False, quote.version)  # type: ignore[union-attr]
+
+
+async def test_the_upstreams_price_serves_where_the_clients_model_has_none(settler: Settler) -> None:
+    renamed = intent("x1", client_model=MODEL, upstream_model="claude-sonnet-4-5")
+    assert not settler.cost_of(exchange_for(), ended(of=renamed)).is_default
+
+
+async def test_a_default_price_is_flagged(settler: Settler) -> None:
+    assert settler.cost_of(exchange_for(), ended()).is_default
+
+
+async def test_the_last_attempt_writes_the_trace_with_its_bill(
+    settler: Settler, state: SharedState, engine: AsyncEngine
+) -> None:
+    await settler.book(await reserved(state), ended())
+    trace = json.loads(await value(engine, "SELECT trace FROM exchange_traces"))
+    assert (trace["bill"]["charge_nano"], trace["bill"]["usage"]["output"]) == (CHARGE, 100)
+
+
+async def test_an_attempt_before_the_last_writes_no_trace(
+    settler: Settler, state: SharedState, engine: AsyncEngine
+) -> None:
+    await settler.book(await reserved(state), ended(FAILED, fault=CUT, is_last=False))
+    assert await value(engine, "SELECT COUNT(*) FROM exchange_traces") == 0
+
+
+async def test_the_record_says_who_called_and_what_served(
+    settler: Settler, state: SharedState, engine: AsyncEngine
+) -> None:
+    exchange = await reserved(state)
+    exchange.headers = {"user-agent": "agent/" + "x" * 600}
+    await settler.book(exchange, ended())
+    assert await value(engine, "SELECT length(user_agent) FROM usage_records") == 512
+    assert await value(engine, "SELECT served_model FROM usage_records") == "served"
+    assert await value(engine, "SELECT upstream_request_id FROM usage_records") == "req_up"
+
+
+async def test_what_was_booked_is_counted(
+    settler: Settler, state: SharedState, metrics: RelayMetrics
+) -> None:
+    await settler.book(await reserved(state), ended())
+    text = render(metrics).decode()
+    assert f'headgate_tokens_total{{bucket="input",model="{MODEL}"}} 1000.0' in text
+
+
+async def test_a_release_without_a_reservation_changes_nothing(settler: Settler, state: SharedState) -> None:
+    await state.reservations.load({BALANCE: DOLLAR})
+    await settler.release(exchange_for(), 5)
+    taken = await state.reservations.reserve("x9", [Claim(BALANCE, DOLLAR)], expires_at_ms=2**60)
+    assert taken.__class__.__name__ == "Reserved"
+
+
+async def test_while_the_database_is_away_the_answer_is_not_withheld_and_the_money_not_lost(
+    directory: Directory, state: SharedState, clock: FakeClock, engine: AsyncEngine,
+    sqlite_target: DatabaseTarget,
+) -> None:  # fmt: skip
+    journal = await open_journal_at(replace_fields(sqlite_target, commit_timeout_s=0.2), clock, "impatient")
+    settler = Settler(directory, journal, state.reservations, clock, RelayMetrics())
+    async with engine.connect() as blocker:
+        await blocker.exec_driver_sql("BEGIN IMMEDIATE")
+        exchange = await reserved(state)
+        await settler.book(exchange, ended())
+        assert exchange.reserved_bounds == ()
+        await blocker.rollback()
+    await journal.close()
+    assert await value(engine, "SELECT balance_nano FROM users") == DOLLAR - CHARGE
