@@ -67,12 +67,13 @@ def start_nginx(upstream_port: int, folder: Path) -> Peer | None:
     config.write_text(
         f"""worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
         events {{ worker_connections 8192; }}
-        http {{ access_log off; client_max_body_size 300m; client_body_buffer_size 2m; client_body_temp_path {folder}/body;
-          proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+        http {{ access_log off; client_max_body_size 300m; client_body_buffer_size 2m;
+          client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f;
+          uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
           keepalive_requests 1000000; keepalive_timeout 600;
           upstream sim {{ server 127.0.0.1:{upstream_port}; keepalive 512; keepalive_requests 1000000; }}
-          server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ proxy_pass http://sim; proxy_http_version 1.1;
-            proxy_set_header Connection ""; proxy_buffering off; proxy_read_timeout 600; }} }} }}"""
+          server {{ listen 127.0.0.1:{port} backlog=4096;
+            location / {{ proxy_pass http://sim; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; proxy_read_timeout 600; }} }} }}"""
     )
     process = subprocess.Popen([binary, "-c", str(config), "-p", str(folder)])
     wait_for(f"http://127.0.0.1:{port}/health")

@@ -146,16 +146,14 @@ def memory_rows(headgate: Peer, folder: Path, streams: int, soak_s: float) -> li
 
 
 def print_table(rows: list[Row]) -> None:
-    print(
-        f"\n{platform.machine()}, Python {platform.python_version()}, one core for the party, one for load and simulator\n"
-    )
+    machine = f"{platform.machine()}, Python {platform.python_version()}"
+    print(f"\n{machine}, one core for the party, one for load and simulator\n")
     print(f"| {'scenario':44} | {'unit':14} | {'headgate':>9} | {'nginx':>8} | {'ratio':>6} | wanted    |")
     print(f"|{'-' * 46}|{'-' * 16}|{'-' * 10}:|{'-' * 9}:|{'-' * 7}:|{'-' * 11}|")
     for row in rows:
         theirs = "-" if row.nginx is None else f"{row.nginx:.1f}"
-        print(
-            f"| {row.scenario:44} | {row.unit:14} | {row.headgate:9.1f} | {theirs:>8} | {row.ratio:>6} | {row.wanted:9} |"
-        )
+        cells = f"{row.headgate:9.1f} | {theirs:>8} | {row.ratio:>6} | {row.wanted:9}"
+        print(f"| {row.scenario:44} | {row.unit:14} | {cells} |")
 
 
 def main() -> None:

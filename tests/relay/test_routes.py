@@ -1,4 +1,4 @@
-"""Every data-plane route: who serves it, in which dialect, and that none is free by accident (invariant 7)."""
+"""Every data-plane route: who serves it, in which dialect; none is free by accident (invariant 7)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tying a re-sent request to the broken exchange before it (clients/README 6: Claude Code and Codex re-send)."""
+"""Tying a re-sent request to the broken exchange before it: Claude Code and Codex re-send (clients/README 6)."""
 
 from collections import OrderedDict
 
