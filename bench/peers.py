@@ -73,7 +73,9 @@ def start_nginx(upstream_port: int, folder: Path) -> Peer | None:
           keepalive_requests 1000000; keepalive_timeout 600;
           upstream sim {{ server 127.0.0.1:{upstream_port}; keepalive 512; keepalive_requests 1000000; }}
           server {{ listen 127.0.0.1:{port} backlog=4096;
-            location / {{ proxy_pass http://sim; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; proxy_read_timeout 600; }} }} }}"""
+            location / {{ proxy_pass http://sim; proxy_http_version 1.1;
+              proxy_set_header Connection "";
+              proxy_buffering off; proxy_read_timeout 600; }} }} }}"""
     )
     process = subprocess.Popen([binary, "-c", str(config), "-p", str(folder)])
     wait_for(f"http://127.0.0.1:{port}/health")

@@ -1,4 +1,4 @@
-"""Tying a re-sent request to the broken exchange before it: Claude Code and Codex re-send (clients/README 6)."""
+"""Tying a re-sent request to the broken exchange before it, as Claude Code and Codex do (clients/README)."""
 
 from collections import OrderedDict
 
