@@ -256,8 +256,8 @@ class Traffic:
             for label, body in self._bad_bodies(speaker):
                 yield self.send(f"{speaker.name} {label}", path, self._headers(lane), body)
             for label, headers in self._bad_headers(lane):
-                body = {**speaker.body(speaker.model, "x"), **self.prompt(speaker)}
-                yield self.send(f"{speaker.name} {label}", path, {**self.noise(), **headers}, body)
+                good_body = {**speaker.body(speaker.model, "x"), **self.prompt(speaker)}
+                yield self.send(f"{speaker.name} {label}", path, {**self.noise(), **headers}, good_body)
             for name in ("key", "api_key"):
                 secret = self.canaries.new("key in the query")
                 yield self.send(f"{speaker.name} ?{name}", f"{path}&{name}={secret}", self.noise(), b"{}")
