@@ -26,6 +26,8 @@ LIMITS = {
     "HEADGATE_SERVER__BODY_TIMEOUT_S": "1",
 }
 _FEW_WAYS = ("401", "429", "500", "529", "inband", "late", "cut", "silent", "stalled", "malformed")
+_ODD_CREDENTIALS = ("/404", "/inband")
+"""Here the credential does not look like one of the vendor's: compatible providers have keys of any shape."""
 _KEY_SHAPES = {"anthropic": "sk-ant-", "openai": "sk-", "gemini": "AIza"}
 QUOTED = frozenset(
     {
@@ -73,7 +75,8 @@ class Owner:
 
     def account(self, platform: str, base_url: str, groups: list[int], **more: Any) -> int:
         place = f"credential of {platform} at {base_url.rpartition('/')[2]}"
-        prefix = _KEY_SHAPES[platform] if self.echo in base_url else "sim-"
+        is_shaped = self.echo in base_url and not base_url.endswith(_ODD_CREDENTIALS)
+        prefix = _KEY_SHAPES[platform] if is_shaped else "sim-"
         secret = self.canaries.new(place, prefix=prefix)
         credentials = {"api_key": secret, "base_url": base_url, **more.pop("credentials", {})}
         made: int = self.gateway.api("POST", "/admin/accounts", {

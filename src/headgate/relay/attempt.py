@@ -4,6 +4,7 @@ pipeline's."""
 from collections.abc import Mapping
 
 from headgate.core.dialects.contract import Operation, PreparedBody, Reading, ResponseStream
+from headgate.core.dialects.upstream_answers import without_credential
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.routing.cooldown import CooldownDefaults, account_effect
 from headgate.core.usage import NO_USAGE, TokenUsage, UsageSource
@@ -147,7 +148,8 @@ class _Attempt:
             self._note["fault"] = error.fault.kind.value
             if not self._is_booked:
                 await self._book_failure(error.fault)
-            raise
+            credential = self._picked.account.secret.reveal()
+            raise RelayError(without_credential(error.fault, credential)) from None
         except BaseException:
             if not self._is_booked:  # shutdown or a bug: the call is on record all the same
                 await self._book_failure(Fault(kind=FaultKind.INTERNAL, message=""))

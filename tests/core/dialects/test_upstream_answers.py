@@ -10,6 +10,7 @@ from headgate.core.dialects.upstream_answers import (
     is_passable,
     kind_of_status,
     redact,
+    without_credential,
 )
 from headgate.core.faults import Fault, FaultKind
 
@@ -82,6 +83,18 @@ def test_secrets_are_taken_out() -> None:
     assert clean == (
         b'{"u":"https://x/v1?key=***&alt=sse&access_token=***","k":"***","g":"***","keyboard=1":"monkey=2"}'
     )
+
+
+@pytest.mark.parametrize("credential", ["house-key-of-any-shape", 'with"quote\\and-backslash'])
+def test_the_accounts_own_credential_is_taken_out_whatever_its_shape(credential: str) -> None:
+    body = msgspec.json.encode({"error": f"the key {credential} may not use m"})
+    fault = answer_fault(FaultKind.UPSTREAM_NOT_FOUND, status=404, headers={}, body=body)
+    assert without_credential(fault, credential).upstream_body == b'{"error":"the key *** may not use m"}'
+
+
+def test_a_fault_without_a_passed_body_stays_as_it_is() -> None:
+    fault = answer_fault(FaultKind.UPSTREAM_AUTH, status=401, headers={}, body=b'{"error":"house-key"}')
+    assert without_credential(fault, "house-key") is fault
 
 
 def test_retry_after_is_kept_where_waiting_helps() -> None:
