@@ -24,11 +24,15 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
+from sqlalchemy.util import await_only
 
 from headgate.errors import StartupError
 from headgate.kit.secret import Secret
 from headgate.settings import Settings
 from headgate.storage.unit_of_work import UnitOfWork
+
+_WAL_TRIES = 200
+_WAL_RETRY_S = 0.02
 
 __all__ = [
     "DatabaseTarget",
@@ -211,7 +215,7 @@ def _sqlite_engine(target: DatabaseTarget) -> AsyncEngine:
     def configure(dbapi_connection: Any, _record: Any) -> None:
         cursor = dbapi_connection.cursor()
         for pragma in pragmas:
-            cursor.execute(pragma)
+            _execute_when_free(cursor, pragma)
         cursor.close()
 
     def begin_before_savepoint(connection: Any, _name: str) -> None:
@@ -221,6 +225,20 @@ def _sqlite_engine(target: DatabaseTarget) -> AsyncEngine:
     event.listen(engine.sync_engine, "connect", configure)
     event.listen(engine.sync_engine, "savepoint", begin_before_savepoint)
     return engine
+
+
+def _execute_when_free(cursor: Any, pragma: str) -> None:
+    """Of processes that open a new file together only one may turn it to WAL; SQLite tells the others "locked" at
+    once, without its usual patience."""
+    for _ in range(_WAL_TRIES):
+        try:
+            cursor.execute(pragma)
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            await_only(asyncio.sleep(_WAL_RETRY_S))
+    cursor.execute(pragma)
 
 
 def sqlite_pragmas(target: DatabaseTarget) -> tuple[str, ...]:
