@@ -6,8 +6,8 @@ Not metered: the operator asks, nobody is charged. Implements `control.accounts.
 
 from collections.abc import AsyncIterator, Mapping
 
-from headgate.core.dialects.contract import Operation, Target
-from headgate.core.faults import RelayError
+from headgate.core.dialects.contract import Operation, Peek, Target
+from headgate.core.faults import Fault, RelayError
 from headgate.core.ids import AccountId
 from headgate.core.routing.model_mapping import upstream_model
 from headgate.core.world import Account, Dialect, Provider
@@ -75,6 +75,11 @@ class LiveAccountTester:
             plain = body if decoder is None else decoder.feed(body)
             if answer.status >= 300:
                 raise RelayError(HANDLERS[dialect].classify(answer.status, answer.headers, plain))
+            read = HANDLERS[dialect].read_answer(
+                target, Peek(model=served_by), plain, client_model=served_by, upstream_model=served_by
+            )
+            if isinstance(read, Fault):
+                raise RelayError(read)
             return _text(dialect, plain)
 
 

@@ -228,8 +228,8 @@ def _sqlite_engine(target: DatabaseTarget) -> AsyncEngine:
 
 
 def _execute_when_free(cursor: Any, pragma: str) -> None:
-    """Of processes that open a new file together only one may turn it to WAL; SQLite tells the others "locked" at
-    once, without its usual patience."""
+    """Of processes that open a new file together only one may turn it to WAL; SQLite tells the others
+    "locked" at once, without its usual patience."""
     for _ in range(_WAL_TRIES):
         try:
             cursor.execute(pragma)
