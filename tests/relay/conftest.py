@@ -27,14 +27,18 @@ Change = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture
-async def engine(sqlite_target: DatabaseTarget) -> AsyncIterator[AsyncEngine]:
+async def engine(  # type: ignore[no-redef]
+    sqlite_target: DatabaseTarget,
+) -> AsyncIterator[AsyncEngine]:
     made = create_engine(sqlite_target)
     yield made
     await made.dispose()
 
 
 @pytest.fixture
-def sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
+def sessions(  # type: ignore[no-redef]
+    engine: AsyncEngine,
+) -> async_sessionmaker[AsyncSession]:
     return session_factory(engine)
 
 
