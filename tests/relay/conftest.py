@@ -26,8 +26,8 @@ DOLLAR = 1_000_000_000
 Change = Callable[..., Awaitable[None]]
 
 
-@pytest.fixture
-async def engine(  # type: ignore[no-redef]
+@pytest.fixture  # type: ignore[no-redef]
+async def engine(
     sqlite_target: DatabaseTarget,
 ) -> AsyncIterator[AsyncEngine]:
     made = create_engine(sqlite_target)
@@ -35,8 +35,8 @@ async def engine(  # type: ignore[no-redef]
     await made.dispose()
 
 
-@pytest.fixture
-def sessions(  # type: ignore[no-redef]
+@pytest.fixture  # type: ignore[no-redef]
+def sessions(
     engine: AsyncEngine,
 ) -> async_sessionmaker[AsyncSession]:
     return session_factory(engine)
