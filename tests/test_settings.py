@@ -181,4 +181,4 @@ def test_a_bad_option_is_refused_like_a_bad_variable() -> None:
 
 def test_settings_do_not_change_once_loaded() -> None:
     with pytest.raises(ValidationError):
-        load_settings().server.port = 1
+        load_settings().server.port = 1  # type: ignore[misc]

@@ -29,4 +29,4 @@ def test_an_exchange_leaves_one_line_with_its_facts_and_time(clock: FakeClock) -
 
 @pytest.mark.parametrize("level", ["warning", "error"])
 def test_above_info_there_is_no_access_log(clock: FakeClock, level: str) -> None:
-    assert written(clock, LogSettings(level=level)) == b""  # type: ignore[arg-type]
+    assert written(clock, LogSettings(level=level)) == b""

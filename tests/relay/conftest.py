@@ -20,7 +20,9 @@ from headgate.storage.read_model import ReadModel
 from headgate.storage.unit_of_work import UnitOfWork
 from tests.relay.people import member
 from tests.storage.books import VAULT, account_row, group_row, key_row, user_row
-from tests.support.databases import *  # noqa: F403
+from tests.support.databases import sqlite_target, sqlite_template
+
+__all__ = ["sqlite_target", "sqlite_template"]
 
 DOLLAR = 1_000_000_000
 Change = Callable[..., Awaitable[None]]

@@ -1,0 +1,139 @@
+"""The one choke point: a slot and the money before any upstream call, and both back whatever happens."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from sqlalchemy import update
+
+from headgate.core.faults import FaultKind, RelayError
+from headgate.kit.clock import FakeClock
+from headgate.kit.tasks import TaskOwner
+from headgate.prices import price_book_builder
+from headgate.relay.admission import Admission
+from headgate.relay.directory import Directory
+from headgate.relay.exchange import Exchange
+from headgate.relay.leases import LeaseKeeper
+from headgate.relay.reserver import Reserver
+from headgate.relay.slot_queue import SlotQueue
+from headgate.settings import GatewaySettings, LimitsSettings, PricingSettings
+from headgate.state.protocols import SharedState
+from headgate.storage.models import UserRow
+from headgate.storage.read_model import ReadModel
+from tests.relay.conftest import Change
+from tests.relay.people import MODEL, caller, exchange_for
+from tests.storage.books import VAULT
+
+USER, BALANCE = "user:1", "user:1:balance"
+HOUSE_MODEL = "a-house-model"
+"""Priced by default: 10 USD in, 50 USD out per million tokens."""
+
+
+@pytest.fixture
+def leases(state: SharedState) -> LeaseKeeper:
+    return LeaseKeeper(state.slots, lease_s=15)
+
+
+@pytest.fixture
+def admission(
+    directory: Directory, state: SharedState, read_model: ReadModel, clock: FakeClock, tasks: TaskOwner,
+    leases: LeaseKeeper,
+) -> Admission:  # fmt: skip
+    return admission_over(directory, state, read_model, clock, tasks, leases)
+
+
+def admission_over(
+    directory: Directory, state: SharedState, read_model: ReadModel, clock: FakeClock, tasks: TaskOwner,
+    leases: LeaseKeeper,
+) -> Admission:  # fmt: skip
+    limits = LimitsSettings()
+    gateway = GatewaySettings(user_wait_timeout_s=0.05, user_max_waiting=0)
+    reserver = Reserver(state.reservations, read_model, clock, limits)
+    queue = SlotQueue(state.slots, tasks)
+    return Admission(directory, reserver, state, queue, leases, gateway, limits)
+
+
+def asking(name: str = "x1", *, concurrency: int = 1, **peek: Any) -> Exchange:
+    exchange = exchange_for(name=name)
+    exchange.caller = caller(concurrency=concurrency)
+    exchange.peek = replace(exchange.peek, **{"model": HOUSE_MODEL, **peek})
+    return exchange
+
+
+async def in_use(state: SharedState) -> int:
+    return (await state.slots.load([USER]))[USER].in_use
+
+
+async def test_who_enters_holds_a_slot_and_the_money(admission: Admission, state: SharedState) -> None:
+    exchange = asking()
+    await admission.enter(exchange)
+    assert await in_use(state) == 1
+    assert await state.reservations.outstanding(BALANCE) == admission.estimate(exchange)
+
+
+async def test_who_leaves_gives_both_back(
+    admission: Admission, state: SharedState, leases: LeaseKeeper
+) -> None:
+    exchange = asking()
+    await admission.leave(exchange, await admission.enter(exchange))
+    assert (await in_use(state), len(leases)) == (0, 0)
+    assert await state.reservations.outstanding(BALANCE) == 0
+
+
+async def test_who_cannot_pay_holds_nothing(
+    admission: Admission, state: SharedState, leases: LeaseKeeper, change: Change
+) -> None:
+    await change(update(UserRow).values(balance_nano=1))
+    with pytest.raises(RelayError) as caught:
+        await admission.enter(asking())
+    assert caught.value.fault.kind is FaultKind.BALANCE_INSUFFICIENT
+    assert (await in_use(state), len(leases)) == (0, 0)
+
+
+async def test_one_more_than_the_user_may_have_waits_and_is_refused(admission: Admission) -> None:
+    await admission.enter(asking("x1"))
+    with pytest.raises(RelayError) as caught:
+        await admission.enter(asking("x2"))
+    assert caught.value.fault.kind is FaultKind.QUEUE_TIMEOUT
+    assert "Concurrency limit exceeded for user" in caught.value.fault.message
+
+
+@pytest.mark.parametrize("concurrency", [0, -1])
+async def test_a_user_without_a_limit_is_not_held_up(admission: Admission, concurrency: int) -> None:
+    for number in range(10):
+        await admission.enter(asking(f"x{number}", concurrency=concurrency))
+
+
+@pytest.mark.parametrize(
+    ("peek", "nano"),
+    [
+        ({"input_tokens_estimate": 1000, "max_output_tokens": 10}, 1000 * 10_000 + 10 * 50_000),
+        ({"input_tokens_estimate": 1000, "max_output_tokens": 1_000_000}, 1000 * 10_000 + 1024 * 50_000),
+        ({"input_tokens_estimate": 0, "max_output_tokens": None}, 1024 * 50_000),
+    ],
+)
+def test_the_estimate_is_the_input_and_a_first_slice_of_output(
+    admission: Admission, peek: dict[str, Any], nano: int
+) -> None:
+    assert admission.estimate(asking(**peek)) == nano
+
+
+def test_the_multiplier_is_part_of_the_estimate(admission: Admission) -> None:
+    exchange = asking(max_output_tokens=10)
+    plain = admission.estimate(exchange)
+    exchange.charge_multiplier = 20_000
+    assert admission.estimate(exchange) == 2 * plain
+
+
+async def test_a_model_without_a_price_is_refused_where_the_operator_wants_that(
+    read_model: ReadModel, clock: FakeClock, state: SharedState, tasks: TaskOwner, leases: LeaseKeeper,
+    world: None,
+) -> None:  # fmt: skip
+    strict = Directory(read_model, VAULT, clock, price_book_builder(PricingSettings(unknown_model="refuse")))
+    await strict.refresh()
+    admission = admission_over(strict, state, read_model, clock, tasks, leases)
+    with pytest.raises(RelayError) as caught:
+        await admission.enter(asking())
+    assert caught.value.fault.kind is FaultKind.PRICE_UNKNOWN
+    assert await in_use(state) == 0
+    assert admission.estimate(asking(model=MODEL)) > 0

@@ -1,0 +1,185 @@
+"""Taking an account: the selection on live facts, with a real slot, and the reasons on record."""
+
+import asyncio
+
+import pytest
+from msgspec.structs import replace
+from sqlalchemy import update
+
+from headgate.core.faults import Fault, FaultKind, RelayError
+from headgate.core.ids import AccountId, SessionKey
+from headgate.core.routing.failover import FailoverPlan
+from headgate.kit.clock import FakeClock
+from headgate.kit.tasks import TaskOwner
+from headgate.relay.directory import Directory
+from headgate.relay.exchange import Exchange
+from headgate.relay.picker import Picked, Picker, slot_of
+from headgate.relay.slot_queue import SlotQueue
+from headgate.settings import GatewaySettings
+from headgate.state.protocols import Cooldown, SharedState
+from headgate.storage.models import AccountRow
+from tests.relay.conftest import Change
+from tests.relay.people import Client, exchange_for
+
+SESSION = SessionKey("conversation")
+CUT = Fault(kind=FaultKind.UPSTREAM_ERROR, message="boom")
+
+
+@pytest.fixture
+def picker(directory: Directory, state: SharedState, clock: FakeClock, tasks: TaskOwner) -> Picker:
+    limits = GatewaySettings(account_wait_timeout_s=5, sticky_wait_timeout_s=5)
+    return Picker(directory, state, SlotQueue(state.slots, tasks), clock, limits)
+
+
+def plan() -> FailoverPlan:
+    return FailoverPlan(max_switches=3, max_same_account_retries=1)
+
+
+def asking(name: str = "x1", client: Client | None = None) -> Exchange:
+    return exchange_for(client, name=name)
+
+
+async def cool(state: SharedState, clock: FakeClock, account: int, seconds: int = 60) -> None:
+    until = clock.now_ms() + seconds * 1000
+    await state.cooldowns.set(
+        Cooldown(account_id=AccountId(account), model="", until_ms=until, reason="rate_limited", evidence="h")
+    )
+
+
+async def only_one_slot(change: Change, directory: Directory) -> None:
+    """Account 1 alone, with one slot."""
+    await change(update(AccountRow).where(AccountRow.id == 2).values(schedulable=False))
+    await change(update(AccountRow).where(AccountRow.id == 1).values(concurrency=1))
+    await directory.refresh()
+
+
+async def test_the_picked_account_has_its_slot_taken(picker: Picker, state: SharedState) -> None:
+    picked = await picker.pick(asking(), plan())
+    name = slot_of(picked.account.id)
+    assert picked.lease is not None
+    assert [owner for owner, _ in await state.slots.holders(name)] == ["x1"]
+
+
+async def test_load_is_spread_over_the_accounts(picker: Picker) -> None:
+    picked = [await picker.pick(asking(f"x{number}"), plan()) for number in range(4)]
+    assert sorted(one.account.id for one in picked) == [1, 1, 2, 2]
+
+
+async def test_a_conversation_returns_to_its_account(picker: Picker, state: SharedState) -> None:
+    for account in (1, 2):
+        await state.affinity.bind(SESSION, AccountId(account), ttl_s=60)
+        exchange = asking()
+        exchange.session = SESSION
+        assert (await picker.pick(exchange, plan())).account.id == account
+
+
+async def test_a_conversation_stays_where_it_was_answered(picker: Picker, state: SharedState) -> None:
+    exchange = asking()
+    exchange.session = SESSION
+    await picker.stick(exchange, AccountId(2))
+    assert await state.affinity.get(SESSION) == 2
+
+
+async def test_an_account_that_failed_is_not_offered_again(picker: Picker) -> None:
+    failed = plan()
+    failed.after(AccountId(1), CUT, response_started=False)
+    assert (await picker.pick(asking(), failed)).account.id == 2
+
+
+async def test_a_cooling_account_is_left_alone(picker: Picker, state: SharedState, clock: FakeClock) -> None:
+    await cool(state, clock, 1)
+    assert {(await picker.pick(asking(f"x{n}"), plan())).account.id for n in range(3)} == {2}
+
+
+async def test_when_everybody_cools_the_client_hears_why_and_when(
+    picker: Picker, state: SharedState, clock: FakeClock
+) -> None:
+    await cool(state, clock, 1, 60)
+    await cool(state, clock, 2, 30)
+    with pytest.raises(RelayError) as caught:
+        await picker.pick(asking(), plan())
+    assert (caught.value.fault.kind, caught.value.fault.retry_after_s) == (FaultKind.NO_ACCOUNT, 30)
+
+
+async def test_when_everybody_failed_the_client_hears_the_last_failure(picker: Picker) -> None:
+    failed = plan()
+    for account in (1, 2):
+        failed.after(AccountId(account), CUT, response_started=False)
+    with pytest.raises(RelayError) as caught:
+        await picker.pick(asking(), failed)
+    assert caught.value.fault is CUT
+
+
+async def test_a_model_that_no_account_serves_is_not_found(
+    picker: Picker, change: Change, directory: Directory
+) -> None:
+    await change(update(AccountRow).values(credentials_open={"model_mapping": {"other": "other"}}))
+    await directory.refresh()
+    with pytest.raises(RelayError) as caught:
+        await picker.pick(asking(), plan())
+    assert caught.value.fault.kind is FaultKind.MODEL_NOT_FOUND
+
+
+async def test_the_upstream_model_comes_from_the_accounts_mapping(
+    picker: Picker, change: Change, directory: Directory
+) -> None:
+    await change(update(AccountRow).values(credentials_open={"model_mapping": {"mine": "theirs"}}))
+    await directory.refresh()
+    exchange = asking()
+    exchange.peek = replace(exchange.peek, model="mine")
+    assert (await picker.pick(exchange, plan())).upstream_model == "theirs"
+
+
+async def test_when_all_slots_are_taken_the_next_waits_for_one(
+    picker: Picker, state: SharedState, change: Change, directory: Directory, tasks: TaskOwner
+) -> None:
+    await only_one_slot(change, directory)
+    first = await picker.pick(asking("first"), plan())
+    second = tasks.spawn(picker.pick(asking("second"), plan()), name="second")
+    await asyncio.sleep(0.02)
+    assert not second.done()
+    assert first.lease is not None
+    await state.slots.release(first.lease)
+    assert (await second).lease is not None
+
+
+async def test_a_client_that_leaves_while_it_waits_for_an_account_is_gone(
+    picker: Picker, change: Change, directory: Directory, tasks: TaskOwner
+) -> None:
+    await only_one_slot(change, directory)
+    await picker.pick(asking("first"), plan())
+    client = Client()
+    waiting = tasks.spawn(picker.pick(asking("second", client), plan()), name="second")
+    await asyncio.sleep(0.02)
+    client.leave()
+    with pytest.raises(RelayError) as caught:
+        await waiting
+    assert caught.value.fault.kind is FaultKind.CLIENT_GONE
+
+
+async def test_what_costs_nothing_takes_no_slot_and_waits_for_none(
+    picker: Picker, change: Change, directory: Directory
+) -> None:
+    await only_one_slot(change, directory)
+    await picker.pick(asking("first"), plan())
+    assert (await picker.pick_without_slot(asking("second"), plan())).lease is None
+
+
+async def test_the_same_account_is_taken_again_only_with_a_free_slot(
+    picker: Picker, state: SharedState, change: Change, directory: Directory
+) -> None:
+    await only_one_slot(change, directory)
+    first: Picked = await picker.pick(asking(), plan())
+    assert await picker.take(asking(), first) is None
+    assert first.lease is not None
+    await state.slots.release(first.lease)
+    again = await picker.take(asking(), first)
+    assert again is not None
+    assert again.account.id == first.account.id
+
+
+async def test_the_trace_says_who_was_chosen(picker: Picker) -> None:
+    exchange = asking()
+    picked = await picker.pick(exchange, plan())
+    (noted,) = exchange.trace.facts["selections"]
+    assert str(picked.account.id) in str(noted)
