@@ -28,7 +28,7 @@ DOLLAR = 1_000_000_000
 Change = Callable[..., Awaitable[None]]
 
 
-@pytest.fixture  # type: ignore[no-redef]
+@pytest.fixture
 async def engine(
     sqlite_target: DatabaseTarget,
 ) -> AsyncIterator[AsyncEngine]:
@@ -37,7 +37,7 @@ async def engine(
     await made.dispose()
 
 
-@pytest.fixture  # type: ignore[no-redef]
+@pytest.fixture
 def sessions(
     engine: AsyncEngine,
 ) -> async_sessionmaker[AsyncSession]:
