@@ -87,6 +87,15 @@ def test_the_short_form_overrides_the_file(tmp_path: Path, environment: pytest.M
     assert settings.database.pool_size == 7
 
 
+@pytest.mark.xfail(reason="the short form is written into a section that the file left empty: TypeError")
+def test_the_short_form_fills_a_section_that_the_file_leaves_empty(
+    tmp_path: Path, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("HEADGATE_DATABASE_URL", "sqlite:///two.db")
+    settings = load_settings(config(tmp_path, "database:\n"))
+    assert settings.database.url == Secret("sqlite:///two.db")
+
+
 @pytest.mark.parametrize(
     ("variable", "name"),
     [("HEADGATE_SECRET_KEY", "secret_key"), ("HEADGATE_ADMIN_PASSWORD", "admin_password")],
@@ -177,6 +186,12 @@ def test_a_bad_option_is_refused_like_a_bad_variable() -> None:
     with pytest.raises(StartupError) as caught:
         load_settings(None, {"server.port": 70000})
     assert "port" in str(caught.value)
+
+
+@pytest.mark.xfail(reason="the section is missing: `configuration port`, HEADGATE_PORT")
+def test_a_bad_option_is_named_with_its_section() -> None:
+    with pytest.raises(StartupError, match=r"server\.port"):
+        load_settings(None, {"server.port": 70000})
 
 
 def test_settings_do_not_change_once_loaded() -> None:
