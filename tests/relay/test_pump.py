@@ -153,6 +153,22 @@ async def test_a_client_that_becomes_slow_midway_loses_and_repeats_nothing() -> 
     assert run.client.body == ANSWER
 
 
+@pytest.mark.xfail(reason="while we wait for the client, the upstream's silence is counted")
+async def test_a_client_that_pauses_does_not_make_the_provider_look_silent() -> None:
+    settings = GatewaySettings(stream_idle_timeout_s=0.2, client_write_timeout_s=5)
+    steps = [step for event in EVENTS for step in (event, Pause(0.02))]
+    async with pumping(*steps, settings=settings) as run:
+        running = asyncio.get_running_loop().create_task(run.to_end())
+        while run.client.pieces_now < 1:
+            await asyncio.sleep(0.005)
+        run.client.reads_slowly, run.client.stuck = True, asyncio.Event()
+        await asyncio.sleep(0.4)
+        run.client.stuck.set()
+        run.client.stuck = None
+        end = await running
+    assert end.fault is None
+
+
 async def test_the_terminal_event_waits_for_the_books() -> None:
     async with pumping(*EVENTS) as run:
         await run.to_end()
