@@ -87,7 +87,6 @@ def test_the_short_form_overrides_the_file(tmp_path: Path, environment: pytest.M
     assert settings.database.pool_size == 7
 
 
-@pytest.mark.xfail(reason="the short form is written into a section that the file left empty: TypeError")
 def test_the_short_form_fills_a_section_that_the_file_leaves_empty(
     tmp_path: Path, environment: pytest.MonkeyPatch
 ) -> None:
@@ -188,7 +187,6 @@ def test_a_bad_option_is_refused_like_a_bad_variable() -> None:
     assert "port" in str(caught.value)
 
 
-@pytest.mark.xfail(reason="the section is missing: `configuration port`, HEADGATE_PORT")
 def test_a_bad_option_is_named_with_its_section() -> None:
     with pytest.raises(StartupError, match=r"server\.port"):
         load_settings(None, {"server.port": 70000})

@@ -57,6 +57,10 @@ class Application:
         """Refuse new exchanges from now on; running ones go on to their end."""
         self.gateway.is_draining = True
 
+    def end_answers(self) -> None:
+        """The grace is over: end what still runs, in its client's dialect."""
+        self.gateway.end_answers()
+
 
 @asynccontextmanager
 async def open_application(settings: Settings) -> AsyncIterator[Application]:

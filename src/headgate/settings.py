@@ -227,7 +227,9 @@ def load_settings(config_file: Path | None = None, overrides: dict[str, Any] | N
     values = _read_yaml(config_file) if config_file else {}
     for variable, (section, key) in _SHORT_FORMS.items():
         if variable in os.environ:
-            values.setdefault(section, {})[key] = os.environ[variable]
+            part = values.get(section)
+            if part is None or isinstance(part, dict):  # else: validation says what is wrong with the section
+                values[section] = {**(part or {}), key: os.environ[variable]}
     try:
         settings = Settings(**values)
         return _override(settings, overrides or {})
@@ -246,7 +248,10 @@ def _override(settings: Settings, overrides: dict[str, Any]) -> Settings:
             settings = Settings.model_construct(**{**dict(settings), section: value})
             continue
         part = getattr(settings, section)
-        checked = type(part).model_validate({**dict(part), key: value})
+        try:
+            checked = type(part).model_validate({**dict(part), key: value})
+        except ValidationError as error:
+            raise StartupError(_explain(error, section=section)) from None
         settings = Settings.model_construct(**{**dict(settings), section: checked})
     return settings
 
@@ -267,10 +272,10 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, *, section: str = "") -> str:
     """One line: the key, the value's problem, the remedy. Values of secret keys are not shown."""
     first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
+    key = ".".join(str(part) for part in ((section,) if section else ()) + first["loc"])
     is_secret = any(word in key for word in ("secret", "password", "url"))
     is_whole_section = first["type"].startswith("model_")  # may hold secrets of any key below
     shown = "" if is_secret or is_whole_section else f" (value {first.get('input')!r:.80})"

@@ -178,7 +178,6 @@ async def test_after_a_client_left_before_the_answer_began_the_only_slot_is_free
     await the_slot_is_free(quick, caller)
 
 
-@pytest.mark.xfail(reason="until the provider's head is here, nobody looks whether the client is")
 async def test_a_cancelling_group_hangs_up_on_a_provider_that_has_not_begun(
     quick: Gateway, provider: ScriptedUpstream
 ) -> None:
@@ -193,7 +192,6 @@ async def test_a_cancelling_group_hangs_up_on_a_provider_that_has_not_begun(
 
 
 @pytest.mark.parametrize("policy", ["drain", "cancel"])
-@pytest.mark.xfail(reason="failover goes on for a client that has left")
 async def test_no_other_account_is_tried_for_a_client_that_left(
     quick: Gateway, provider: ScriptedUpstream, policy: str
 ) -> None:

@@ -105,7 +105,6 @@ async def test_uploads_beyond_the_memory_budget_are_refused_with_a_time_to_come_
     assert (fault.kind, fault.retry_after_s) == (FaultKind.STATE_UNAVAILABLE, 2)
 
 
-@pytest.mark.xfail(reason="bytes of uploads that are still running are not counted together")
 async def test_uploads_that_are_still_running_count_together_against_the_memory_budget() -> None:
     bodies = reader(body_memory_budget=1500, silence_s=0.1)
     uploads = [Upload(b"x" * 500, b"x" * 500, is_open=True) for _ in range(2)]
@@ -113,7 +112,6 @@ async def test_uploads_that_are_still_running_count_together_against_the_memory_
     assert FaultKind.STATE_UNAVAILABLE in {fault.kind for fault in faults}
 
 
-@pytest.mark.xfail(reason="a body that arrives in one piece is not held against the budget")
 async def test_small_bodies_count_against_the_memory_budget_too() -> None:
     bodies = reader(body_memory_budget=1500)
     await bodies.read({}, Upload(b"x" * 1000).receive)

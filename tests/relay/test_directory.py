@@ -72,7 +72,6 @@ async def test_many_callers_with_one_new_key_share_one_read(
     assert len({answer is None for answer in found}) == 1
 
 
-@pytest.mark.xfail(reason="the cancellation of the one who reads is handed to all who wait for it")
 async def test_a_caller_that_is_cancelled_does_not_take_the_others_along(directory: Directory) -> None:
     loop = asyncio.get_running_loop()
     first, second = (loop.create_task(directory.find_key("sk-1")) for _ in range(2))

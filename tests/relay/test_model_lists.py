@@ -56,6 +56,5 @@ def test_the_shared_path_answers_in_the_callers_dialect(
 
 
 @pytest.mark.parametrize("query", [b"monkey=1", b"after=x&pagekey=1"])
-@pytest.mark.xfail(reason="any parameter that ends in `key` counts as Google's")
 def test_another_parameter_does_not_make_a_caller_googles(query: bytes) -> None:
     assert models_dialect({}, query) is Dialect.OPENAI_CHAT

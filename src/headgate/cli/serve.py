@@ -58,7 +58,12 @@ async def _serve(settings: Settings, listener: socket.socket, *, is_demo: bool, 
                 greet(application, demo, address)
 
         await serve_asgi(
-            application.asgi, settings, sockets=[listener], on_started=announce, on_stopping=application.drain
+            application.asgi,
+            settings,
+            sockets=[listener],
+            on_started=announce,
+            on_stopping=application.drain,
+            on_grace_over=application.end_answers,
         )
 
 

@@ -196,8 +196,10 @@ class _Attempt:
     async def _call(self, request: UpstreamRequest, prepared: PreparedBody) -> None:
         exchange, account = self._exchange, self._picked.account
         try:
-            async with open_call(self._runner.clients, request) as answer:
-                self._watch(answer)
+            call = open_call(self._runner.clients, request)
+            self._watch(call)
+            async with call as answer:
+                self._watchdog.watch(answer)
                 self._note["status"] = answer.status
                 self._upstream_request_id = _request_id(answer.headers)
                 if answer.status >= 300:
@@ -213,7 +215,7 @@ class _Attempt:
             raise
 
     def _watch(self, answer: UpstreamAnswer) -> None:
-        self._watchdog.watch(answer)
+        self._watchdog.watch(answer, has_head=False)
         if self._exchange.caller.group.disconnect_policy is DisconnectPolicy.CANCEL:
             gone = Fault(kind=FaultKind.CLIENT_GONE, message="The client left")
             self._exchange.connection.on_gone(lambda: answer.abort(gone))

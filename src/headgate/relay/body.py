@@ -29,51 +29,44 @@ class BodyReader:
         declared = _declared_length(headers)
         if declared > self._limit:
             raise RelayError(self._too_large())
-        message = await self._first(receive)
-        body: bytes = message.get("body", b"")
-        if message.get("more_body"):
-            body = await self._rest(body, receive)
-        if len(body) > self._limit:
-            raise RelayError(self._too_large())
-        if 0 <= declared != len(body):
-            raise RelayError(Fault(kind=FaultKind.CLIENT_GONE, message="The upload ended early"))
-        self.held_bytes += len(body)
-        return body
+        upload = _Upload()
+        try:
+            await self._receive(upload, receive)
+            if 0 <= declared != len(upload.body):
+                raise RelayError(Fault(kind=FaultKind.CLIENT_GONE, message="The upload ended early"))
+        except BaseException:
+            self.held_bytes -= len(upload.body)
+            raise
+        return bytes(upload.body)
 
     def free(self, exchange: Exchange) -> None:
         """Forget the body; called when no further attempt can need it, and again at the end."""
         self.held_bytes -= len(exchange.body)
         exchange.body = b""
 
-    async def _first(self, receive: Receive) -> MutableMapping[str, Any]:
+    async def _receive(self, upload: "_Upload", receive: Receive) -> None:
+        """Piece by piece; what has arrived counts against the budget of all uploads at once."""
         try:
             async with asyncio.timeout(self._silence_s):
-                return _checked(await receive())
+                message = _checked(await receive())
+            self._hold(upload, message.get("body", b""))
+            if not message.get("more_body"):
+                return
+            async with asyncio.timeout(self._total_s):
+                while message.get("more_body"):
+                    async with asyncio.timeout(self._silence_s):
+                        message = _checked(await receive())
+                    self._hold(upload, message.get("body", b""))
         except TimeoutError:
             raise RelayError(_slow()) from None
 
-    async def _rest(self, first: bytes, receive: Receive) -> bytes:
-        body = bytearray(first)
-        try:
-            async with asyncio.timeout(self._total_s):
-                while True:
-                    async with asyncio.timeout(self._silence_s):
-                        message = _checked(await receive())
-                    body += message.get("body", b"")
-                    if len(body) > self._limit:
-                        raise RelayError(self._too_large())
-                    if self.held_bytes + len(body) > self._budget:
-                        raise RelayError(
-                            Fault(
-                                kind=FaultKind.STATE_UNAVAILABLE,
-                                message="Too many uploads at once, retry shortly",
-                                retry_after_s=2,
-                            )
-                        )
-                    if not message.get("more_body"):
-                        return bytes(body)
-        except TimeoutError:
-            raise RelayError(_slow()) from None
+    def _hold(self, upload: "_Upload", piece: bytes) -> None:
+        if self.held_bytes + len(piece) > self._budget:
+            raise RelayError(_crowded())
+        upload.add(piece)
+        self.held_bytes += len(piece)
+        if len(upload.body) > self._limit:
+            raise RelayError(self._too_large())
 
     def _too_large(self) -> Fault:
         limit = f"{self._limit // 1_048_576}MB" if self._limit >= 1_048_576 else f"{self._limit} bytes"
@@ -103,6 +96,28 @@ def _checked(message: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     if message["type"] == "http.disconnect":
         raise RelayError(Fault(kind=FaultKind.CLIENT_GONE, message="The client left during the upload"))
     return message
+
+
+class _Upload:
+    """A body on its way: one piece as it is, several in one buffer."""
+
+    __slots__ = ("body",)
+
+    def __init__(self) -> None:
+        self.body: bytes | bytearray = b""
+
+    def add(self, piece: bytes) -> None:
+        if not self.body:
+            self.body = piece
+        elif isinstance(self.body, bytearray):
+            self.body += piece
+        else:
+            self.body = bytearray(self.body) + piece
+
+
+def _crowded() -> Fault:
+    message = "Too many uploads at once, retry shortly"
+    return Fault(kind=FaultKind.STATE_UNAVAILABLE, message=message, retry_after_s=2)
 
 
 def _slow() -> Fault:

@@ -105,13 +105,19 @@ class Directory:
         return await self._load_once(digest)
 
     async def _load_once(self, digest: bytes) -> KnownKey | None:
-        pending = self._loading.get(digest)
-        if pending is not None:
-            return await asyncio.shield(pending)
+        while (pending := self._loading.get(digest)) is not None:
+            try:
+                return await asyncio.shield(pending)
+            except asyncio.CancelledError:
+                if not pending.cancelled():
+                    raise  # it is this caller who was cancelled; else who read was: read instead of it
         future: asyncio.Future[KnownKey | None] = asyncio.get_running_loop().create_future()
         self._loading[digest] = future
         try:
             found = await self._load(digest)
+        except asyncio.CancelledError:
+            future.cancel()
+            raise
         except BaseException as error:
             future.set_exception(error)
             future.exception()  # seen: waiters get it through their own await

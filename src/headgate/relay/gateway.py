@@ -64,6 +64,7 @@ class Gateway:
         self._ids = IdFactory()
         self._tick_s = tick_for(settings)
         self.is_draining = False
+        self._running: set[Watchdog] = set()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         headers = collapse(scope["headers"])
@@ -113,6 +114,7 @@ class Gateway:
     async def _relay(self, exchange: Exchange, receive: Receive, responder: Responder) -> None:
         watchdog = Watchdog(self._settings, responder, exchange.connection, self._tasks, tick_s=self._tick_s)
         self._metrics.in_flight += 1
+        self._running.add(watchdog)
         fault: Fault | None = None
         try:
             if self.is_draining:
@@ -127,10 +129,17 @@ class Gateway:
             fault = Fault(kind=FaultKind.INTERNAL, message="Internal error")
         finally:
             self._metrics.in_flight -= 1
+            self._running.discard(watchdog)
         if fault is not None:
             await responder.fail(fault)
             await self._keep_trace(exchange, fault)
         self._finished(exchange, fault)
+
+    def end_answers(self) -> None:
+        """Abort every running upstream answer: what the clients have is booked, the rest is said to be
+        missing."""
+        for watchdog in list(self._running):
+            watchdog.end(_SHUTTING_DOWN)
 
     async def _keep_trace(self, exchange: Exchange, fault: Fault) -> None:
         """The decision record of an exchange that gave no answer; callers who are nobody leave no trace."""

@@ -114,7 +114,7 @@ class LocalAnswers:
 def models_dialect(headers: Mapping[str, str], query: bytes) -> Dialect:
     """`/v1/models` is shared: Google by its key header or `?key=`, Anthropic by its version header, else
     OpenAI."""
-    if "x-goog-api-key" in headers or b"key=" in query:
+    if "x-goog-api-key" in headers or "key" in parse_qs(query.decode("latin-1")):
         return Dialect.GEMINI
     return Dialect.ANTHROPIC_MESSAGES if "anthropic-version" in headers else Dialect.OPENAI_CHAT
 

@@ -102,6 +102,8 @@ class Pipeline:
                 if exchange.is_broken and exchange.session is not None:
                     self.broken.broke(exchange.session, exchange.id)
                 return
+            if exchange.connection.is_gone:
+                raise RelayError(fault)  # nobody is there to have another account tried for
             match plan.after(picked.account.id, fault, response_started=exchange.is_committed):
                 case "retry":
                     picked = await self._pick_again(exchange, plan, picked)

@@ -103,6 +103,9 @@ class StreamPump:
                 )
                 if out:
                     await self._pass(out, now)
+                    watchdog.last_read = (
+                        time()
+                    )  # the time in which the client was waited for is not the provider's
                 if stream.fault is not None and not stream.fault_shown:
                     return stream.fault
                 if stream.finished and watchdog.finish_by is None:

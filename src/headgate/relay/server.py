@@ -23,6 +23,8 @@ from headgate.relay.server_protocol import EarlyError, ProtocolLimits, protocol_
 from headgate.settings import ServerSettings, Settings
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_ENDING_S = 3.0
+"""After the grace: time for answers that are being ended to tell their clients and be booked."""
 _CLEANUP_S = 10.0
 """Longest wait for cancelled requests to book what they used."""
 _BACKLOG = 2048
@@ -72,8 +74,10 @@ class GatewayServer(Server):
         grace_s: float,
         on_started: Callable[[], None] | None,
         on_stopping: Callable[[], None] | None,
+        on_grace_over: Callable[[], None] | None,
     ) -> None:
         super().__init__(config)
+        self._on_grace_over = on_grace_over
         self._grace_s = grace_s
         self._on_started = on_started
         self._on_stopping = on_stopping
@@ -93,6 +97,9 @@ class GatewayServer(Server):
         for connection in list(self.server_state.connections):
             connection.shutdown()
         await self._finish(self._grace_s)
+        if self._on_grace_over is not None and self.server_state.tasks:
+            self._on_grace_over()  # running answers end in their dialect and are booked
+            await self._finish(_ENDING_S)
         for task in list(self.server_state.tasks):
             task.cancel()
         self.force_exit = False
@@ -137,6 +144,7 @@ def build_server(
     early_error: EarlyError,
     on_started: Callable[[], None] | None = None,
     on_stopping: Callable[[], None] | None = None,
+    on_grace_over: Callable[[], None] | None = None,
 ) -> GatewayServer:
     """A server that is ready to `serve(sockets=[...])` in the running loop."""
     limits = ProtocolLimits(
@@ -161,7 +169,11 @@ def build_server(
         backlog=_BACKLOG,
     )
     return GatewayServer(
-        config, grace_s=settings.shutdown_grace_s, on_started=on_started, on_stopping=on_stopping
+        config,
+        grace_s=settings.shutdown_grace_s,
+        on_started=on_started,
+        on_stopping=on_stopping,
+        on_grace_over=on_grace_over,
     )
 
 
@@ -172,12 +184,18 @@ async def serve(
     sockets: Sequence[socket.socket] = (),
     on_started: Callable[[], None] | None = None,
     on_stopping: Callable[[], None] | None = None,
+    on_grace_over: Callable[[], None] | None = None,
     early_error: EarlyError = early_error,
 ) -> None:
     """Serve until SIGTERM or SIGINT, on `sockets` or on the configured address. Meant for uvloop:
     `uvloop.run(serve(...))`. Raises `StartupError`."""
     listeners = list(sockets) or [bind(settings.server)]
     server = build_server(
-        app, settings.server, early_error=early_error, on_started=on_started, on_stopping=on_stopping
+        app,
+        settings.server,
+        early_error=early_error,
+        on_started=on_started,
+        on_stopping=on_stopping,
+        on_grace_over=on_grace_over,
     )
     await server.serve(sockets=listeners)

@@ -34,6 +34,7 @@ class Watchdog:
         "_deadline",
         "_gone_since",
         "_handle",
+        "_has_head",
         "_loop",
         "_responder",
         "_settings",
@@ -64,6 +65,7 @@ class Watchdog:
         self._answer: Abortable | None = None
         self._handle: asyncio.TimerHandle | None = None
         self._gone_since: float | None = None
+        self._has_head = False
         self.last_read = self._loop.time()
         self._deadline = self.last_read + settings.stream_total_timeout_s
         self.finish_by: float | None = None
@@ -83,22 +85,29 @@ class Watchdog:
         self._answer = None
         self.on_progress = None
 
-    def watch(self, answer: Abortable | None) -> None:
-        """The upstream answer that a limit may abort; None between attempts."""
+    def watch(self, answer: Abortable | None, *, has_head: bool = True) -> None:
+        """The upstream call that a limit may abort; None between attempts. Before the answer's head the
+        client library's own, longer limit counts the silence."""
         self._answer = answer
+        self._has_head = has_head
         self.last_read = self._loop.time()
         self.finish_by = None
         self.may_ping = _always
         self.on_progress = None
         self._progress_due = self.last_read + PROGRESS_FIRST_S
 
+    def end(self, fault: Fault) -> None:
+        """Abort the running upstream call, if there is one."""
+        if self._answer is not None:
+            self._answer.abort(fault)
+            self._answer = None
+
     def _tick(self) -> None:
         self._handle = self._loop.call_later(self._tick_s, self._tick)
         now = self._loop.time()
         self._watch_client(now)
         if self._answer is not None and (fault := self._limit_passed(now)) is not None:
-            self._answer.abort(fault)
-            self._answer = None
+            self.end(fault)
         if self.on_progress is not None and now >= self._progress_due:
             self._progress_due = now + PROGRESS_EVERY_S
             self.on_progress()
@@ -113,6 +122,8 @@ class Watchdog:
             return Fault(
                 kind=FaultKind.UPSTREAM_TIMEOUT, message="The answer took longer than the gateway allows"
             )
+        if self._responder.writing_since is not None or not self._has_head:
+            return None  # it is the client who is slow, or the provider has not begun
         if now - self.last_read >= settings.stream_idle_timeout_s:
             return Fault(kind=FaultKind.UPSTREAM_TIMEOUT, message="The upstream fell silent")
         return None
