@@ -34,6 +34,7 @@ def pair(tmp_path: Path, database_url: str) -> Iterator[Gateway]:
             tmp_path / "gateway", HEADGATE_REDIS_URL=redis_url, HEADGATE_DATABASE_URL=database_url,
             HEADGATE_SERVER__WORKERS="2", HEADGATE_LIMITS__SLOT_LEASE_S="3",
             HEADGATE_GATEWAY__USER_WAIT_TIMEOUT_S="1",
+            HEADGATE_REDIS__DEADLINE_S="5",  # a busy test machine is not an outage
         ) as running,
     ):  # fmt: skip
         yield running

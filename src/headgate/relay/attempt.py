@@ -158,8 +158,8 @@ class _Attempt:
             self._watchdog.watch(None)
 
     async def _book_failure(self, fault: Fault) -> None:
-        """No answer reached the client. The user pays for it only when it was the client who left (PAINS
-        1)."""
+        """No answer reached the client. The user pays only where the client left an answer that had begun
+        (PAINS 1)."""
         outcome = PARTIAL if fault.kind is FaultKind.CLIENT_GONE and self._is_accepted else FAILED
         await self._book(outcome, self._read_of_failure(fault), fault, is_last=False)
 
