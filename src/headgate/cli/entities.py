@@ -73,7 +73,9 @@ def read_secret(file: Path | None, prompt: str) -> Secret:
 
 def show(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A plain table, one row a thing."""
-    table = Table(*columns, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     console.print(table)

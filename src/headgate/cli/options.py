@@ -1,5 +1,6 @@
 """Options that several commands share, and how a failed start is said: one line, exit code 1."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,10 @@ from rich.console import Console
 from headgate.errors import ApiError, StartupError
 from headgate.settings import Settings, load_settings
 
-console = Console()
+_PIPED_WIDTH = 240
+"""Columns when nobody looks at a terminal: scripts want whole names."""
+
+console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 problems = Console(stderr=True)
 
 DataDir = Annotated[
