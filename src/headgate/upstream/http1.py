@@ -2,7 +2,7 @@
 connections.
 
 Why not the pooled library client: it lives on a thread of its own, and two thread switches per streamed
-event cost more than everything else the relay does (measured: 21 us of CPU per event with it, 12 without;
+event cost more than everything else the relay does (measured: 21 us of CPU per event with it, 15 without;
 ADR on the upstream client). Egress proxies, which need CONNECT and SOCKS5, stay with the library.
 """
 
