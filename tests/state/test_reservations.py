@@ -60,7 +60,7 @@ async def test_a_reservation_grows(state: SharedState) -> None:
     await reserve(state, "a", (BALANCE, 40))
     assert await reserve(state, "a", (BALANCE, 40)) == Reserved()
     assert await state.reservations.outstanding(BALANCE) == 80
-    assert await reserve(state, "a", (BALANCE, 40)) == Refused(BALANCE, 20)
+    assert await reserve(state, "a", (BALANCE, 40)) == Refused(BALANCE, 20, held=80)
     assert await state.reservations.outstanding(BALANCE) == 80
 
 
@@ -173,7 +173,7 @@ async def test_amounts_beyond_double_precision_are_exact(state: SharedState) -> 
     large = 2**60 + 1
     await state.reservations.load({BALANCE: large})
     assert await reserve(state, "a", (BALANCE, 2**60)) == Reserved()
-    assert await reserve(state, "b", (BALANCE, 2)) == Refused(BALANCE, 1)
+    assert await reserve(state, "b", (BALANCE, 2)) == Refused(BALANCE, 1, held=2**60)
     assert await reserve(state, "b", (BALANCE, 1)) == Reserved()
 
 

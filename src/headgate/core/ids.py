@@ -7,6 +7,7 @@ KeyId = NewType("KeyId", int)
 GroupId = NewType("GroupId", int)
 AccountId = NewType("AccountId", int)
 ProxyId = NewType("ProxyId", int)
+SubscriptionId = NewType("SubscriptionId", int)
 ExchangeId = NewType("ExchangeId", str)
 """One client request with its response; unique for ever, sorts by time."""
 SessionKey = NewType("SessionKey", str)

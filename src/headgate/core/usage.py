@@ -31,14 +31,21 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Part of `output`, shown but never priced twice."""
     images: int = 0
     """Generated pictures, for providers that price per image."""
+    image_size: str | None = None
+    """1K | 2K | 4K; None: not told, priced as 1K."""
+    audio_input: int = 0
+    """Beside `input`, not inside it; the same for output."""
+    audio_output: int = 0
+    web_search_calls: int = 0
 
     @property
     def total(self) -> int:
-        return self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h + self.output
+        text = self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h + self.output
+        return text + self.audio_input + self.audio_output
 
     @property
     def is_empty(self) -> bool:
-        return self.total == 0 and self.images == 0
+        return self.total == 0 and self.images == 0 and self.web_search_calls == 0
 
 
 NO_USAGE = TokenUsage()

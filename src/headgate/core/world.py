@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from headgate.core.ids import AccountId, GroupId, KeyId, ProxyId, UserId
+from headgate.core.ids import AccountId, GroupId, KeyId, ProxyId, SubscriptionId, UserId
 from headgate.kit.secret import Secret
 
 
@@ -44,6 +44,60 @@ class DisconnectPolicy(StrEnum):
 
     DRAIN = "drain"
     CANCEL = "cancel"
+
+
+class OverrunPolicy(StrEnum):
+    """What happens when a running stream cannot be covered any further (DESIGN 5)."""
+
+    STRICT = "strict"
+    OVERDRAFT = "overdraft"
+
+
+class QuotaBasis(StrEnum):
+    """What subscription windows and key quotas count; a balance always pays the charge (ADR 14)."""
+
+    CHARGE = "charge"
+    LIST_COST = "list_cost"
+
+
+class UnknownPrice(StrEnum):
+    """What a group does with a model without a price; INHERIT: as the installation's settings say."""
+
+    INHERIT = "inherit"
+    REFUSE = "refuse"
+    DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """Requests and tokens a minute; 0 = unlimited."""
+
+    requests: int = 0
+    tokens: int = 0
+
+    @property
+    def is_unlimited(self) -> bool:
+        return self.requests <= 0 and self.tokens <= 0
+
+
+UNLIMITED_RATE = RateLimit()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountQuota:
+    """Account cost that may be spent in all, a day, a week (spec 1.4): nano-USD, 0 = unlimited."""
+
+    total_nano: int = 0
+    daily_nano: int = 0
+    weekly_nano: int = 0
+    daily_is_fixed: bool = False
+    """Ends at `daily_hour` of the zone; else 24 h after it opened."""
+    daily_hour: int = 0
+    weekly_is_fixed: bool = False
+    weekly_day: int = 1
+    """0 = Sunday ... 6."""
+    weekly_hour: int = 0
+    timezone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +136,8 @@ class Account:
     """As stored at the last snapshot; live cooldowns come from the cooldown store."""
     overloaded_until_ms: int = 0
     """The same for overload (529): avoided until then, but used when nobody else is left."""
+    quota: AccountQuota | None = None
+    """None: unlimited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +149,34 @@ class Group:
     is_active: bool = True
     is_exclusive: bool = False
     is_subscription: bool = False
+    daily_limit_nano: int = 0
+    """Of each subscription to this group; 0 = unlimited. The same for week (7 d) and month (30 d)."""
+    weekly_limit_nano: int = 0
+    monthly_limit_nano: int = 0
     disconnect_policy: DisconnectPolicy = DisconnectPolicy.DRAIN
+    overrun_policy: OverrunPolicy = OverrunPolicy.STRICT
+    overdraft_limit_nano: int = 0
+    """How far below zero a balance may go under OVERDRAFT."""
+    unknown_price: UnknownPrice = UnknownPrice.INHERIT
+    quota_basis: QuotaBasis = QuotaBasis.CHARGE
+    rate: RateLimit = UNLIMITED_RATE
+    image_prices_nano: Mapping[str, int] = field(default_factory=dict)
+    """The operator's own prices per picture: 1K, 2K, 4K -> nano-USD (spec 4.2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """A user's right to a group, as admission needs it; what its windows have used is in the database."""
+
+    id: SubscriptionId
+    group_id: GroupId
+    status: str
+    """active | expired | suspended"""
+    starts_at_ms: int
+    expires_at_ms: int
+
+    def is_running(self, now_ms: int) -> bool:
+        return self.status == "active" and self.starts_at_ms <= now_ms < self.expires_at_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +187,8 @@ class User:
     """Slots; 0 or less = unlimited."""
     group_multipliers: Mapping[GroupId, int] = field(default_factory=dict)
     """Personal multipliers (ten-thousandths) that replace the group's."""
+    subscriptions: Mapping[GroupId, Subscription] = field(default_factory=dict)
+    rate: RateLimit = UNLIMITED_RATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +216,12 @@ class ApiKey:
     windows: tuple[KeyWindow, ...] = ()
     ip_allow: tuple[str, ...] = ()
     ip_deny: tuple[str, ...] = ()
+    rate: RateLimit = UNLIMITED_RATE
+
+    @property
+    def is_limited(self) -> bool:
+        """It has a quota or windows, which charges raise."""
+        return self.quota_nano > 0 or bool(self.windows)
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):

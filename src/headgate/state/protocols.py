@@ -104,6 +104,8 @@ class Refused:
 
     bound: str
     available: int
+    held: int = 0
+    """Claims of others on this bound: what may become free again without anybody paying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,47 @@ class CounterStore(Protocol):
     async def value(self, name: str) -> int: ...
 
     async def reset(self, name: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateCharge:
+    """A draw on a bucket that holds `limit` and refills `limit` a minute."""
+
+    bucket: str
+    """Such as `key:9:rpm`, `user:3:tpm`, `group:2:rpm`."""
+    limit: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateGranted:
+    remaining: Mapping[str, int]
+    """What each bucket holds after the draw; never below zero."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateExceeded:
+    """The first bucket that could not give its amount; nothing was drawn."""
+
+    bucket: str
+    limit: int
+    remaining: int
+    retry_after_ms: int
+    """When the draw would succeed if nobody else drew. An amount above the limit waits for a full bucket."""
+
+
+class RateStore(Protocol):
+    """Token buckets per minute: requests, and tokens by estimate."""
+
+    async def draw(self, charges: Sequence[RateCharge]) -> RateGranted | RateExceeded:
+        """Draw from all buckets or from none, atomically. An amount larger than the limit is granted from a
+        full bucket, which is then in debt: otherwise such a request could never be served."""
+        ...
+
+    async def correct(self, charges: Sequence[RateCharge]) -> None:
+        """Draw (amount > 0) or give back (amount < 0) without asking: the truth at settlement. Buckets may go
+        into debt, never above their limit."""
+        ...
 
 
 class LockStore(Protocol):

@@ -6,31 +6,49 @@ others: it is logged and left out, or shown as not schedulable.
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import structlog
 
-from headgate.core.ids import AccountId, GroupId, KeyId, ProxyId, UserId
+from headgate.core.ids import AccountId, GroupId, KeyId, ProxyId, SubscriptionId, UserId
 from headgate.core.pricing.price import Price, Tariff, rates_of
 from headgate.core.world import (
+    UNLIMITED_RATE,
     Account,
+    AccountQuota,
     ApiKey,
     CredentialKind,
     DisconnectPolicy,
     EgressProxy,
     Group,
     KeyWindow,
+    OverrunPolicy,
     Provider,
+    QuotaBasis,
+    RateLimit,
+    Subscription,
+    UnknownPrice,
     User,
 )
 from headgate.kit import json
 from headgate.kit.crypto import SealBroken, Vault
 from headgate.kit.secret import Secret
-from headgate.storage.journal_rows import WINDOW_MS
-from headgate.storage.models import AccountRow, ApiKeyRow, GroupRow, PriceOverrideRow, ProxyRow, UserRow
+from headgate.storage.journal_rows import SUBSCRIPTION_WINDOW_MS, WINDOW_MS
+from headgate.storage.models import (
+    AccountRow,
+    ApiKeyRow,
+    GroupRow,
+    PriceOverrideRow,
+    ProxyRow,
+    SubscriptionRow,
+    UserRow,
+)
 
 log = structlog.get_logger(__name__)
+
+E = TypeVar("E", bound=StrEnum)
 
 ACCOUNT_CONTEXT = "account.credentials"
 PROXY_CONTEXT = "proxy.password"
@@ -48,7 +66,7 @@ def group_from(row: GroupRow) -> Group | None:
     """None for a platform that this version does not serve."""
     if row.platform not in set(Provider):
         return None
-    is_known_policy = row.disconnect_policy in set(DisconnectPolicy)
+    pictures = {"1K": row.image_price_1k_nano, "2K": row.image_price_2k_nano, "4K": row.image_price_4k_nano}
     return Group(
         id=GroupId(row.id),
         name=row.name,
@@ -57,9 +75,16 @@ def group_from(row: GroupRow) -> Group | None:
         is_active=row.status == "active",
         is_exclusive=row.is_exclusive,
         is_subscription=row.subscription_type == "subscription",
-        disconnect_policy=DisconnectPolicy(row.disconnect_policy)
-        if is_known_policy
-        else DisconnectPolicy.DRAIN,
+        daily_limit_nano=max(row.daily_limit_nano or 0, 0),
+        weekly_limit_nano=max(row.weekly_limit_nano or 0, 0),
+        monthly_limit_nano=max(row.monthly_limit_nano or 0, 0),
+        disconnect_policy=_known(row.disconnect_policy, DisconnectPolicy.DRAIN),
+        overrun_policy=_known(row.overrun_policy, OverrunPolicy.STRICT),
+        overdraft_limit_nano=max(row.overdraft_limit_nano, 0),
+        unknown_price=_known(row.unknown_price, UnknownPrice.INHERIT),
+        quota_basis=_known(row.quota_basis, QuotaBasis.CHARGE),
+        rate=rate_from(row),
+        image_prices_nano={size: price for size, price in pictures.items() if price is not None},
     )
 
 
@@ -92,7 +117,32 @@ def account_from(
         expires_at_ms=ms(expires_at),
         cooldown_until_ms=max(ms(row.rate_limit_reset_at) or 0, ms(row.temp_unschedulable_until) or 0),
         overloaded_until_ms=ms(row.overload_until) or 0,
+        quota=quota_from(row),
     )
+
+
+def quota_from(row: AccountRow) -> AccountQuota | None:
+    """None: the account may cost as much as it likes."""
+    limits = (row.quota_limit_nano, row.quota_daily_limit_nano, row.quota_weekly_limit_nano)
+    if max(limits) <= 0:
+        return None
+    return AccountQuota(
+        total_nano=max(row.quota_limit_nano, 0),
+        daily_nano=max(row.quota_daily_limit_nano, 0),
+        weekly_nano=max(row.quota_weekly_limit_nano, 0),
+        daily_is_fixed=row.quota_daily_reset_mode == "fixed",
+        daily_hour=row.quota_daily_reset_hour,
+        weekly_is_fixed=row.quota_weekly_reset_mode == "fixed",
+        weekly_day=row.quota_weekly_reset_day,
+        weekly_hour=row.quota_weekly_reset_hour,
+        timezone=row.quota_reset_timezone,
+    )
+
+
+def rate_from(row: GroupRow | UserRow | ApiKeyRow) -> RateLimit:
+    if row.rpm_limit <= 0 and row.tpm_limit <= 0:
+        return UNLIMITED_RATE
+    return RateLimit(requests=max(row.rpm_limit, 0), tokens=max(row.tpm_limit, 0))
 
 
 def proxy_from(row: ProxyRow, vault: Vault) -> EgressProxy:
@@ -126,15 +176,30 @@ def key_from(row: ApiKeyRow) -> ApiKey:
         ),
         ip_allow=tuple(row.ip_whitelist or ()),
         ip_deny=tuple(row.ip_blacklist or ()),
+        rate=rate_from(row),
     )
 
 
-def user_from(row: UserRow, multipliers: Mapping[int, int]) -> User:
+def subscription_from(row: SubscriptionRow) -> Subscription:
+    return Subscription(
+        id=SubscriptionId(row.id),
+        group_id=GroupId(row.group_id),
+        status=row.status,
+        starts_at_ms=ms(row.starts_at) or 0,
+        expires_at_ms=ms(row.expires_at) or 0,
+    )
+
+
+def user_from(
+    row: UserRow, multipliers: Mapping[int, int], subscriptions: Iterable[SubscriptionRow] = ()
+) -> User:
     return User(
         id=UserId(row.id),
         is_active=row.status == "active",
         concurrency=row.concurrency,
         group_multipliers={GroupId(group_id): value for group_id, value in multipliers.items()},
+        subscriptions={GroupId(row.group_id): subscription_from(row) for row in subscriptions},
+        rate=rate_from(row),
     )
 
 
@@ -159,8 +224,36 @@ def window_used(row: ApiKeyRow, name: str, now_ms: int) -> tuple[int, int | None
     return used, started_ms
 
 
+def subscription_used(row: SubscriptionRow, name: str, now_ms: int) -> tuple[int, int | None]:
+    """The same for a subscription's `daily`, `weekly` or `monthly` window."""
+    started_ms = ms(getattr(row, f"{name}_window_start"))
+    if started_ms is None or started_ms + SUBSCRIPTION_WINDOW_MS[name] <= now_ms:
+        return 0, None
+    used: int = getattr(row, f"{name}_used_nano")
+    return used, started_ms
+
+
+def account_quota_used(row: AccountRow, name: str, now_ms: int) -> tuple[int, int | None]:
+    """Nano-USD used of an account's `quota`, `daily` or `weekly` limit, and when it begins anew (None: never,
+    or no window is running)."""
+    if name == "quota":
+        return row.quota_used_nano, None
+    ends_ms = ms(getattr(row, f"quota_{name}_end"))
+    if ends_ms is None or ends_ms <= now_ms:
+        return 0, None
+    used: int = getattr(row, f"quota_{name}_used_nano")
+    return used, ends_ms
+
+
 def ms(moment: datetime | None) -> int | None:
     return None if moment is None else round(moment.timestamp() * 1000)
+
+
+def _known(value: str, default: E) -> E:
+    """The member of the default's enum with this value; the default for one that this version does not
+    know."""
+    kind = type(default)
+    return kind(value) if value in set(kind) else default
 
 
 def _account_secret(row: AccountRow, kind: CredentialKind, vault: Vault) -> Secret:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from headgate.core.ids import AccountId, ExchangeId, GroupId, KeyId, UserId
+from headgate.core.ids import AccountId, ExchangeId, GroupId, KeyId, SubscriptionId, UserId
 from headgate.core.pricing.cost import CostLines
 from headgate.core.usage import NO_USAGE, TokenUsage, UsageSource
 
@@ -39,6 +39,22 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cost_multiplier: int
     input_estimate: int
     started_at_ms: int
+    subscription_id: SubscriptionId | None = None
+    """Whose windows pay; None: the balance pays."""
+    counts_key: bool = False
+    """The key has a quota or windows, which the charge raises."""
+    quota_basis: str = "charge"
+    """What windows and key quotas count: charge | list_cost."""
+
+
+class AccountWindows(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The windows that a cost opens when none is running: start and end, Unix ms
+    (`core.limits.windows.account_windows`)."""
+
+    daily_start_ms: int
+    daily_end_ms: int
+    weekly_start_ms: int
+    weekly_end_ms: int
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -61,6 +77,12 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     client_ip: str
     finished_at_ms: int
     trace: bytes | None
+    review: str | None = None
+    """Why somebody should look at the record: estimated | default_price | implausible."""
+    quarantined: bytes | None = None
+    """JSON of a reported usage that nobody can believe; `usage` is then the estimate."""
+    account_windows: AccountWindows | None = None
+    """None: the account has no quota."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,8 @@ TRACE_COLUMNS = ("exchange_id", "user_id", "trace", "created_at_ms")
 HOUR_MS = 3_600_000
 WINDOW_MS = {"5h": 5 * HOUR_MS, "1d": 24 * HOUR_MS, "7d": 7 * 24 * HOUR_MS}
 """Length of a key's spending windows from their start (spec 4.5)."""
+SUBSCRIPTION_WINDOW_MS = {"daily": 24 * HOUR_MS, "weekly": 7 * 24 * HOUR_MS, "monthly": 30 * 24 * HOUR_MS}
+"""Length of a subscription's windows from their start (spec 4.8)."""
 
 
 class OpKind(IntEnum):

@@ -4,7 +4,7 @@ Few queries, values of `core` out, no rows. Every method raises `StorageUnavaila
 cannot answer.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +20,7 @@ from headgate.kit.clock import Clock, SystemClock
 from headgate.kit.crypto import Vault
 from headgate.storage import directory_rows as mapping
 from headgate.storage.journal import StorageUnavailable
-from headgate.storage.journal_rows import HOUR_MS
+from headgate.storage.journal_rows import HOUR_MS, SUBSCRIPTION_WINDOW_MS, WINDOW_MS
 from headgate.storage.models import (
     AccountGroupRow,
     AccountRow,
@@ -30,6 +30,7 @@ from headgate.storage.models import (
     PriceOverrideRow,
     ProxyRow,
     SettingRow,
+    SubscriptionRow,
     UsageRecordRow,
     UserGroupMultiplierRow,
     UserRow,
@@ -135,26 +136,53 @@ class ReadModel:
             multipliers = await session.execute(
                 select(personal.group_id, personal.charge_multiplier).where(personal.user_id == user.id)
             )
-            return mapping.key_from(key), mapping.user_from(user, dict(multipliers.all()))
+            mine = SubscriptionRow
+            subscriptions = await session.scalars(
+                select(mine).where(mine.user_id == user.id, mine.deleted_at.is_(None))
+            )
+            return mapping.key_from(key), mapping.user_from(
+                user, dict(multipliers.all()), subscriptions.all()
+            )
 
     async def load_bounds(self, bounds: Sequence[str]) -> Mapping[str, int]:
         """Settled value, in nano-USD, of bounds named `user:<id>:balance`, `key:<id>:quota`,
-        `key:<id>:5h|1d|7d`.
+        `key:<id>:5h|1d|7d`, `sub:<id>:daily|weekly|monthly`, `account:<id>:quota|daily|weekly`.
 
-        What is left to spend; below zero when overdrawn; 0 for a user or key that does not exist;
-        `UNBOUNDED` where the key has no such limit. Raises ValueError on any other name."""
+        What is left to spend; below zero when overdrawn; 0 for a row that does not exist; `UNBOUNDED` where
+        there is no such limit. Raises ValueError on any other name."""
         parsed = [_bound(name) for name in bounds]
         now_ms = self._clock.now_ms()
+        rows: dict[str, dict[int, Any]] = {}
         async with self._reading() as session:
-            users = await _by_id(session, UserRow, {number for kind, number, _ in parsed if kind == "user"})
-            keys = await _by_id(session, ApiKeyRow, {number for kind, number, _ in parsed if kind == "key"})
+            for kind, table in _BOUND_TABLES.items():
+                rows[kind] = await _by_id(session, table, {number for k, number, _ in parsed if k == kind})
+            groups = await _by_id(session, GroupRow, {row.group_id for row in rows["sub"].values()})
         left: dict[str, int] = {}
         for name, (kind, number, what) in zip(bounds, parsed, strict=True):
-            if kind == "user":
-                left[name] = users[number].balance_nano if number in users else 0
+            row = rows[kind].get(number)
+            if row is None:
+                left[name] = 0
+            elif kind == "sub":
+                left[name] = _subscription_left(row, groups[row.group_id], what, now_ms)
             else:
-                left[name] = _key_left(keys[number], what, now_ms) if number in keys else 0
+                left[name] = _LEFT[kind](row, what, now_ms)
         return left
+
+    async def bound_resets_at(self, bound: str) -> int | None:
+        """When a limit begins anew (Unix ms): the end of the running window; None when it never does, or no
+        window is running. Raises ValueError on a name that `load_bounds` does not know."""
+        kind, number, what = _bound(bound)
+        now_ms = self._clock.now_ms()
+        async with self._reading() as session:
+            row = (await _by_id(session, _BOUND_TABLES[kind], [number])).get(number)
+        if row is None or what in ("balance", "quota"):
+            return None
+        if kind == "account":
+            return mapping.account_quota_used(row, what, now_ms)[1]
+        used = mapping.window_used if kind == "key" else mapping.subscription_used
+        lengths = WINDOW_MS if kind == "key" else SUBSCRIPTION_WINDOW_MS
+        started_ms = used(row, what, now_ms)[1]
+        return None if started_ms is None else started_ms + lengths[what]
 
     async def key_usage(self, key_id: KeyId, *, since_ms: int, until_ms: int) -> KeyUsage:
         """Usage of an existing key; `since_ms` (inclusive) to `until_ms` (exclusive) limits `models` only."""
@@ -218,6 +246,10 @@ def _bound(name: str) -> tuple[str, int, str]:
             return "user", int(number), "balance"
         case ["key", number, ("quota" | "5h" | "1d" | "7d") as what]:
             return "key", int(number), what
+        case ["sub", number, ("daily" | "weekly" | "monthly") as what]:
+            return "sub", int(number), what
+        case ["account", number, ("quota" | "daily" | "weekly") as what]:
+            return "account", int(number), what
     raise ValueError(f"unknown bound {name!r}")
 
 
@@ -226,6 +258,38 @@ def _key_left(row: ApiKeyRow, what: str, now_ms: int) -> int:
     if limit <= 0:
         return UNBOUNDED
     return limit - (row.quota_used_nano if what == "quota" else mapping.window_used(row, what, now_ms)[0])
+
+
+def _balance_left(row: UserRow, what: str, now_ms: int) -> int:
+    return row.balance_nano
+
+
+def _account_left(row: AccountRow, what: str, now_ms: int) -> int:
+    limit: int = row.quota_limit_nano if what == "quota" else getattr(row, f"quota_{what}_limit_nano")
+    return UNBOUNDED if limit <= 0 else limit - mapping.account_quota_used(row, what, now_ms)[0]
+
+
+def _subscription_left(row: SubscriptionRow, group: GroupRow, what: str, now_ms: int) -> int:
+    """Nothing where the subscription is over: a bound never outlives it."""
+    if row.deleted_at is not None or row.status != "active" or (mapping.ms(row.expires_at) or 0) <= now_ms:
+        return 0
+    limit: int | None = getattr(group, f"{what}_limit_nano")
+    if limit is None or limit <= 0:
+        return UNBOUNDED
+    return limit - mapping.subscription_used(row, what, now_ms)[0]
+
+
+_BOUND_TABLES: Mapping[str, Any] = {
+    "user": UserRow,
+    "key": ApiKeyRow,
+    "sub": SubscriptionRow,
+    "account": AccountRow,
+}
+_LEFT: Mapping[str, Callable[[Any, str, int], int]] = {
+    "user": _balance_left,
+    "key": _key_left,
+    "account": _account_left,
+}
 
 
 async def _version(session: AsyncSession) -> int:

@@ -39,6 +39,8 @@ class CostLines(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     output: int
     cache_read: int
     cache_write: int
+    other: int = 0
+    """Pictures, audio, web searches."""
     list_cost: int
     charge: int
     """What the user pays: list cost x charge multiplier."""

@@ -148,7 +148,7 @@ class MemoryReservations:
             if claim.amount > available:
                 for earlier in claims[:done]:
                     self._bounds[earlier.bound].held -= earlier.amount
-                return Refused(claim.bound, self._free(claim.bound))
+                return Refused(claim.bound, self._free(claim.bound), self._bounds[claim.bound].held)
             bound.held += claim.amount
         return None
 

@@ -35,8 +35,8 @@ class RedisReservations:
             pairs += (claim.bound, claim.amount)
         answer = await self._pipeline.run(self._reserve, reservation_id, expires_at_ms, *pairs)
         match answer:
-            case [b"refused", bound, available]:
-                return Refused(bound.decode(), int(available))
+            case [b"refused", bound, available, held]:
+                return Refused(bound.decode(), int(available), int(held or 0))
             case [b"unknown", epoch, *bounds]:
                 return UnknownBounds(tuple(bound.decode() for bound in bounds), int(epoch))
             case _:

@@ -1,11 +1,19 @@
 """All tables. ORM rows never leave `storage/` and `control/` (HOUSE_STYLE 5)."""
 
 from headgate.storage.models.base import Base
-from headgate.storage.models.books import ExchangeTraceRow, LedgerEntryRow, UsageIntentRow, UsageRecordRow
+from headgate.storage.models.books import (
+    ExchangeTraceRow,
+    LedgerChainRow,
+    LedgerEntryRow,
+    UsageIntentRow,
+    UsageRecordRow,
+)
 from headgate.storage.models.people import ApiKeyRow, UserAllowedGroupRow, UserGroupMultiplierRow, UserRow
+from headgate.storage.models.selling import PromoCodeRow, PromoCodeUsageRow, RedeemCodeRow, SubscriptionRow
 from headgate.storage.models.supply import AccountGroupRow, AccountRow, GroupRow, ProxyRow
 from headgate.storage.models.system import (
     DirectoryVersionRow,
+    IdempotencyRecordRow,
     PriceOverrideRow,
     SecuritySecretRow,
     SettingRow,
@@ -19,11 +27,17 @@ __all__ = [
     "DirectoryVersionRow",
     "ExchangeTraceRow",
     "GroupRow",
+    "IdempotencyRecordRow",
+    "LedgerChainRow",
     "LedgerEntryRow",
     "PriceOverrideRow",
+    "PromoCodeRow",
+    "PromoCodeUsageRow",
     "ProxyRow",
+    "RedeemCodeRow",
     "SecuritySecretRow",
     "SettingRow",
+    "SubscriptionRow",
     "UsageIntentRow",
     "UsageRecordRow",
     "UserAllowedGroupRow",

@@ -4,13 +4,24 @@ intents.
 Instants of these tables are plain BIGINT milliseconds: the journal writes them by the thousand.
 """
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Index, Integer, String, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from headgate.storage.models.base import Base
 from headgate.storage.types import BigId
 
 ADJUSTMENTS = text("kind = 'adjustment'")
+TO_REVIEW = text("review IS NOT NULL AND reviewed_at_ms IS NULL")
 
 
 class UsageIntentRow(Base):
@@ -37,6 +48,11 @@ class UsageIntentRow(Base):
     charge_multiplier: Mapped[int] = mapped_column(Integer)
     cost_multiplier: Mapped[int] = mapped_column(Integer)
     input_estimate: Mapped[int] = mapped_column(BigInteger)
+    subscription_id: Mapped[int | None] = mapped_column(BigId, default=None)
+    """Whose windows pay instead of the balance."""
+    counts_key: Mapped[bool] = mapped_column(Boolean, default=False)
+    """The key has a quota or windows, which the charge raises."""
+    quota_basis: Mapped[str] = mapped_column(String(10), default="charge")
     started_at_ms: Mapped[int] = mapped_column(BigInteger)
     known_input_tokens: Mapped[int | None] = mapped_column(BigInteger)
     """This and the following: what the provider had said when a long answer's progress was last noted; NULL
@@ -47,6 +63,9 @@ class UsageIntentRow(Base):
     known_cache_write_5m_tokens: Mapped[int | None] = mapped_column(BigInteger)
     known_cache_write_1h_tokens: Mapped[int | None] = mapped_column(BigInteger)
     known_image_count: Mapped[int | None] = mapped_column(Integer)
+    known_audio_input_tokens: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    known_audio_output_tokens: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    known_web_search_calls: Mapped[int | None] = mapped_column(Integer, default=None)
     upstream_request_id: Mapped[str | None] = mapped_column(String(128))
 
 
@@ -63,6 +82,12 @@ class UsageRecordRow(Base):
         # by key names the user as well, and the key is tested inside this index.
         Index("ix_usage_records_user_id_created_at_ms_key_id", "user_id", "created_at_ms", "key_id"),
         Index("ix_usage_records_account_id_created_at_ms", "account_id", "created_at_ms"),
+        Index(
+            "ix_usage_records_to_review",
+            "created_at_ms",
+            sqlite_where=TO_REVIEW,
+            postgresql_where=TO_REVIEW,
+        ),
         CheckConstraint(
             "input_tokens >= 0 AND output_tokens >= 0 AND cache_read_tokens >= 0"
             " AND cache_write_5m_tokens >= 0 AND cache_write_1h_tokens >= 0",
@@ -96,10 +121,18 @@ class UsageRecordRow(Base):
     cache_write_5m_tokens: Mapped[int] = mapped_column(BigInteger)
     cache_write_1h_tokens: Mapped[int] = mapped_column(BigInteger)
     image_count: Mapped[int] = mapped_column(Integer)
+    image_size: Mapped[str | None] = mapped_column(String(4), default=None)
+    """1K | 2K | 4K"""
+    audio_input_tokens: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Beside `input_tokens`, not inside them; the same for output."""
+    audio_output_tokens: Mapped[int] = mapped_column(BigInteger, default=0)
+    web_search_calls: Mapped[int] = mapped_column(Integer, default=0)
     input_cost_nano: Mapped[int] = mapped_column(BigInteger)
     output_cost_nano: Mapped[int] = mapped_column(BigInteger)
     cache_read_cost_nano: Mapped[int] = mapped_column(BigInteger)
     cache_write_cost_nano: Mapped[int] = mapped_column(BigInteger)
+    other_cost_nano: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Pictures, audio, web searches."""
     list_cost_nano: Mapped[int] = mapped_column(BigInteger)
     charge_nano: Mapped[int] = mapped_column(BigInteger)
     """What the user pays: list cost x charge multiplier; 0 on attempts that are not charged."""
@@ -109,6 +142,13 @@ class UsageRecordRow(Base):
     price_version: Mapped[str] = mapped_column(String(64))
     is_price_default: Mapped[bool] = mapped_column(Boolean)
     """The model had no price: the operator's configured default was used; listed for review."""
+    subscription_id: Mapped[int | None] = mapped_column(BigId, default=None)
+    """Paid by this subscription's windows; None: from the balance."""
+    review: Mapped[str | None] = mapped_column(String(20), default=None)
+    """Why somebody should look: estimated | default_price | implausible; None: nothing to see."""
+    reviewed_at_ms: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    quarantined: Mapped[str | None] = mapped_column(Text, default=None)
+    """JSON of the usage that the provider reported and nobody can believe; the record holds the estimate."""
     service_tier: Mapped[str | None] = mapped_column(String(32))
     reasoning_effort: Mapped[str | None] = mapped_column(String(32))
     is_stream: Mapped[bool] = mapped_column(Boolean)
@@ -123,8 +163,10 @@ class LedgerEntryRow(Base):
     """One movement of money: `amount_nano` leaves `debit` and enters `credit` (double entry, one row,
     balanced by shape).
 
-    Books: `user:<id>` (prepaid balance), `revenue`, `cost`, `account:<id>` (owed to the provider), `equity`
-    (admin top-ups).
+    Books: `user:<id>` (prepaid balance), `subscription:<id>`, `key:<id>` (what a limited key has used),
+    `account:<id>` (owed to the provider), `revenue`, `cost`, `usage` (counter of keys), `equity` (admin
+    top-ups and resets). Entries of one writer form a chain: `hash` covers the entry, its place and the hash
+    before it.
     """
 
     __tablename__ = "ledger_entries"
@@ -139,6 +181,7 @@ class LedgerEntryRow(Base):
             sqlite_where=ADJUSTMENTS,
             postgresql_where=ADJUSTMENTS,
         ),
+        Index("uq_ledger_entries_chain_seq", "chain", "seq", unique=True),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
@@ -146,14 +189,33 @@ class LedgerEntryRow(Base):
     """The exchange, or the id of the admin operation."""
     attempt: Mapped[int] = mapped_column(Integer)
     kind: Mapped[str] = mapped_column(String(20))
-    """charge | cost | adjustment"""
+    """charge | cost | key | adjustment | correction"""
     debit_book: Mapped[str] = mapped_column(String(40))
     credit_book: Mapped[str] = mapped_column(String(40))
     amount_nano: Mapped[int] = mapped_column(BigInteger)
     price_version: Mapped[str] = mapped_column(String(64), default="")
+    tariff: Mapped[str] = mapped_column(Text, default="")
+    """The tariff lines of the list cost, `input=3600 output=750`, nano-USD; empty when not priced."""
+    multiplier: Mapped[int | None] = mapped_column(Integer, default=None)
+    """Ten-thousandths, from list cost to amount."""
     note: Mapped[str] = mapped_column(Text, default="")
     actor_id: Mapped[int | None] = mapped_column(BigId, default=None)
     created_at_ms: Mapped[int] = mapped_column(BigInteger)
+    chain: Mapped[int | None] = mapped_column(Integer, default=None)
+    """Which chain; NULL: written before there were chains."""
+    seq: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    """Place in the chain, from 1, without gaps."""
+    hash: Mapped[bytes | None] = mapped_column(LargeBinary, default=None)
+
+
+class LedgerChainRow(Base):
+    """Head of a chain of ledger entries: what its newest entry must be. Chain 0 is the management plane's."""
+
+    __tablename__ = "ledger_chains"
+
+    chain: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class ExchangeTraceRow(Base):

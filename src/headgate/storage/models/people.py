@@ -28,6 +28,10 @@ class UserRow(Identified, SoftDeleted, Base):
     balance_nano: Mapped[int] = mapped_column(BigInteger, default=0)
     concurrency: Mapped[int] = mapped_column(Integer, default=5)
     token_version: Mapped[int] = mapped_column(Integer, default=0)
+    rpm_limit: Mapped[int] = mapped_column(Integer, default=0)
+    """Requests a minute over all keys; 0 = unlimited."""
+    tpm_limit: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Tokens a minute over all keys; 0 = unlimited."""
 
 
 class UserAllowedGroupRow(Base):
@@ -82,3 +86,5 @@ class ApiKeyRow(Identified, SoftDeleted, Base):
     window_5h_start: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
     window_1d_start: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
     window_7d_start: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
+    rpm_limit: Mapped[int] = mapped_column(Integer, default=0)
+    tpm_limit: Mapped[int] = mapped_column(BigInteger, default=0)

@@ -42,6 +42,16 @@ class GroupRow(Identified, SoftDeleted, Base):
     default_mapped_model: Mapped[str] = mapped_column(String(100), default="")
     sort_order: Mapped[int] = mapped_column(Integer, default=0)
     disconnect_policy: Mapped[str] = mapped_column(String(10), default="drain")
+    overrun_policy: Mapped[str] = mapped_column(String(10), default="strict")
+    """What happens when a running stream cannot be covered any further: strict | overdraft."""
+    overdraft_limit_nano: Mapped[int] = mapped_column(BigInteger, default=0)
+    """How far below zero a balance may go under `overdraft`."""
+    unknown_price: Mapped[str] = mapped_column(String(10), default="inherit")
+    """Models without a price: inherit (the installation's setting) | refuse | default."""
+    quota_basis: Mapped[str] = mapped_column(String(10), default="charge")
+    """What subscription windows and key quotas count: charge (after the multiplier) | list_cost."""
+    rpm_limit: Mapped[int] = mapped_column(Integer, default=0)
+    tpm_limit: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class ProxyRow(Identified, SoftDeleted, Base):
@@ -87,6 +97,25 @@ class AccountRow(Identified, SoftDeleted, Base):
     session_window_start: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
     session_window_end: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
     session_window_status: Mapped[str] = mapped_column(String(20), default="")
+    quota_limit_nano: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Account cost that may be spent in all, a day, a week (spec 1.4); 0 = unlimited."""
+    quota_used_nano: Mapped[int] = mapped_column(BigInteger, default=0)
+    quota_daily_limit_nano: Mapped[int] = mapped_column(BigInteger, default=0)
+    quota_daily_used_nano: Mapped[int] = mapped_column(BigInteger, default=0)
+    quota_daily_start: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
+    quota_daily_end: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
+    """A window's end is fixed when it opens: a mode or time zone changed later counts from the next one."""
+    quota_daily_reset_mode: Mapped[str] = mapped_column(String(10), default="rolling")
+    quota_daily_reset_hour: Mapped[int] = mapped_column(Integer, default=0)
+    quota_weekly_limit_nano: Mapped[int] = mapped_column(BigInteger, default=0)
+    quota_weekly_used_nano: Mapped[int] = mapped_column(BigInteger, default=0)
+    quota_weekly_start: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
+    quota_weekly_end: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
+    quota_weekly_reset_mode: Mapped[str] = mapped_column(String(10), default="rolling")
+    quota_weekly_reset_day: Mapped[int] = mapped_column(Integer, default=1)
+    """0 = Sunday ... 6."""
+    quota_weekly_reset_hour: Mapped[int] = mapped_column(Integer, default=0)
+    quota_reset_timezone: Mapped[str] = mapped_column(String(64), default="UTC")
 
 
 class AccountGroupRow(Base):

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Integer, LargeBinary, String, Text
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from headgate.storage.models.base import Base, Identified
@@ -25,6 +25,28 @@ class SecuritySecretRow(Base):
     key: Mapped[str] = mapped_column(String(100), primary_key=True)
     value_sealed: Mapped[bytes] = mapped_column(LargeBinary)
     updated_at: Mapped[datetime] = mapped_column(EpochMs)
+
+
+class IdempotencyRecordRow(Identified, Base):
+    """What a management write with an Idempotency-Key answered, to answer it again (spec 1.15, 7.15)."""
+
+    __tablename__ = "idempotency_records"
+    __table_args__ = (
+        Index("uq_idempotency_records_scope_key_hash", "scope", "key_hash", unique=True),
+        Index("ix_idempotency_records_expires_at", "expires_at"),
+    )
+
+    scope: Mapped[str] = mapped_column(String(128))
+    key_hash: Mapped[str] = mapped_column(String(64))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    status: Mapped[str] = mapped_column(String(20))
+    """processing | succeeded | failed_retryable"""
+    response_status: Mapped[int | None] = mapped_column(Integer, default=None)
+    response_body: Mapped[bytes | None] = mapped_column(LargeBinary, default=None)
+    """The answer's bytes; sealed where the answer shows a secret once."""
+    error_reason: Mapped[str] = mapped_column(String(100), default="")
+    locked_until: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
+    expires_at: Mapped[datetime] = mapped_column(EpochMs)
 
 
 class PriceOverrideRow(Identified, Base):

@@ -1,4 +1,4 @@
--- id, expires_at_ms, then pairs of bound and amount -> {'held'} | {'refused', bound, free} | {'unknown', epoch, bounds...}
+-- id, expires_at_ms, then pairs of bound and amount -> {'held'} | {'refused', bound, free, held} | {'unknown', epoch, bounds...}
 local id = ARGV[1]
 local unknown, seen = { 'unknown', epoch() }, {}
 for i = 3, #ARGV, 2 do
@@ -15,7 +15,7 @@ for i = 3, #ARGV, 2 do
   local key = bound_key(ARGV[i])
   if redis.call('HINCRBY', key, 'free', negated(ARGV[i + 1])) < 0 then
     for j = 3, i, 2 do redis.call('HINCRBY', bound_key(ARGV[j]), 'free', ARGV[j + 1]) end
-    return { 'refused', ARGV[i], redis.call('HGET', key, 'free') }
+    return { 'refused', ARGV[i], redis.call('HGET', key, 'free'), redis.call('HGET', key, 'held') or '0' }
   end
 end
 for i = 3, #ARGV, 2 do
