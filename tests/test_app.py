@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headgate.app import check_workers
+from headgate.app import check_run_mode, check_workers
 from headgate.data_plane import trusted_networks
 from headgate.errors import StartupError
 from headgate.kit.secret import Secret
@@ -88,6 +88,25 @@ def test_workers_with_shared_state_may_start(workers: int) -> None:
     redis = RedisSettings(url=Secret("redis://h/0"))
     postgres = {"url": "postgresql://u:p@h/db"}
     check_workers(Settings(server=ServerSettings(workers=workers), redis=redis, database=postgres))
+
+
+def test_simple_mode_is_refused_until_it_is_confirmed() -> None:
+    with pytest.raises(StartupError, match="SIMPLE_MODE_CONFIRM=true"):
+        check_run_mode(Settings(run_mode="simple"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(run_mode="simple", simple_mode_confirm=True),
+        Settings(run_mode="simple", server=ServerSettings(mode="debug")),
+        Settings(),
+        Settings(server=ServerSettings(mode="debug")),
+    ],
+    ids=["confirmed", "trial", "standard", "standard trial"],
+)
+def test_a_run_mode_that_was_meant_may_start(settings: Settings) -> None:
+    check_run_mode(settings)
 
 
 def test_trusted_proxies_are_read_as_networks() -> None:

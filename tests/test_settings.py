@@ -65,6 +65,20 @@ def test_a_key_two_levels_deep_is_reached(environment: pytest.MonkeyPatch) -> No
     assert load_settings().security.url_allowlist.allow_private_hosts
 
 
+@pytest.mark.parametrize("name", ["SIMPLE_MODE_CONFIRM", "HEADGATE_SIMPLE_MODE_CONFIRM"])
+def test_simple_mode_is_confirmed_by_either_name(environment: pytest.MonkeyPatch, name: str) -> None:
+    environment.setenv("HEADGATE_RUN_MODE", "simple")
+    assert not load_settings().simple_mode_confirm
+    environment.setenv(name, "true")
+    settings = load_settings()
+    assert (settings.run_mode, settings.simple_mode_confirm) == ("simple", True)
+
+
+def test_a_confirmation_that_is_no_truth_value_stops_the_start(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SIMPLE_MODE_CONFIRM", "perhaps")
+    assert "simple_mode_confirm" in refused()
+
+
 def test_a_list_is_given_as_json(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("HEADGATE_SERVER__TRUSTED_PROXIES", '["10.0.0.0/8", "::1"]')
     assert load_settings().server.trusted_proxies == ("10.0.0.0/8", "::1")

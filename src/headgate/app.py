@@ -14,6 +14,7 @@ from headgate.control.app import create_control_app
 from headgate.control.bootstrap import FirstAdmin, ensure_admin
 from headgate.control.deps import ControlDeps
 from headgate.control.live import SlotLoads
+from headgate.control.simple_mode import ensure_simple_mode
 from headgate.data_plane import DataPlane, Foundation, build_data_plane
 from headgate.errors import StartupError
 from headgate.jobs.housekeeping import Housekeeping
@@ -68,6 +69,7 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
 
     Raises `StartupError` with one line that says what to do."""
     check_workers(settings)
+    check_run_mode(settings)
     async with AsyncExitStack() as stack:
         lines = configure_logging(settings.log)
         stack.callback(lines.flush)
@@ -77,6 +79,8 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
         refreshers: list[Callable[[], Awaitable[None]]] = []
         uow = _unit_of_work(engine, refreshers)
         first_admin = await ensure_admin(uow, settings, clock)
+        if settings.run_mode == "simple":
+            await ensure_simple_mode(uow, clock)
         state = open_state(settings, clock)
         stack.push_async_callback(state.close)
         journal = await open_journal(settings, clock, process_id)
@@ -187,4 +191,15 @@ def check_workers(settings: Settings) -> None:
         raise StartupError(
             f"configuration server.workers: {settings.server.workers} processes share slots and reservations"
             " through Redis; set HEADGATE_REDIS_URL or use one worker"
+        )
+
+
+def check_run_mode(settings: Settings) -> None:
+    """Serving for nothing is confirmed in so many words, outside of trials (spec 7.9). Raises
+    `StartupError`."""
+    is_confirmed = settings.simple_mode_confirm or settings.server.mode == "debug"
+    if settings.run_mode == "simple" and not is_confirmed:
+        raise StartupError(
+            "configuration run_mode: simple mode serves everybody who has a key without charging anybody;"
+            " set SIMPLE_MODE_CONFIRM=true to confirm that, or HEADGATE_RUN_MODE=standard"
         )

@@ -30,6 +30,7 @@ from headgate.relay.settlement import Settler
 from headgate.relay.slot_queue import SlotQueue
 from headgate.settings import Settings
 from headgate.state.protocols import SharedState
+from headgate.storage.free_read_model import FreeReadModel
 from headgate.storage.journal import Journal
 from headgate.storage.read_model import ReadModel
 from headgate.upstream.clients import ClientPool
@@ -66,7 +67,7 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
     trusted = trusted_networks(settings)
     metrics, tasks = RelayMetrics(), TaskOwner("gateway")
     stack.push_async_callback(tasks.close)
-    read_model = ReadModel(base.engine, base.vault, clock)
+    read_model = _read_model(base)
     directory = Directory(read_model, base.vault, clock, price_book_builder(settings.pricing))
     await directory.refresh()
     guard = AddressGuard(settings.security.url_allowlist, clock=clock)
@@ -98,6 +99,12 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
         metrics=metrics,
         tasks=tasks,
     )
+
+
+def _read_model(base: Foundation) -> ReadModel:
+    """The one place that decides whether anything costs anything here."""
+    kind = FreeReadModel if base.settings.run_mode == "simple" else ReadModel
+    return kind(base.engine, base.vault, base.clock)
 
 
 def _pipeline(

@@ -1,9 +1,9 @@
 """Boot configuration: defaults < YAML file < environment; frozen once loaded.
 
 Environment: `HEADGATE_<SECTION>__<KEY>`, and the short forms HEADGATE_DATA_DIR, _DATABASE_URL, _REDIS_URL,
-_SECRET_KEY, _ADMIN_EMAIL, _ADMIN_PASSWORD. Only this module reads the environment. Every limit and timeout
-of the system has its name, default and reason here (DESIGN 9.4). A bad value stops the start with one line:
-key, problem, remedy.
+_SECRET_KEY, _ADMIN_EMAIL, _ADMIN_PASSWORD, _RUN_MODE; SIMPLE_MODE_CONFIRM also without the prefix. Only this
+module reads the environment. Every limit and timeout of the system has its name, default and reason here
+(DESIGN 9.4). A bad value stops the start with one line: key, problem, remedy.
 """
 
 import os
@@ -36,6 +36,8 @@ class ServerSettings(_Section):
     port: int = Field(8080, ge=0, le=65535)
     workers: int = Field(1, ge=1, le=64)
     """Processes on the port; more than one needs Redis and PostgreSQL."""
+    mode: Literal["release", "debug"] = "release"
+    """`debug`: a trial on one machine; simple mode then needs no confirmation."""
     public_url: str = ""
     """Base of links we print or mail. Never taken from the Host header (PAINS S4)."""
     metrics_access: Literal["local", "open"] = "local"
@@ -192,6 +194,12 @@ class Settings(BaseSettings):
     admin_email: str = "admin@headgate.local"
     admin_password: Secret | None = None
     timezone: str = "UTC"
+    run_mode: Literal["standard", "simple"] = "standard"
+    """`simple`: usage is recorded and nobody is charged; no balance, quota or subscription is asked for (spec
+    7.9)."""
+    simple_mode_confirm: bool = False
+    """Must be true to serve in simple mode while `server.mode` is release; SIMPLE_MODE_CONFIRM means the
+    same."""
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
     redis: RedisSettings = RedisSettings()
@@ -220,6 +228,8 @@ class Settings(BaseSettings):
 
 
 _SHORT_FORMS = {"HEADGATE_DATABASE_URL": ("database", "url"), "HEADGATE_REDIS_URL": ("redis", "url")}
+_CONFIRMATION = "SIMPLE_MODE_CONFIRM"
+"""Understood without our prefix: the name that operators of comparable gateways know (spec 7.9)."""
 
 
 def load_settings(config_file: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
@@ -230,6 +240,8 @@ def load_settings(config_file: Path | None = None, overrides: dict[str, Any] | N
             part = values.get(section)
             if part is None or isinstance(part, dict):  # else: validation says what is wrong with the section
                 values[section] = {**(part or {}), key: os.environ[variable]}
+    if _CONFIRMATION in os.environ:
+        values[_CONFIRMATION.lower()] = os.environ[_CONFIRMATION]
     try:
         settings = Settings(**values)
         return _override(settings, overrides or {})

@@ -1,6 +1,6 @@
 """The management API over a real migrated database, on both backends; all behind it is in process."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -144,16 +144,28 @@ def make_deps(
 
 
 @pytest.fixture
-async def control(make_deps: Callable[..., ControlDeps], clock: FakeClock) -> Control:
+def make_control(
+    make_deps: Callable[..., ControlDeps], clock: FakeClock
+) -> Callable[..., Awaitable[Control]]:
+    """`await make_control(run_mode="simple")`: the API under other settings."""
+
+    async def make(**settings: Any) -> Control:
+        tester = ScriptedTester()
+        bounds: list[str] = []
+        deps = make_deps(tester, bounds, **settings)
+        app = create_control_app(deps)
+        client = AsgiClient(app, root_path="/api")
+        made = Control(deps=deps, app=app, client=client, clock=clock, tester=tester, bounds=bounds)
+        made.admin = await made.add_user("admin@example.com", role="admin")
+        made.anna = await made.add_user("anna@example.com")
+        made.ben = await made.add_user("ben@example.com")
+        made.nobody = Caller(client, {})
+        return made
+
+    return make
+
+
+@pytest.fixture
+async def control(make_control: Callable[..., Awaitable[Control]]) -> Control:
     """An admin, two users (anna, ben), and nobody."""
-    tester = ScriptedTester()
-    bounds: list[str] = []
-    deps = make_deps(tester, bounds)
-    app = create_control_app(deps)
-    client = AsgiClient(app, root_path="/api")
-    made = Control(deps=deps, app=app, client=client, clock=clock, tester=tester, bounds=bounds)
-    made.admin = await made.add_user("admin@example.com", role="admin")
-    made.anna = await made.add_user("anna@example.com")
-    made.ben = await made.add_user("ben@example.com")
-    made.nobody = Caller(client, {})
-    return made
+    return await make_control()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 import uvloop
 
-from headgate.app import Application, check_workers, open_application
+from headgate.app import Application, check_run_mode, check_workers, open_application
 from headgate.cli.demo import Demo, demo_overrides, launch_simulator, prepare_demo
 from headgate.cli.options import ConfigFile, DataDir, console, explained, settings_from
 from headgate.cli.workers import supervise
@@ -38,6 +38,7 @@ def serve(
         overrides = {"server.host": host, "server.port": port, "server.workers": workers}
         settings = settings_from(data_dir, config, **overrides, **(demo_overrides() if demo else {}))
         check_workers(settings)
+        check_run_mode(settings)
         listener = socket.socket(fileno=fd) if fd is not None else bind(settings.server)
         if settings.server.workers > 1 and fd is None:
             raise typer.Exit(supervise(listener, settings, data_dir=data_dir, config=config))
@@ -84,6 +85,8 @@ def _reachable(listener: socket.socket) -> tuple[str, int]:
 def greet(application: Application, demo: Demo | None, address: str) -> None:
     """What is printed once the port answers. Secrets are shown at the first start only."""
     _say(f"Headgate serves on {address}  (API documentation: {address}/api/docs)")
+    if application.settings.run_mode == "simple":
+        _say("Simple mode: usage is recorded, nobody is charged.")
     admin = application.first_admin
     if admin is not None:
         _say(f"Admin login, shown this once: {admin.email}  {admin.shown_password}")

@@ -31,8 +31,9 @@ async def logout(work: CurrentWork) -> MessageView:
 
 @routes.route("GET", "/auth/me", Permission.USER)
 async def me(work: CurrentWork) -> MeView:
-    """The caller."""
-    return MeView.model_validate((await _profile(work)).model_dump())
+    """The caller, and whether anybody is charged here."""
+    user = await _profile(work)
+    return MeView(**user.model_dump(), run_mode=work.deps.settings.run_mode)
 
 
 @routes.route("GET", "/user/profile", Permission.USER)

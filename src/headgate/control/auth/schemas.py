@@ -34,4 +34,4 @@ class TokenView(BaseModel):
 
 
 class MeView(UserView):
-    run_mode: str = "standard"
+    run_mode: str

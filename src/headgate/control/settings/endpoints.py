@@ -13,7 +13,10 @@ routes = RouteTable("", tag="settings")
 @routes.route("GET", "/settings/public", Permission.PUBLIC)
 async def public_settings(work: CurrentWork) -> PublicSettings:
     """What the login page needs before anybody is known."""
-    return PublicSettings(version=_version(), api_base_url=work.deps.settings.server.public_url)
+    settings = work.deps.settings
+    return PublicSettings(
+        version=_version(), api_base_url=settings.server.public_url, run_mode=settings.run_mode
+    )
 
 
 @routes.route("GET", "/admin/settings/admin-api-key", Permission.ADMIN)

@@ -35,4 +35,6 @@ class PublicSettings(BaseModel):
     purchase_subscription_url: str = ""
     linuxdo_oauth_enabled: bool = False
     backend_mode_enabled: bool = False
+    run_mode: str = "standard"
+    """Ours: in `simple` there is nothing to buy and nothing to top up."""
     version: str
