@@ -15,6 +15,7 @@ from headgate.storage.models import (
     AccountRow,
     ApiKeyRow,
     GroupRow,
+    SubscriptionRow,
     UserAllowedGroupRow,
     UserGroupMultiplierRow,
     UserRow,
@@ -113,11 +114,17 @@ class GroupRepository:
         await self._session.execute(delete(AccountGroupRow).where(AccountGroupRow.group_id == group_id))
 
     async def detach(self, row: GroupRow, now: datetime) -> None:
-        """Soft-delete and let go of accounts, keys, permissions, multipliers and fallbacks (spec 8.3)."""
+        """Soft-delete and let go of accounts, keys, permissions, subscriptions, multipliers and fallbacks
+        (spec 8.3)."""
         row.deleted_at = row.updated_at = now
         await self.clear_accounts(row.id)
         await self._session.execute(
             update(ApiKeyRow).where(ApiKeyRow.group_id == row.id).values(group_id=None, updated_at=now)
+        )
+        await self._session.execute(
+            update(SubscriptionRow)
+            .where(SubscriptionRow.group_id == row.id, SubscriptionRow.deleted_at.is_(None))
+            .values(deleted_at=now, updated_at=now)
         )
         await self._session.execute(delete(UserAllowedGroupRow).where(UserAllowedGroupRow.group_id == row.id))
         await self.clear_rates(row.id)

@@ -14,6 +14,7 @@ from headgate.errors import BadRequest, NotFound
 from headgate.storage.models import (
     ApiKeyRow,
     GroupRow,
+    SubscriptionRow,
     UserAllowedGroupRow,
     UserGroupMultiplierRow,
     UserRow,
@@ -123,13 +124,14 @@ class UserRepository:
         await self._session.flush()
 
     async def soft_delete(self, row: UserRow, now: datetime) -> None:
-        """The user and its keys vanish; the books keep their numbers."""
+        """The user, its keys and subscriptions vanish; the books keep their numbers."""
         row.deleted_at = row.updated_at = now
-        await self._session.execute(
-            update(ApiKeyRow)
-            .where(ApiKeyRow.user_id == row.id, ApiKeyRow.deleted_at.is_(None))
-            .values(deleted_at=now, updated_at=now)
-        )
+        for table in (ApiKeyRow, SubscriptionRow):
+            await self._session.execute(
+                update(table)
+                .where(table.user_id == row.id, table.deleted_at.is_(None))
+                .values(deleted_at=now, updated_at=now)
+            )
 
     async def _require_groups(self, group_ids: Sequence[int]) -> None:
         if not group_ids:
