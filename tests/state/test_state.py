@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from headgate.core.limits.token_bucket import RateCharge
 from headgate.errors import StartupError
 from headgate.kit.clock import FakeClock
 from headgate.kit.secret import Secret
@@ -52,6 +53,8 @@ async def test_every_method_says_that_the_store_is_unavailable() -> None:
         state.reservations.reserve("r", [], expires_at_ms=1),
         state.reservations.settle("r", {}),
         state.counters.value("login:a"),
+        state.rates.draw([RateCharge(bucket="key:9:rpm", limit=60, amount=1)]),
+        state.rates.correct([RateCharge(bucket="key:9:tpm", limit=60, amount=1)]),
         state.locks.acquire("job", ttl_s=1),
     ]
     answers = await asyncio.gather(*calls, return_exceptions=True)

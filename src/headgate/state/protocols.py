@@ -1,4 +1,4 @@
-"""Ephemeral shared state as protocols: slots, reservations, affinity, cooldowns, counters, locks.
+"""Ephemeral shared state as protocols: slots, reservations, affinity, cooldowns, counters, rates, locks.
 
 Two implementations pass one behavioural suite (`tests/state`): in-process (`memory/`) and Redis (`redis/`).
 Nothing outside this package may assume one process. All amounts are nano-USD, all instants Unix milliseconds.
@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from headgate.core.ids import AccountId, SessionKey
+from headgate.core.limits.token_bucket import RateCharge, RateLevel
 
 
 class StateUnavailable(Exception):
@@ -200,7 +201,7 @@ class CooldownStore(Protocol):
 
 
 class CounterStore(Protocol):
-    """Fixed-window counters: login throttling, request rates."""
+    """Fixed-window counters: login throttling."""
 
     async def add(self, name: str, amount: int, *, window_s: int) -> int:
         """Add to the counter of the current window and return its value. The window starts at the first
@@ -213,43 +214,33 @@ class CounterStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RateCharge:
-    """A draw on a bucket that holds `limit` and refills `limit` a minute."""
-
-    bucket: str
-    """Such as `key:9:rpm`, `user:3:tpm`, `group:2:rpm`."""
-    limit: int
-    amount: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RateGranted:
-    remaining: Mapping[str, int]
-    """What each bucket holds after the draw; never below zero."""
+    levels: Mapping[str, RateLevel]
+    """Of each bucket after the draw."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateExceeded:
-    """The first bucket that could not give its amount; nothing was drawn."""
+    """The bucket that must be waited for longest; nothing was drawn."""
 
     bucket: str
-    limit: int
-    remaining: int
     retry_after_ms: int
-    """When the draw would succeed if nobody else drew. An amount above the limit waits for a full bucket."""
+    """When the draw would succeed if nobody else drew."""
+    levels: Mapping[str, RateLevel]
 
 
 class RateStore(Protocol):
-    """Token buckets per minute: requests, and tokens by estimate."""
+    """Token buckets per minute: requests, and tokens by estimate (core/limits/token_bucket.py). A bucket that
+    is not known is full. When its limit changes it stays as full as it was, in proportion."""
 
     async def draw(self, charges: Sequence[RateCharge]) -> RateGranted | RateExceeded:
-        """Draw from all buckets or from none, atomically. An amount larger than the limit is granted from a
-        full bucket, which is then in debt: otherwise such a request could never be served."""
+        """Draw from all buckets or from none, atomically; no bucket twice. An amount larger than the limit is
+        granted from a full bucket, which is then in debt: otherwise such a request could never be served."""
         ...
 
     async def correct(self, charges: Sequence[RateCharge]) -> None:
         """Draw (amount > 0) or give back (amount < 0) without asking: the truth at settlement. Buckets may go
-        into debt, never above their limit."""
+        into debt (what an hour refills, at most), never above their limit."""
         ...
 
 
@@ -280,5 +271,6 @@ class SharedState:
     affinity: AffinityStore
     cooldowns: CooldownStore
     counters: CounterStore
+    rates: RateStore
     locks: LockStore
     close: Callable[[], Awaitable[None]] = _nothing_to_close

@@ -6,6 +6,7 @@ from headgate.state.memory.affinity import MemoryAffinity
 from headgate.state.memory.cooldowns import MemoryCooldowns
 from headgate.state.memory.counters import MemoryCounters
 from headgate.state.memory.locks import MemoryLocks
+from headgate.state.memory.rates import MemoryRates
 from headgate.state.memory.reservations import MemoryReservations
 from headgate.state.memory.slots import MemorySlots
 from headgate.state.protocols import SharedState
@@ -19,5 +20,6 @@ def open_memory_state(clock: Clock, limits: LimitsSettings) -> SharedState:
         affinity=MemoryAffinity(clock),
         cooldowns=MemoryCooldowns(clock),
         counters=MemoryCounters(clock),
+        rates=MemoryRates(clock),
         locks=MemoryLocks(clock),
     )

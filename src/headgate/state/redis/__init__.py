@@ -13,6 +13,7 @@ from headgate.state.redis.cooldowns import RedisCooldowns
 from headgate.state.redis.counters import RedisCounters
 from headgate.state.redis.locks import RedisLocks
 from headgate.state.redis.pipeline import Pipeline
+from headgate.state.redis.rates import RedisRates
 from headgate.state.redis.reservations import RedisReservations
 from headgate.state.redis.slots import RedisSlots
 
@@ -34,6 +35,7 @@ def open_redis_state(redis: RedisSettings, limits: LimitsSettings) -> SharedStat
         affinity=RedisAffinity(pipeline),
         cooldowns=RedisCooldowns(pipeline),
         counters=RedisCounters(pipeline),
+        rates=RedisRates(pipeline),
         locks=RedisLocks(pipeline),
         close=pipeline.close,
     )
