@@ -209,3 +209,14 @@ def test_a_bad_option_is_named_with_its_section() -> None:
 def test_settings_do_not_change_once_loaded() -> None:
     with pytest.raises(ValidationError):
         load_settings().server.port = 1  # type: ignore[misc]
+
+
+def test_an_unknown_fail_point_is_refused_with_the_known_ones(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("HEADGATE_FAIL_POINT", "nowhere:2")
+    message = refused()
+    assert "HEADGATE_FAIL_POINT" in message
+    assert "before_commit" in message
+
+
+def test_a_fail_point_in_a_config_file_is_refused(tmp_path: Path) -> None:
+    assert "tests only" in refused(config(tmp_path, "fail_point: before_commit\n"))

@@ -20,6 +20,7 @@ from headgate.errors import StartupError
 from headgate.jobs.housekeeping import Housekeeping
 from headgate.kit.clock import Clock, SystemClock
 from headgate.kit.crypto import Vault
+from headgate.kit.fail_points import FailPoints
 from headgate.observability.logging import configure_logging
 from headgate.operations_endpoints import OperationsEndpoints
 from headgate.relay.account_tester import LiveAccountTester
@@ -74,6 +75,7 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
         lines = configure_logging(settings.log)
         stack.callback(lines.flush)
         vault, clock, process_id = open_vault(settings), SystemClock(), secrets.token_hex(8)
+        fail_points = _fail_points(settings)
         engine = await open_database(settings, stack)
         await require_same_key(engine, vault, clock)
         refreshers: list[Callable[[], Awaitable[None]]] = []
@@ -83,7 +85,7 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
             await ensure_simple_mode(uow, clock)
         state = open_state(settings, clock)
         stack.push_async_callback(state.close)
-        journal = await open_journal(settings, clock, process_id)
+        journal = await open_journal(settings, clock, process_id, fail_points)
         stack.push_async_callback(journal.close)
         base = Foundation(
             settings=settings,
@@ -93,6 +95,7 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
             state=state,
             journal=journal,
             lines=lines,
+            fail_points=fail_points,
         )
         plane = await build_data_plane(base, stack)
         refreshers.append(plane.directory.refresh)
@@ -124,6 +127,12 @@ def _unit_of_work(
     return lambda: UnitOfWork(sessions, on_touched=refresh)
 
 
+def _fail_points(settings: Settings) -> FailPoints:
+    if settings.fail_point:
+        log.warning("fail_point_armed", fail_point=settings.fail_point)
+    return FailPoints.parse(settings.fail_point)
+
+
 async def _start_jobs(base: Foundation, plane: DataPlane, process_id: str) -> None:
     housekeeping = Housekeeping(
         process_id=process_id,
@@ -131,7 +140,9 @@ async def _start_jobs(base: Foundation, plane: DataPlane, process_id: str) -> No
         lines=base.lines,
         directory_watch=plane.directory.watch,
         lease_heartbeat=plane.leases.run,
-        recover=lambda: complete_open_intents(base.journal, plane.directory, base.state.locks, base.clock),
+        recover=lambda: complete_open_intents(
+            base.journal, plane.directory, base.state.locks, base.clock, base.fail_points
+        ),
     )
     await housekeeping.start(plane.tasks)
 
@@ -161,6 +172,7 @@ def _control_deps(base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWo
         check_base_url=plane.guard.problem_with,
         live=SlotLoads(base.state.slots),
         prices=lambda: plane.directory.prices,
+        fail_points=base.fail_points,
     )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from headgate.errors import StartupError
 from headgate.kit.clock import Clock
 from headgate.kit.crypto import Vault
+from headgate.kit.fail_points import FailPoints
 from headgate.kit.tasks import TaskOwner
 from headgate.observability.access_log import AccessLog
 from headgate.observability.logging import BufferedLines
@@ -48,6 +49,7 @@ class Foundation:
     state: SharedState
     journal: Journal
     lines: BufferedLines
+    fail_points: FailPoints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,18 +122,27 @@ def _pipeline(
     settings, clock, state, journal = base.settings, base.clock, base.state, base.journal
     reserver = Reserver(state.reservations, read_model, clock, settings.limits)
     directory.on_refreshed.append(reserver.forget_all)
-    settler = Settler(directory, journal, state.reservations, clock, metrics)
+    settler = Settler(directory, journal, state.reservations, clock, metrics, base.fail_points)
     return Pipeline(
         authenticator=Authenticator(directory, clock),
         bodies=bodies,
         admission=Admission(directory, reserver, state, queueing, leases, settings.gateway, settings.limits),
         picker=Picker(directory, state, queueing, clock, settings.gateway),
         attempts=AttemptRunner(
-            clients, journal, settler, state.cooldowns, clock, metrics, bodies, settings.gateway
+            clients,
+            journal,
+            settler,
+            state.cooldowns,
+            clock,
+            metrics,
+            bodies,
+            settings.gateway,
+            base.fail_points,
         ),
         leases=leases,
         broken=BrokenSessions(clock),
         settings=settings.gateway,
+        fail_points=base.fail_points,
     )
 
 

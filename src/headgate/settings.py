@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from headgate.errors import StartupError
+from headgate.kit.fail_points import FailPoints
 from headgate.kit.secret import Secret
 
 
@@ -200,6 +201,9 @@ class Settings(BaseSettings):
     simple_mode_confirm: bool = False
     """Must be true to serve in simple mode while `server.mode` is release; SIMPLE_MODE_CONFIRM means the
     same."""
+    fail_point: str = ""
+    """Only for tests, only from the environment: `name` or `name:hits` of a step at which this process kills
+    itself, as a crash would (docs/operations/crash-tests.md)."""
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
     redis: RedisSettings = RedisSettings()
@@ -214,6 +218,12 @@ class Settings(BaseSettings):
     @classmethod
     def _wrap(cls, value: Any) -> Any:
         return Secret(value) if isinstance(value, str) else value
+
+    @field_validator("fail_point")
+    @classmethod
+    def _known_fail_point(cls, value: str) -> str:
+        FailPoints.parse(value)
+        return value
 
     @classmethod
     def settings_customise_sources(
@@ -235,6 +245,8 @@ _CONFIRMATION = "SIMPLE_MODE_CONFIRM"
 def load_settings(config_file: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
     """Read file and environment, then `overrides` (command-line options, highest). Raises `StartupError`."""
     values = _read_yaml(config_file) if config_file else {}
+    if "fail_point" in values:
+        raise StartupError(f"config file {config_file}: fail_point is for tests only; remove it")
     for variable, (section, key) in _SHORT_FORMS.items():
         if variable in os.environ:
             part = values.get(section)

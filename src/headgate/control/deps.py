@@ -13,6 +13,7 @@ from headgate.control.auth.passwords import Passwords
 from headgate.core.pricing.book import PriceBook
 from headgate.kit.clock import Clock
 from headgate.kit.crypto import Vault
+from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoints
 from headgate.settings import Settings
 from headgate.state.protocols import SharedState
 
@@ -57,6 +58,7 @@ class WorkDeps:
     check_base_url: BaseUrlCheck
     live: LiveLoad
     passwords: Passwords = field(default_factory=Passwords)
+    fail_points: FailPoints = NO_FAIL_POINTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from headgate.control.deps import UnitOfWork, WorkDeps
+from headgate.kit.fail_points import FailPoint
 from headgate.state.protocols import StateUnavailable
 
 log = structlog.get_logger(__name__)
@@ -87,6 +88,11 @@ class Work:
         """These spending bounds changed: reservations re-read them after the commit."""
         self._bounds.extend(bounds)
 
+    def reach(self, place: FailPoint) -> None:
+        """Where a test may end this process, when the work moves money."""
+        if self._bounds:
+            self.deps.fail_points.reach(place)
+
     async def announce(self) -> None:
         """After the commit. A state store that is down loses nothing: it reads settled values afresh when
         it is back."""
@@ -106,4 +112,6 @@ async def open_work(
     async with deps.uow() as uow:
         work = Work(deps, uow, actor, idempotency_key)
         yield work
+        work.reach(FailPoint.BEFORE_MANAGEMENT_COMMIT)
+    work.reach(FailPoint.AFTER_MANAGEMENT_COMMIT)
     await work.announce()

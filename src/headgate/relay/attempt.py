@@ -10,6 +10,7 @@ from headgate.core.routing.cooldown import CooldownDefaults, account_effect
 from headgate.core.usage import NO_USAGE, TokenUsage, UsageSource
 from headgate.core.world import Account, Dialect, DisconnectPolicy
 from headgate.kit.clock import Clock
+from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.observability.metrics import RelayMetrics
 from headgate.relay.body import BodyReader
 from headgate.relay.exchange import Exchange
@@ -47,6 +48,7 @@ class AttemptRunner:
         metrics: RelayMetrics,
         bodies: BodyReader,
         settings: GatewaySettings,
+        fail_points: FailPoints = NO_FAIL_POINTS,
     ) -> None:
         self.clients = clients
         self.journal = journal
@@ -56,6 +58,7 @@ class AttemptRunner:
         self.metrics = metrics
         self.bodies = bodies
         self.settings = settings
+        self.fail_points = fail_points
         self.defaults = CooldownDefaults(
             rate_limit_s=settings.rate_limit_default_cooldown_s,
             overload_s=settings.overload_cooldown_s,
@@ -142,6 +145,7 @@ class _Attempt:
             self._note["edits"] = prepared.edits
         if self._is_metered:
             await self._runner.journal.open_intent(self._intent)
+            self._runner.fail_points.reach(FailPoint.AFTER_INTENT_COMMITTED)
         try:
             await self._call(request, prepared)
         except RelayError as error:
@@ -202,6 +206,7 @@ class _Attempt:
                 self._watchdog.watch(answer)
                 self._note["status"] = answer.status
                 self._upstream_request_id = _request_id(answer.headers)
+                self._runner.fail_points.reach(FailPoint.AFTER_UPSTREAM_HEAD)
                 if answer.status >= 300:
                     raise RelayError(await self._refused(answer))
                 self._is_accepted = True
@@ -250,6 +255,7 @@ class _Attempt:
             held_limit=settings.max_line_size,
             finish_grace_s=settings.finish_grace_s,
             on_commit=self._commit,
+            fail_points=self._runner.fail_points,
         )
         end = await pump.run(self._book_stream)
         if end.fault is not None:
@@ -308,7 +314,9 @@ class _Attempt:
             headers.append((b"content-encoding", answer.headers["content-encoding"].encode("latin-1")))
         await self._book(COMPLETED, reading, None, is_last=True)
         exchange.is_committed = True
+        self._runner.fail_points.reach(FailPoint.BEFORE_LAST_BYTE)
         await self._responder.whole(answer.status, headers, body)
+        self._runner.fail_points.reach(FailPoint.AFTER_LAST_BYTE)
 
     async def _book(
         self,

@@ -14,6 +14,7 @@ from headgate.core.limits.admission import charge_multiplier, check_platform
 from headgate.core.routing.affinity import session_of
 from headgate.core.routing.failover import FailoverPlan
 from headgate.core.world import Provider
+from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.relay.admission import Admission
 from headgate.relay.attempt import UNMETERED, AttemptRunner
 from headgate.relay.authentication import Authenticator
@@ -39,6 +40,7 @@ class Pipeline:
     leases: LeaseKeeper
     broken: BrokenSessions
     settings: GatewaySettings
+    fail_points: FailPoints = NO_FAIL_POINTS
 
     async def run(
         self, exchange: Exchange, receive: Receive, responder: Responder, watchdog: Watchdog
@@ -54,8 +56,10 @@ class Pipeline:
             else:
                 lease = await self.admission.enter(exchange)
                 try:
+                    self.fail_points.reach(FailPoint.AFTER_ADMISSION)
                     await self._serve(exchange, responder, watchdog)
                 finally:
+                    self.fail_points.reach(FailPoint.BEFORE_RELEASE)
                     await self.admission.leave(exchange, lease)
         finally:
             watchdog.stop()

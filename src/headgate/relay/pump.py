@@ -13,6 +13,7 @@ import msgspec
 
 from headgate.core.dialects.contract import Reading, ResponseStream
 from headgate.core.faults import Fault, FaultKind, RelayError
+from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.relay.responder import RawHeaderList, Responder
 from headgate.relay.watchdog import FINISH_GRACE_OVER, Watchdog
 
@@ -59,6 +60,7 @@ class StreamPump:
         held_limit: int,
         finish_grace_s: float,
         on_commit: Callable[[], None],
+        fail_points: FailPoints = NO_FAIL_POINTS,
     ) -> None:
         self._source = source
         self._stream = stream
@@ -75,6 +77,7 @@ class StreamPump:
         self._held_limit = held_limit
         self._grace_s = finish_grace_s
         self._on_commit = on_commit
+        self._fail_points = fail_points
         self._first_byte: float | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -126,6 +129,7 @@ class StreamPump:
         if stream.finished or stream.fault is not None or (out and not self._responder.write_now(out, now)):
             self._left = out
             return False
+        self._fail_points.reach(FailPoint.MID_STREAM)
         return True
 
     def _take_left(self) -> bytes:
@@ -141,6 +145,7 @@ class StreamPump:
             if not self._is_live:
                 await self._responder.stream_head(self._head)
             await self._responder.write(out, now)
+            self._fail_points.reach(FailPoint.MID_STREAM if self._is_live else FailPoint.AFTER_FIRST_BYTE)
             self._is_live = True
             return
         self._held.append(out)
@@ -151,6 +156,7 @@ class StreamPump:
 
     async def _release(self, tail: bytes, fault: Fault | None) -> None:
         responder = self._responder
+        self._fail_points.reach(FailPoint.BEFORE_LAST_BYTE)
         await responder.stream_head(self._head)
         last = b"".join(self._held) + tail
         if last:
@@ -159,3 +165,4 @@ class StreamPump:
             await responder.fail(fault)
         else:
             await responder.finish()
+        self._fail_points.reach(FailPoint.AFTER_LAST_BYTE)

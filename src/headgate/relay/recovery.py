@@ -11,6 +11,7 @@ from headgate.core.pricing.book import PriceUnknown
 from headgate.core.pricing.cost import price_usage
 from headgate.core.usage import UsageSource
 from headgate.kit.clock import Clock
+from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.relay.directory import Directory
 from headgate.state.protocols import LockStore
 from headgate.storage.journal import Journal, OpenIntent, Settlement
@@ -21,7 +22,11 @@ _LOCK_TTL_S = 30.0
 
 
 async def complete_open_intents(
-    journal: Journal, directory: Directory, locks: LockStore, clock: Clock
+    journal: Journal,
+    directory: Directory,
+    locks: LockStore,
+    clock: Clock,
+    fail_points: FailPoints = NO_FAIL_POINTS,
 ) -> int:
     """Settle the intents of dead processes; returns how many. A live process holds `process:<id>` and is
     left alone."""
@@ -35,6 +40,7 @@ async def complete_open_intents(
             continue
         await journal.settle(_interrupted(found, directory, clock.now_ms()))
         completed += 1
+        fail_points.reach(FailPoint.DURING_RECOVERY)
     if completed:
         log.warning("interrupted_exchanges_recorded", count=completed)
     return completed

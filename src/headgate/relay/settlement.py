@@ -14,6 +14,7 @@ from headgate.core.pricing.book import PriceUnknown
 from headgate.core.pricing.cost import CostLines, price_usage
 from headgate.core.usage import TokenUsage, UsageSource
 from headgate.kit.clock import Clock
+from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.observability.metrics import RelayMetrics
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
@@ -49,12 +50,14 @@ class Settler:
         reservations: ReservationStore,
         clock: Clock,
         metrics: RelayMetrics,
+        fail_points: FailPoints = NO_FAIL_POINTS,
     ) -> None:
         self._directory = directory
         self._journal = journal
         self._reservations = reservations
         self._clock = clock
         self._metrics = metrics
+        self._fail_points = fail_points
 
     async def book(self, exchange: Exchange, end: AttemptEnd) -> None:
         """Returns after the commit. When the database is down the settlement stays queued in the journal and
@@ -62,10 +65,12 @@ class Settler:
         cost = self.cost_of(exchange, end)
         settlement = self._settlement(exchange, end, cost)
         self._metrics.settled(settlement)
+        self._fail_points.reach(FailPoint.BEFORE_SETTLE)
         try:
             await self._journal.settle(settlement)
         except StorageUnavailable:
             log.error("settlement_delayed", exchange_id=exchange.id, attempt=end.intent.attempt)
+        self._fail_points.reach(FailPoint.BEFORE_RESERVATION_SETTLED)
         if end.outcome != FAILED:
             await self.release(exchange, cost.charge)
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import structlog
 
 from headgate.core.ids import AccountId, ExchangeId, UserId
+from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.kit.tasks import TaskOwner
 from headgate.storage.journal import (
     Intent,
@@ -73,10 +74,18 @@ class GroupJournal:
     """`journal.Journal` over a `GroupWriter`. Build with `journal_opening.open_journal`, on the running
     loop."""
 
-    def __init__(self, writer: GroupWriter, *, commit_timeout_s: float, max_queue: int = MAX_QUEUE) -> None:
+    def __init__(
+        self,
+        writer: GroupWriter,
+        *,
+        commit_timeout_s: float,
+        max_queue: int = MAX_QUEUE,
+        fail_points: FailPoints = NO_FAIL_POINTS,
+    ) -> None:
         self._writer = writer
         self._timeout_s = commit_timeout_s
         self._max_queue = max_queue
+        self._fail_points = fail_points
         self._loop = asyncio.get_running_loop()
         self._queue: list[Op] = []
         self._in_flight: Sequence[Op] = ()
@@ -96,6 +105,7 @@ class GroupJournal:
             )
         waiter = self._loop.create_future()
         self._append(Op(OpKind.INTENT, intent, waiter, self._loop.time()))
+        self._fail_points.reach(FailPoint.AFTER_INTENT_QUEUED)
         self._watch_deadline()
         await waiter
 
@@ -112,6 +122,7 @@ class GroupJournal:
                 await self._room.wait()
         finally:
             self._append(op)
+            self._fail_points.reach(FailPoint.AFTER_SETTLE_QUEUED)
             self._watch_deadline()
         await waiter
 

@@ -1,6 +1,7 @@
 """Opens the journal of this process on whichever database the settings name."""
 
 from headgate.kit.clock import Clock
+from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoints
 from headgate.settings import Settings
 from headgate.storage.engine import DatabaseTarget, database_target, sqlite_pragmas
 from headgate.storage.journal import Journal
@@ -9,14 +10,23 @@ from headgate.storage.journal_postgres import PostgresWriter
 from headgate.storage.journal_sqlite import SqliteBooks, SqliteWriter
 
 
-async def open_journal(settings: Settings, clock: Clock, process_id: str) -> Journal:
+async def open_journal(
+    settings: Settings, clock: Clock, process_id: str, fail_points: FailPoints = NO_FAIL_POINTS
+) -> Journal:
     """The journal of a running gateway. `process_id` (at most 32 characters) is new for every start of a
     process."""
-    return await open_journal_at(database_target(settings), clock, process_id, timezone=settings.timezone)
+    return await open_journal_at(
+        database_target(settings), clock, process_id, timezone=settings.timezone, fail_points=fail_points
+    )
 
 
 async def open_journal_at(
-    target: DatabaseTarget, clock: Clock, process_id: str, *, timezone: str = "UTC"
+    target: DatabaseTarget,
+    clock: Clock,
+    process_id: str,
+    *,
+    timezone: str = "UTC",
+    fail_points: FailPoints = NO_FAIL_POINTS,
 ) -> GroupJournal:
     """Like `open_journal`, for a known target. `timezone` says when a day begins for 1d and 7d key
     windows."""
@@ -29,8 +39,11 @@ async def open_journal_at(
             process=process_id,
             clock=clock,
             timezone=timezone,
+            fail_points=fail_points,
         )
         writer = SqliteWriter(books)
     else:
-        writer = PostgresWriter(target, process=process_id, clock=clock, timezone=timezone)
-    return GroupJournal(writer, commit_timeout_s=target.commit_timeout_s)
+        writer = PostgresWriter(
+            target, process=process_id, clock=clock, timezone=timezone, fail_points=fail_points
+        )
+    return GroupJournal(writer, commit_timeout_s=target.commit_timeout_s, fail_points=fail_points)

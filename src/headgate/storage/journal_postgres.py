@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 
 from headgate.kit.clock import Clock
+from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.storage import journal_rows as rows
 from headgate.storage.engine import DatabaseTarget, postgres_session
 from headgate.storage.journal import Intent, OpenIntent, RowRefused, StorageUnavailable
@@ -99,10 +100,19 @@ _BUMP = "UPDATE directory_version SET version = version + 1 WHERE id = 1"
 class PostgresWriter:
     """`GroupWriter` on PostgreSQL. Connects with the first group, and again after an outage."""
 
-    def __init__(self, target: DatabaseTarget, *, process: str, clock: Clock, timezone: str) -> None:
+    def __init__(
+        self,
+        target: DatabaseTarget,
+        *,
+        process: str,
+        clock: Clock,
+        timezone: str,
+        fail_points: FailPoints = NO_FAIL_POINTS,
+    ) -> None:
         self._target = target
         self._process = process
         self._clock = clock
+        self._fail_points = fail_points
         self._day_start = rows.DayStart(timezone)
         self._used: dict[tuple[str, int], int] = {}
         self._connection: Any = None
@@ -115,6 +125,8 @@ class PostgresWriter:
                 try:
                     async with connection.transaction():
                         await self._apply(connection, ops)
+                        self._fail_points.reach(FailPoint.BEFORE_COMMIT)
+                    self._fail_points.reach(FailPoint.AFTER_COMMIT)
                     return {}
                 except _ROW_ERRORS:
                     self._used.clear()

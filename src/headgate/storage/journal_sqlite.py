@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from headgate.kit.clock import Clock
+from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.storage import journal_rows as rows
 from headgate.storage.journal import Intent, OpenIntent, RowRefused, StorageUnavailable
 from headgate.storage.journal_group import Op
@@ -104,9 +105,11 @@ class SqliteBooks:
         process: str,
         clock: Clock,
         timezone: str,
+        fail_points: FailPoints = NO_FAIL_POINTS,
     ) -> None:
         self._process = process
         self._clock = clock
+        self._fail_points = fail_points
         self._day_start = rows.DayStart(timezone)
         self._used: dict[tuple[str, int], int] = {}
         self._connection = sqlite3.connect(
@@ -141,7 +144,9 @@ class SqliteBooks:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             result = work()
+            self._fail_points.reach(FailPoint.BEFORE_COMMIT)
             self._connection.execute("COMMIT")
+            self._fail_points.reach(FailPoint.AFTER_COMMIT)
             return result
         finally:
             if self._connection.in_transaction:
