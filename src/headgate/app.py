@@ -2,7 +2,7 @@
 order."""
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from headgate.control.app import create_control_app
 from headgate.control.bootstrap import FirstAdmin, ensure_admin
 from headgate.control.deps import ControlDeps
+from headgate.control.idempotency.jobs import delete_expired_records
 from headgate.control.live import SlotLoads
 from headgate.control.simple_mode import ensure_simple_mode
 from headgate.data_plane import DataPlane, Foundation, build_data_plane
 from headgate.errors import StartupError
-from headgate.jobs.housekeeping import Housekeeping
+from headgate.jobs.housekeeping import Chore, Housekeeping
 from headgate.kit.clock import Clock, SystemClock
 from headgate.kit.crypto import Vault
 from headgate.kit.fail_points import FailPoints
@@ -99,7 +100,7 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
         )
         plane = await build_data_plane(base, stack)
         refreshers.append(plane.directory.refresh)
-        await _start_jobs(base, plane, process_id)
+        await _start_jobs(base, plane, process_id, uow)
         control = create_control_app(_control_deps(base, plane, uow))
         operations = OperationsEndpoints(engine, state, plane.metrics, plane.directory, settings)
         yield Application(
@@ -133,7 +134,9 @@ def _fail_points(settings: Settings) -> FailPoints:
     return FailPoints.parse(settings.fail_point)
 
 
-async def _start_jobs(base: Foundation, plane: DataPlane, process_id: str) -> None:
+async def _start_jobs(
+    base: Foundation, plane: DataPlane, process_id: str, uow: Callable[[], UnitOfWork]
+) -> None:
     housekeeping = Housekeeping(
         process_id=process_id,
         state=base.state,
@@ -143,8 +146,20 @@ async def _start_jobs(base: Foundation, plane: DataPlane, process_id: str) -> No
         recover=lambda: complete_open_intents(
             base.journal, plane.directory, base.state.locks, base.clock, base.fail_points
         ),
+        chores=_chores(base, uow),
     )
     await housekeeping.start(plane.tasks)
+
+
+def _chores(base: Foundation, uow: Callable[[], UnitOfWork]) -> Sequence[Chore]:
+    idempotency = base.settings.idempotency
+    return (
+        Chore(
+            name="delete_expired_idempotency_records",
+            every_s=idempotency.cleanup_interval_s,
+            run=lambda: delete_expired_records(uow, base.clock, idempotency),
+        ),
+    )
 
 
 async def open_database(settings: Settings, stack: AsyncExitStack) -> AsyncEngine:
@@ -161,7 +176,7 @@ def _control_deps(base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWo
     async def forget_bounds(bounds: list[str]) -> None:
         await base.state.reservations.forget(bounds)
 
-    return ControlDeps(
+    deps = ControlDeps(
         settings=base.settings,
         uow=uow,
         vault=base.vault,
@@ -174,6 +189,9 @@ def _control_deps(base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWo
         prices=lambda: plane.directory.prices,
         fail_points=base.fail_points,
     )
+    counts = "Idempotency-Keys of management writes by what became of them"
+    plane.metrics.counters["headgate_idempotency_keys"] = (counts, deps.idempotency_counters.read)
+    return deps
 
 
 def _dispatcher(gateway: Gateway, control: Asgi, operations: OperationsEndpoints) -> Asgi:

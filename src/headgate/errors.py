@@ -61,3 +61,8 @@ class Conflict(ApiError):
 class TooManyRequests(ApiError):
     status = 429
     reason = "RATE_LIMITED"
+
+
+class Unavailable(ApiError):
+    status = 503
+    reason = "SERVICE_UNAVAILABLE"

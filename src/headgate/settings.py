@@ -173,6 +173,23 @@ class AuthSettings(_Section):
     default_rate_multiplier: float = Field(1.0, ge=0)
 
 
+class IdempotencySettings(_Section):
+    """Idempotency-Key of management writes (spec 7.15)."""
+
+    observe_only: bool = True
+    """Whether a write that takes an Idempotency-Key may come without one."""
+    ttl_s: int = Field(24 * 3600, ge=60)
+    """How long an answer is repeated."""
+    lock_s: int = Field(30, ge=1)
+    """A call that is silent for this long has died: another one with its key may run."""
+    retry_backoff_s: int = Field(5, ge=0)
+    """After a failure the same key is refused for this long."""
+    max_answer_bytes: int = Field(64 * 1024, ge=1024)
+    """Largest kept answer, compressed; 500 generated codes need about 25 KiB."""
+    cleanup_interval_s: float = Field(60, gt=0)
+    cleanup_batch_size: int = Field(500, ge=1)
+
+
 class LogSettings(_Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "console"] = "json"
@@ -212,6 +229,7 @@ class Settings(BaseSettings):
     limits: LimitsSettings = LimitsSettings()
     pricing: PricingSettings = PricingSettings()
     auth: AuthSettings = AuthSettings()
+    idempotency: IdempotencySettings = IdempotencySettings()
     log: LogSettings = LogSettings()
 
     @field_validator("secret_key", "admin_password", mode="before")

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from headgate.jobs.housekeeping import Housekeeping
+from headgate.jobs.housekeeping import Chore, Housekeeping
 from headgate.kit.clock import FakeClock
 from headgate.kit.tasks import TaskOwner
 from headgate.observability.logging import BufferedLines
 from headgate.settings import LimitsSettings
 from headgate.state.memory import open_memory_state
-from headgate.state.protocols import SharedState
+from headgate.state.protocols import SharedState, StateUnavailable
 
 
 @dataclass
@@ -38,9 +38,16 @@ class House:
     async def is_announced(self) -> bool:
         return await self.state.locks.acquire("process:p1", ttl_s=0.001) is None
 
+    async def _chore(self) -> int:
+        self.did.append("chore")
+        if self.did.count("chore") == 1:
+            raise StateUnavailable("away")
+        return 1
+
     def keeper(self) -> Housekeeping:
         return Housekeeping(
             process_id="p1", state=self.state, lines=self.lines, recover=self._recover,
+            chores=[Chore(name="chore", every_s=0.01, run=self._chore)],
             directory_watch=lambda: self._work("watch"), lease_heartbeat=lambda: self._work("heartbeat"),
         )  # fmt: skip
 
@@ -90,6 +97,13 @@ async def test_log_lines_do_not_wait_longer_than_a_moment(house: House, tasks: T
 
 async def test_when_the_owner_closes_nothing_runs_on(house: House, tasks: TaskOwner) -> None:
     await house.keeper().start(tasks)
-    assert len(tasks) == 5
+    assert len(tasks) == 6
     await tasks.close()
     assert len(tasks) == 0
+
+
+async def test_a_chore_that_failed_is_done_the_next_time(house: House, tasks: TaskOwner) -> None:
+    await house.keeper().start(tasks)
+    async with asyncio.timeout(2):
+        while house.did.count("chore") < 3:
+            await asyncio.sleep(0.01)

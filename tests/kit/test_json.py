@@ -18,3 +18,7 @@ def test_text_is_written_compactly_as_utf_8() -> None:
 def test_what_is_not_json_is_refused(data: bytes | str) -> None:
     with pytest.raises(json.JSONDecodeError):
         json.loads(data)
+
+
+def test_equal_documents_sort_to_equal_bytes() -> None:
+    assert json.dumps_sorted({"b": [{"d": 1, "c": 2}], "a": None}) == b'{"a":null,"b":[{"c":2,"d":1}]}'

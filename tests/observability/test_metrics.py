@@ -128,3 +128,11 @@ def test_a_model_name_full_of_quotes_and_newlines_breaks_nothing() -> None:
     metrics = RelayMetrics()
     metrics.settled(booked('a"b\\c\nd'))
     assert sample(metrics, "headgate_tokens_total", model='a"b\\c\nd', bucket="input") == 10
+
+
+def test_counts_of_other_parts_are_read_when_scraped() -> None:
+    metrics = RelayMetrics()
+    metrics.counters["headgate_idempotency_keys"] = ("Keys", lambda: {"claim": 3, "replay": 0})
+    text = render(metrics).decode()
+    assert 'headgate_idempotency_keys_total{event="claim"} 3.0' in text
+    assert 'headgate_idempotency_keys_total{event="replay"} 0.0' in text

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from headgate.control.accounts.tester import AccountTester
 from headgate.control.auth.passwords import Passwords
+from headgate.control.idempotency.counters import IdempotencyCounters
 from headgate.core.pricing.book import PriceBook
 from headgate.kit.clock import Clock
 from headgate.kit.crypto import Vault
@@ -59,6 +60,7 @@ class WorkDeps:
     live: LiveLoad
     passwords: Passwords = field(default_factory=Passwords)
     fail_points: FailPoints = NO_FAIL_POINTS
+    idempotency_counters: IdempotencyCounters = field(default_factory=IdempotencyCounters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

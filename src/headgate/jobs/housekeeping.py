@@ -1,11 +1,12 @@
 """Background work of a gateway process, every piece with a name and an owner."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from headgate.kit.tasks import TaskOwner
 from headgate.observability.logging import BufferedLines
@@ -22,6 +23,16 @@ _PRESENCE_TTL_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chore:
+    """Something done again and again; when the database or the state fails, it waits for the next time."""
+
+    name: str
+    every_s: float
+    run: Callable[[], Awaitable[int]]
+    """How many things it did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Housekeeping:
     process_id: str
     state: SharedState
@@ -29,6 +40,7 @@ class Housekeeping:
     directory_watch: Callable[[], Coroutine[Any, Any, None]]
     lease_heartbeat: Callable[[], Coroutine[Any, Any, None]]
     recover: Callable[[], Awaitable[int]]
+    chores: Sequence[Chore] = ()
 
     async def start(self, tasks: TaskOwner) -> None:
         """Announce this process, complete what dead ones left open, then work in the background until the
@@ -40,6 +52,8 @@ class Housekeeping:
         tasks.spawn(self.lease_heartbeat(), name="renew_leases")
         tasks.spawn(self._sweep(), name="sweep_and_recover")
         tasks.spawn(self._stay_present(presence), name="stay_present")
+        for chore in self.chores:
+            tasks.spawn(_repeat(chore), name=chore.name)
 
     async def _announce(self) -> str | None:
         return await self.state.locks.acquire(f"process:{self.process_id}", ttl_s=_PRESENCE_TTL_S)
@@ -71,3 +85,15 @@ class Housekeeping:
         while True:
             await asyncio.sleep(_FLUSH_S)
             self.lines.flush()
+
+
+async def _repeat(chore: Chore) -> None:
+    while True:
+        await asyncio.sleep(chore.every_s)
+        try:
+            done = await chore.run()
+        except (StateUnavailable, StorageUnavailable, SQLAlchemyError) as error:
+            log.warning("chore_skipped", chore=chore.name, error=type(error).__name__)
+        else:
+            if done:
+                log.info("chore_done", chore=chore.name, count=done)

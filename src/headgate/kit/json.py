@@ -21,3 +21,8 @@ def loads(data: bytes | str) -> Any:
 def dumps(value: Any) -> bytes:
     """Encode compactly, UTF-8."""
     return msgspec.json.encode(value)
+
+
+def dumps_sorted(value: Any) -> bytes:
+    """Encode compactly with the names of objects in order: equal documents give equal bytes."""
+    return msgspec.json.encode(value, order="sorted")

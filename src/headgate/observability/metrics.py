@@ -5,7 +5,7 @@ are bounded: models beyond the first 200 are counted as `other`.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -17,6 +17,7 @@ _BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0
 _MOST_MODELS = 200
 
 GaugeReader = Callable[[], float]
+CountsReader = Callable[[], Mapping[str, int]]
 
 
 class _Histogram:
@@ -55,6 +56,8 @@ class RelayMetrics:
         self.gauges: dict[str, tuple[str, GaugeReader]] = {}
         """Name -> (help, reader): live values of other parts (slots, queue, settlement lag), read when
         scraped."""
+        self.counters: dict[str, tuple[str, CountsReader]] = {}
+        """Name -> (help, reader): counts of other parts by event, read when scraped."""
 
     def finished(self, dialect: str, operation: str, status: str, seconds: float) -> None:
         """An exchange ended; `status` is `ok` or the fault kind."""
@@ -121,6 +124,8 @@ class RelayMetrics:
         yield GaugeMetricFamily("headgate_exchanges_in_flight", "Exchanges in progress", value=self.in_flight)
         for name, (text, read) in self.gauges.items():
             yield GaugeMetricFamily(name, text, value=read())
+        for name, (text, counts) in self.counters.items():
+            yield _counter(name, text, ("event",), [((event,), count) for event, count in counts().items()])
 
     def _cost_family(self) -> Metric:
         family = CounterMetricFamily("headgate_cost_usd", "Money booked, in USD", labels=("model", "kind"))

@@ -46,7 +46,7 @@ async def list_accounts(
     return paging.wrap(await account_views(work, rows, is_live=lite not in ("1", "true")), total)
 
 
-@routes.route("POST", "", Permission.ADMIN, status=201)
+@routes.route("POST", "", Permission.ADMIN, status=201, idempotent="admin.accounts.create")
 async def create_account(body: AccountCreate, work: CurrentWork) -> AccountView:
     """Create an account. Its credential is sealed and never shown in full again."""
     return await _view(work, await AccountService(work).create(body))

@@ -28,7 +28,7 @@ async def list_keys(
     return paging.wrap(await _views(work, list(rows)), total)
 
 
-@routes.route("POST", "", Permission.USER, status=201)
+@routes.route("POST", "", Permission.USER, status=201, idempotent="user.api_keys.create")
 async def create_key(body: KeyCreate, work: CurrentWork) -> KeyView:
     """Create an API key. The key is shown once, in this response."""
     row, secret = await KeyService(work).create(work.actor.user_id, body)

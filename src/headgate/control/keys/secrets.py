@@ -1,4 +1,4 @@
-"""Making keys: random, given by the customer, or repeatable under an Idempotency-Key (spec 1.5, 7.15)."""
+"""Making keys: random, or given by the customer (spec 1.5)."""
 
 import re
 import secrets
@@ -12,14 +12,9 @@ DUPLICATES_BEFORE_BLOCK = 20
 DUPLICATE_WINDOW_S = 24 * 3600
 
 
-def fresh_key(work: Work, user_id: int) -> str:
-    """Prefix and 64 hex digits. Under an Idempotency-Key the same call gives the same key, so that a replay
-    can show it although only its hash is stored."""
-    prefix = work.deps.settings.auth.api_key_prefix
-    if work.idempotency_key is None:
-        return prefix + secrets.token_hex(32)
-    seed = f"{user_id}\n{work.idempotency_key}".encode()
-    return prefix + work.deps.vault.signature("user.api_keys.create", seed).hex()
+def fresh_key(work: Work) -> str:
+    """Prefix and 64 hex digits."""
+    return work.deps.settings.auth.api_key_prefix + secrets.token_hex(32)
 
 
 def checked_custom_key(key: str) -> str:

@@ -19,7 +19,6 @@ from headgate.errors import BadRequest, Conflict, Forbidden
 from headgate.kit.ipmatch import IpSet
 from headgate.storage.models import ApiKeyRow
 
-REPLAY_WINDOW = timedelta(hours=24)
 WINDOWS = ("5h", "1d", "7d")
 
 
@@ -37,13 +36,14 @@ class KeyService:
         """The row and the key itself, which is stored nowhere.
 
         Raises GROUP_NOT_ALLOWED, INVALID_IP_PATTERN, API_KEY_TOO_SHORT, API_KEY_INVALID_CHARS,
-        API_KEY_EXISTS, API_KEY_RATE_LIMITED, IDEMPOTENCY_KEY_CONFLICT.
+        API_KEY_EXISTS, API_KEY_RATE_LIMITED.
         """
         group_id = await bindable_group(self._work, owner_id, draft.group_id) if draft.group_id else None
         secret = await self._secret(owner_id, draft)
         digest = self._work.deps.vault.key_hash(secret)
-        if (existing := await self._keys.by_hash(digest)) is not None:
-            return await self._replayed(existing, owner_id, draft), secret
+        if await self._keys.by_hash(digest) is not None:
+            await count_duplicate(self._work, owner_id)
+            raise Conflict("this key exists already, choose another", reason="API_KEY_EXISTS")
         now = self._work.now()
         row = ApiKeyRow(
             user_id=owner_id,
@@ -127,24 +127,9 @@ class KeyService:
 
     async def _secret(self, owner_id: int, draft: KeyCreate) -> str:
         if not draft.custom_key:
-            return fresh_key(self._work, owner_id)
+            return fresh_key(self._work)
         await require_few_duplicates(self._work, owner_id)
         return checked_custom_key(draft.custom_key)
-
-    async def _replayed(self, existing: ApiKeyRow, owner_id: int, draft: KeyCreate) -> ApiKeyRow:
-        """The key exists: an honest repetition of the same call, or a conflict."""
-        if draft.custom_key:
-            await count_duplicate(self._work, owner_id)
-            raise Conflict("this key exists already, choose another", reason="API_KEY_EXISTS")
-        is_same = existing.deleted_at is None and existing.name == draft.name
-        is_recent = self._work.now() - existing.created_at < REPLAY_WINDOW
-        if not is_same or not is_recent or (existing.group_id or 0) != (draft.group_id or 0):
-            raise Conflict(
-                "this Idempotency-Key was used with another request; use a new key",
-                reason="IDEMPOTENCY_KEY_CONFLICT",
-            )
-        self._work.was_replayed = True
-        return existing
 
     def _change_limits(self, row: ApiKeyRow, change: KeyUpdate) -> None:
         for window in WINDOWS:

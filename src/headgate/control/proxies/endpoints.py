@@ -30,7 +30,7 @@ async def all_proxies(work: CurrentWork) -> list[ProxyView]:
     return await _views(work, await ProxyRepository(work.session).active())
 
 
-@routes.route("POST", "", Permission.ADMIN, status=201)
+@routes.route("POST", "", Permission.ADMIN, status=201, idempotent="admin.proxies.create")
 async def create_proxy(body: ProxyCreate, work: CurrentWork) -> ProxyView:
     """Create an egress proxy."""
     return proxy_view(await ProxyService(work).create(body))

@@ -66,7 +66,7 @@ async def delete_user(user_id: IdPath, work: CurrentWork) -> MessageView:
     return MessageView(message="user deleted")
 
 
-@routes.route("POST", "/users/{user_id}/balance", Permission.ADMIN)
+@routes.route("POST", "/users/{user_id}/balance", Permission.ADMIN, idempotent="admin.users.balance.update")
 async def change_balance(user_id: IdPath, body: BalanceBody, work: CurrentWork) -> AdminUserView:
     """Set, add to or subtract from a balance. With an Idempotency-Key the money moves once."""
     return await _view(work, await BalanceService(work).change(user_id, body))

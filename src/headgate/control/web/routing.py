@@ -7,9 +7,9 @@ commit, announce, and only then answer. Nobody holds a database connection while
 
 import functools
 import hashlib
-import re
 import typing
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
@@ -19,13 +19,14 @@ from fastapi.routing import APIRoute
 
 from headgate.control.auth.gate import authenticate_admin, authenticate_user
 from headgate.control.deps import ControlDeps
+from headgate.control.idempotency.guard import IdempotencyGuard, IdempotentCall, StoredAnswer
+from headgate.control.idempotency.keys import HEADER, REPLAYED_HEADER, checked_key, identify
 from headgate.control.web.envelope import Envelope
 from headgate.control.work import Actor, Work, open_work
-from headgate.errors import BadRequest
 
 PERMISSION_FIELD = "x-permission"
 ETAG_FIELD = "x-etag"
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}")
+SCOPE_FIELD = "x-idempotency-scope"
 
 
 class Permission(StrEnum):
@@ -45,26 +46,57 @@ class GuardedRoute(APIRoute):
             raise TypeError(f"{path} has no permission: register it through a RouteTable")
         self.permission = Permission(declared)
         self.has_etag = bool((options.get("openapi_extra") or {}).get(ETAG_FIELD))
+        self.scope: str | None = (options.get("openapi_extra") or {}).get(SCOPE_FIELD)
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         run_endpoint = super().get_route_handler()
-        permission, has_etag = self.permission, self.has_etag
 
         async def handle(request: Request) -> Response:
             deps = _deps(request)
-            actor = await _authenticate(permission, deps, request)
-            idempotency_key = _idempotency_key(request)
+            actor = await _authenticate(self.permission, deps, request)
+            key = checked_key(request.headers.get(HEADER, ""))
             await request.body()
-            async with open_work(deps, actor, idempotency_key=idempotency_key) as work:
+            call = await self._claim(deps, actor, key, request)
+            if isinstance(call, StoredAnswer):
+                return _replay(call)
+            async with call or nullcontext(), open_work(deps, actor, idempotency_key=key) as work:
                 request.state.work = work
                 response = await run_endpoint(request)
+                if call is not None:
+                    await call.store(work.session, status=response.status_code, body=bytes(response.body))
             response.headers.setdefault("Cache-Control", "no-store")
             if work.was_replayed:
-                response.headers["X-Idempotency-Replayed"] = "true"
-            return _tagged(request, response) if has_etag else response
+                response.headers[REPLAYED_HEADER] = "true"
+            return _tagged(request, response) if self.has_etag else response
 
         return handle
+
+    async def _claim(
+        self, deps: ControlDeps, actor: Actor | None, key: str | None, request: Request
+    ) -> IdempotentCall | StoredAnswer | None:
+        """None: the route, or this call of it, is not idempotent. Raises what `IdempotencyGuard` raises."""
+        if self.scope is None or actor is None:
+            return None
+        guard = IdempotencyGuard(deps)
+        guard.require_key(key)
+        if key is None:
+            return None
+        identity = identify(
+            scope=self.scope,
+            key=key,
+            method=request.method,
+            route=self.path,
+            actor_id=actor.user_id,
+            parameters=request.path_params,
+            body=await request.body(),
+        )
+        return await guard.claim(identity)
+
+
+def _replay(stored: StoredAnswer) -> Response:
+    headers = {"Cache-Control": "no-store", REPLAYED_HEADER: "true"}
+    return Response(stored.body, stored.status, headers=headers, media_type="application/json")
 
 
 def _tagged(request: Request, response: Response) -> Response:
@@ -91,17 +123,6 @@ async def _authenticate(permission: Permission, deps: ControlDeps, request: Requ
             typing.assert_never(permission)
 
 
-def _idempotency_key(request: Request) -> str | None:
-    key = request.headers.get("idempotency-key", "").strip()
-    if not key:
-        return None
-    if not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise BadRequest(
-            "Idempotency-Key has 1 to 128 printable ASCII characters", reason="IDEMPOTENCY_KEY_INVALID"
-        )
-    return key
-
-
 def _current_work(request: Request) -> Work:
     work: Work = request.state.work
     return work
@@ -124,6 +145,7 @@ class _Declared:
     permission: Permission
     status: int
     etag: bool
+    idempotent: str | None
 
 
 class RouteTable:
@@ -135,9 +157,19 @@ class RouteTable:
         self._declared: list[_Declared] = []
 
     def route(
-        self, method: str, path: str, permission: Permission, *, status: int = 200, etag: bool = False
+        self,
+        method: str,
+        path: str,
+        permission: Permission,
+        *,
+        status: int = 200,
+        etag: bool = False,
+        idempotent: str | None = None,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Declare an endpoint. `status` is that of success; with `etag` an unchanged answer becomes 304."""
+        """Declare an endpoint. `status` is that of success; with `etag` an unchanged answer becomes 304;
+        `idempotent` is the scope within which an Idempotency-Key makes it happen once (spec 7.15)."""
+        if idempotent is not None and permission is Permission.PUBLIC:
+            raise TypeError(f"{path} has nobody whose keys could be told apart")
 
         def declare(endpoint: Callable[..., Any]) -> Callable[..., Any]:
             self._declared.append(
@@ -148,6 +180,7 @@ class RouteTable:
                     permission=permission,
                     status=status,
                     etag=etag,
+                    idempotent=idempotent,
                 )
             )
             return endpoint
@@ -158,6 +191,8 @@ class RouteTable:
         for declared in self._declared:
             answer = typing.get_type_hints(declared.endpoint)["return"]
             is_raw = isinstance(answer, type) and issubclass(answer, Response)
+            if is_raw and declared.idempotent is not None:
+                raise TypeError(f"{declared.path} answers with no document that could be kept")
             app.router.add_api_route(
                 f"/v1{self._prefix}{declared.path}",
                 declared.endpoint if is_raw else _enveloped(declared.endpoint),
@@ -165,9 +200,18 @@ class RouteTable:
                 response_model=None if is_raw else Envelope[answer],  # type: ignore[valid-type]
                 status_code=declared.status,
                 tags=[self._tag],
-                openapi_extra={PERMISSION_FIELD: declared.permission.value, ETAG_FIELD: declared.etag},
+                openapi_extra=_documented(declared),
                 route_class_override=GuardedRoute,
             )
+
+
+def _documented(declared: _Declared) -> dict[str, Any]:
+    extra: dict[str, Any] = {PERMISSION_FIELD: declared.permission.value, ETAG_FIELD: declared.etag}
+    if declared.idempotent is not None:
+        schema = {"type": "string", "maxLength": 128}
+        header = {"name": "Idempotency-Key", "in": "header", "required": False, "schema": schema}
+        extra |= {SCOPE_FIELD: declared.idempotent, "parameters": [header]}
+    return extra
 
 
 def _enveloped(endpoint: Callable[..., Any]) -> Callable[..., Any]:

@@ -43,7 +43,7 @@ class IdempotencyRecordRow(Identified, Base):
     """processing | succeeded | failed_retryable"""
     response_status: Mapped[int | None] = mapped_column(Integer, default=None)
     response_body: Mapped[bytes | None] = mapped_column(LargeBinary, default=None)
-    """The answer's bytes; sealed where the answer shows a secret once."""
+    """The answer's bytes, compressed and sealed: some answers show a secret once. None: too large to keep."""
     error_reason: Mapped[str] = mapped_column(String(100), default="")
     locked_until: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
     expires_at: Mapped[datetime] = mapped_column(EpochMs)
