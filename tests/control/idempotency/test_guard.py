@@ -96,7 +96,7 @@ async def user(control: Any, user_id: int) -> UserRow:
     async with control.deps.uow() as uow:
         row = await uow.session.get(UserRow, user_id)
         assert row is not None
-        return row  # type: ignore[no-any-return]
+        return row
 
 
 async def test_a_call_in_progress_is_not_begun_again(control: Any) -> None:
