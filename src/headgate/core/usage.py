@@ -5,6 +5,7 @@ maps into this type) and any price. Invariant: buckets are disjoint and never ne
 of `output`.
 """
 
+import re
 from enum import StrEnum
 
 import msgspec
@@ -49,3 +50,21 @@ class TokenUsage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 NO_USAGE = TokenUsage()
+
+_NAMED_SIZE = re.compile(r"([124])k", re.IGNORECASE)
+_PIXELS = re.compile(r"(\d{1,6})x(\d{1,6})")
+_LARGEST_1K, _LARGEST_2K = 1024, 2048
+
+
+def image_size(said: str | None) -> str | None:
+    """1K, 2K or 4K from a vendor's name of a picture's size: `2K` (Google), `1024x1536` (OpenAI: by its
+    longer side). None: not told, or left to the model (`auto`)."""
+    if said is None:
+        return None
+    if named := _NAMED_SIZE.fullmatch(said):
+        return f"{named[1]}K"
+    pixels = _PIXELS.fullmatch(said)
+    if pixels is None:
+        return None
+    longest = max(int(pixels[1]), int(pixels[2]))
+    return "1K" if longest <= _LARGEST_1K else "2K" if longest <= _LARGEST_2K else "4K"

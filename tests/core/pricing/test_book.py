@@ -6,6 +6,7 @@ from headgate.core.pricing.book import PriceBook, PriceUnknown
 from headgate.core.pricing.catalogue import Catalogue, Dated, Entry, Match
 from headgate.core.pricing.cost import Quote
 from headgate.core.pricing.price import Price, flat_price
+from headgate.core.world import UnknownPrice
 
 NOW = 1_750_000_000_000
 
@@ -127,6 +128,16 @@ def test_an_unknown_model_can_be_refused() -> None:
     assert book(refuse_unknown=True).quote("nobody-knows", "nor-this", at_ms=NOW) == PriceUnknown(
         "nobody-knows"
     )
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_a_group_may_decide_otherwise_about_unknown_models(refuses: bool) -> None:
+    prices = book(refuse_unknown=refuses)
+    assert isinstance(prices.quote("nobody-knows", at_ms=NOW, unknown=UnknownPrice.REFUSE), PriceUnknown)
+    flagged = prices.quote("nobody-knows", at_ms=NOW, unknown=UnknownPrice.DEFAULT)
+    assert flagged == prices.default_quote()
+    known = prices.quote("gpt-x", at_ms=NOW, unknown=UnknownPrice.REFUSE)
+    assert isinstance(known, Quote)
 
 
 def test_an_overlong_name_is_unknown_and_not_remembered() -> None:

@@ -78,6 +78,8 @@ class Peek(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     service_tier: str | None = None
     reasoning_effort: str | None = None
     image_count: int = 0
+    image_size: str | None = None
+    """1K | 2K | 4K, of the pictures asked for; None: left to the model."""
 
     @property
     def is_stream(self) -> bool:

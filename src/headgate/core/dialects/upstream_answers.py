@@ -14,11 +14,11 @@ from typing import TypeVar
 
 import msgspec
 
+from headgate.core.dialects.lenient import decode_leniently
 from headgate.core.dialects.reset_times import retry_after_s
 from headgate.core.faults import Fault, FaultKind
-from headgate.core.wire.json_edit import NotAnObject, members
 
-T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 PASSED_BODY_BYTES = 64 * 1024
 _CREDENTIAL_CHARS = 8
@@ -108,23 +108,21 @@ def malformed() -> Fault:
     )
 
 
-def decode_answer(decoder: "msgspec.json.Decoder[T]", body: bytes, unread: T) -> T | Fault:
-    """A whole 2xx answer as a partial struct. `unread` when it is a JSON object whose members have other
-    types than ours (it still passes; its usage is then unknown); a fault when it is no JSON object."""
+def decode_answer(decoder: "msgspec.json.Decoder[S]", body: bytes) -> S | Fault:
+    """A whole 2xx answer as a partial struct, members of other types than ours left out; a fault when it is
+    no JSON object."""
+    read = decode_event(decoder, body)
+    return malformed() if read is None else read
+
+
+def decode_event(decoder: "msgspec.json.Decoder[S]", data: bytes) -> S | None:
+    """The same for one event of a stream; None when it is no JSON object."""
     try:
-        return decoder.decode(body)
+        return decoder.decode(data)
     except msgspec.ValidationError:
-        return unread if _is_object(body) else malformed()
+        return decode_leniently(decoder.type, data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return malformed()
-
-
-def _is_object(body: bytes) -> bool:
-    try:
-        members(body)
-    except NotAnObject:
-        return False
-    return True
+        return None
 
 
 def is_passable(body: bytes) -> bool:

@@ -16,6 +16,7 @@ from headgate.core.pricing.catalogue import Catalogue, Dated
 from headgate.core.pricing.cost import Quote
 from headgate.core.pricing.names import MAX_NAME, spellings
 from headgate.core.pricing.price import Price
+from headgate.core.world import UnknownPrice
 
 _Known = tuple[tuple[int, Quote], ...]
 """Quotes of one name with the instant from which each is valid, newest first."""
@@ -56,9 +57,11 @@ class PriceBook:
         self.version = f"{catalogue.version}+{_digest(exact, self._file, default)}"
         self._default = Quote(price=default, version=self.version, source="default", entry="default")
 
-    def quote(self, *models: str, at_ms: int) -> Quote | PriceUnknown:
+    def quote(
+        self, *models: str, at_ms: int, unknown: UnknownPrice = UnknownPrice.INHERIT
+    ) -> Quote | PriceUnknown:
         """The price at an instant of the first of these names that has one: client model, then upstream
-        model."""
+        model. `unknown`: what the group wants for names without a price."""
         for model in models:
             known = self._memo.get(model)
             if known is None:
@@ -68,7 +71,9 @@ class PriceBook:
             for from_ms, quote in known:
                 if from_ms <= at_ms:
                     return quote
-        return PriceUnknown(models[0]) if self._refuses_unknown else self._default
+        if unknown is UnknownPrice.REFUSE or (self._refuses_unknown and unknown is UnknownPrice.INHERIT):
+            return PriceUnknown(models[0])
+        return self._default
 
     def default_quote(self) -> Quote:
         """The operator's default, for what was admitted while it still had a price."""

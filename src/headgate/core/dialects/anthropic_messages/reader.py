@@ -11,7 +11,7 @@ from headgate.core.dialects.anthropic_messages.faults import fault_of_type
 from headgate.core.dialects.anthropic_messages.usage import UsageReport, merge, to_usage
 from headgate.core.dialects.contract import Operation, Peek, Reading, Target
 from headgate.core.dialects.metering import judge, streamed_output_tokens, whole_output_tokens
-from headgate.core.dialects.upstream_answers import decode_answer, event_fault, malformed
+from headgate.core.dialects.upstream_answers import decode_answer, decode_event, event_fault, malformed
 from headgate.core.faults import Fault
 from headgate.core.wire.json_edit import NotAnObject, members, set_members
 from headgate.core.wire.passthrough import Opening
@@ -54,6 +54,7 @@ class MessagesReader:
 
     __slots__ = (
         "_client_model",
+        "_has_final_output",
         "_input_estimate",
         "_message",
         "_report",
@@ -70,6 +71,7 @@ class MessagesReader:
         self._input_estimate = peek.input_tokens_estimate
         self._message = _Message()
         self._report: UsageReport | None = None
+        self._has_final_output = False
         self.edit_markers: tuple[bytes, ...] = (b'"message_start"',) if client_model != upstream_model else ()
         self.finished = False
         self.fault: Fault | None = None
@@ -93,6 +95,8 @@ class MessagesReader:
         for report in (read.message.usage if read.message else None, read.usage):
             if report is not None:
                 self._report = merge(self._report, report)
+        if read.usage is not None and not read.usage.lacks_output:  # message_start tells a few tokens only
+            self._has_final_output = True
         self.finished = self.finished or read.type == "message_stop"
 
     def edit(self, raw: bytes, event: ServerSentEvent) -> bytes:
@@ -110,20 +114,23 @@ class MessagesReader:
         return False
 
     def reading(self, *, is_complete: bool, units_seen: int, bytes_seen: int) -> Reading:
+        report = self._report
         usage, source = judge(
-            to_usage(self._report) if self._report is not None else None,
+            to_usage(report) if report is not None else None,
             is_complete=is_complete,
             output_tokens=streamed_output_tokens(
                 units_seen, bytes_seen, envelope_bytes=_DELTA_ENVELOPE_BYTES
             ),
             input_tokens=self._input_estimate,
+            lacks_input=report is not None and report.lacks_input,
+            lacks_output=not self._has_final_output,
         )
         return Reading(
             usage=usage,
             source=source,
             served_model=self._message.model,
             response_id=self._message.id,
-            service_tier=self._report.service_tier if self._report is not None else None,
+            service_tier=report.served_tier if report is not None else None,
         )
 
 
@@ -131,25 +138,28 @@ def read_answer(
     target: Target, peek: Peek, body: bytes, *, client_model: str, upstream_model: str
 ) -> tuple[bytes, Reading] | Fault:
     """A whole Messages answer, or a token count (which consumes nothing)."""
-    answer = decode_answer(_ANSWER, body, _Answer())
+    answer = decode_answer(_ANSWER, body)
     if isinstance(answer, Fault):
         return answer
     if answer.error is not None:
         return event_fault(fault_of_type(answer.error.type), envelope=body)
     if target.operation is Operation.COUNT:
         return body, Reading()
+    report = answer.usage
     usage, source = judge(
-        to_usage(answer.usage) if answer.usage is not None else None,
+        to_usage(report) if report is not None else None,
         is_complete=True,
         output_tokens=whole_output_tokens(body, envelope_bytes=_MESSAGE_ENVELOPE_BYTES),
         input_tokens=peek.input_tokens_estimate,
+        lacks_input=report is not None and report.lacks_input,
+        lacks_output=report is not None and report.lacks_output,
     )
     reading = Reading(
         usage=usage,
         source=source,
         served_model=answer.model,
         response_id=answer.id,
-        service_tier=answer.usage.service_tier if answer.usage is not None else None,
+        service_tier=report.served_tier if report is not None else None,
     )
     if client_model != upstream_model and answer.model is not None:
         body = set_members(body, {"model": msgspec.json.encode(client_model)})
@@ -158,11 +168,9 @@ def read_answer(
 
 def _read(event: ServerSentEvent) -> _Event | None:
     """None: not an event of this dialect. The type may stand in the `event:` line alone."""
-    try:
-        read = _EVENT.decode(event.data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    read.type = read.type or event.event
+    read = decode_event(_EVENT, event.data)
+    if read is not None:
+        read.type = read.type or event.event
     return read
 
 

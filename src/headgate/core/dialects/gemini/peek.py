@@ -7,6 +7,7 @@ know: what routing and money make of the facts.
 import msgspec
 
 from headgate.core.dialects.contract import Operation, Peek, PreparedBody, StreamFraming, Target
+from headgate.core.dialects.gemini.usage import tier_name
 from headgate.core.dialects.request_body import (
     ABSENT,
     decode,
@@ -18,6 +19,7 @@ from headgate.core.dialects.request_body import (
     token_limit,
 )
 from headgate.core.faults import Fault
+from headgate.core.usage import image_size
 
 
 class _Thinking(msgspec.Struct):
@@ -25,11 +27,18 @@ class _Thinking(msgspec.Struct):
     snake_level: msgspec.Raw = msgspec.field(default=ABSENT, name="thinking_level")
 
 
+class _Image(msgspec.Struct):
+    camel_size: msgspec.Raw = msgspec.field(default=ABSENT, name="imageSize")
+    snake_size: msgspec.Raw = msgspec.field(default=ABSENT, name="image_size")
+
+
 class _Config(msgspec.Struct):
     camel_limit: int | float | None = msgspec.field(default=None, name="maxOutputTokens")
     snake_limit: int | float | None = msgspec.field(default=None, name="max_output_tokens")
     camel_thinking: msgspec.Raw = msgspec.field(default=ABSENT, name="thinkingConfig")
     snake_thinking: msgspec.Raw = msgspec.field(default=ABSENT, name="thinking_config")
+    camel_image: msgspec.Raw = msgspec.field(default=ABSENT, name="imageConfig")
+    snake_image: msgspec.Raw = msgspec.field(default=ABSENT, name="image_config")
 
 
 class _Body(msgspec.Struct):
@@ -38,11 +47,14 @@ class _Body(msgspec.Struct):
     snake_system: msgspec.Raw = msgspec.field(default=ABSENT, name="system_instruction")
     camel_config: _Config | None = msgspec.field(default=None, name="generationConfig")
     snake_config: _Config | None = msgspec.field(default=None, name="generation_config")
+    camel_tier: msgspec.Raw = msgspec.field(default=ABSENT, name="serviceTier")
+    snake_tier: msgspec.Raw = msgspec.field(default=ABSENT, name="service_tier")
 
 
 _BODY = msgspec.json.Decoder(_Body)
 _CONTENTS = msgspec.json.Decoder(list[msgspec.Raw])
 _THINKING = msgspec.json.Decoder(_Thinking)
+_IMAGE = msgspec.json.Decoder(_Image)
 
 
 def peek(target: Target, body: bytes) -> Peek | Fault:
@@ -59,13 +71,20 @@ def peek(target: Target, body: bytes) -> Peek | Fault:
         max_output_tokens=token_limit(limit),
         input_tokens_estimate=input_tokens_estimate(body),
         conversation_seed=seed(_either(read.camel_system, read.snake_system), *_first(read.contents)),
+        service_tier=tier_name(text(_either(read.camel_tier, read.snake_tier))),
         reasoning_effort=_thinking_level(config),
+        image_size=_image_size(config),
     )
 
 
 def _thinking_level(config: _Config) -> str | None:
     thinking = part(_THINKING, _either(config.camel_thinking, config.snake_thinking))
     return None if thinking is None else text(_either(thinking.camel_level, thinking.snake_level))
+
+
+def _image_size(config: _Config) -> str | None:
+    image = part(_IMAGE, _either(config.camel_image, config.snake_image))
+    return None if image is None else image_size(text(_either(image.camel_size, image.snake_size)))
 
 
 def _first(contents: msgspec.Raw) -> list[msgspec.Raw]:

@@ -7,24 +7,36 @@ reason.
 Source: Gemini API reference, "GenerateContentResponse".
 """
 
+import re
+
 import msgspec
 
 from headgate.core.dialects.contract import Operation, Peek, Reading, Target
 from headgate.core.dialects.gemini.faults import ErrorObject, fault_of_error, read_error
 from headgate.core.dialects.gemini.usage import UsageReport, merge, to_usage
 from headgate.core.dialects.metering import judge, streamed_output_tokens, whole_output_tokens
-from headgate.core.dialects.upstream_answers import decode_answer, malformed
+from headgate.core.dialects.upstream_answers import decode_answer, decode_event, malformed
 from headgate.core.faults import Fault
+from headgate.core.usage import TokenUsage
 from headgate.core.wire.json_edit import NotAnObject, set_members
 from headgate.core.wire.passthrough import Opening
 from headgate.core.wire.sse import ServerSentEvent, replace_data
 
 _CHUNK_ENVELOPE_BYTES = 300
+_INLINE = b'"inlineData"'
+_PICTURE = re.compile(rb'"mimeType"\s*:\s*"image/')
+"""Text cannot look like this member: inside a JSON string its quotes are escaped."""
+_MAX_QUERIES = 1_000
 _NULL = msgspec.Raw(b"null")
+
+
+class _Grounding(msgspec.Struct, rename="camel"):
+    web_search_queries: list[str] | None = None
 
 
 class _Candidate(msgspec.Struct, rename="camel"):
     finish_reason: str | None = None
+    grounding_metadata: _Grounding | None = None
 
 
 class _Feedback(msgspec.Struct, rename="camel"):
@@ -52,8 +64,11 @@ class GeminiReader:
 
     __slots__ = (
         "_client_model",
+        "_image_size",
         "_input_estimate",
         "_is_ended",
+        "_pictures",
+        "_queries",
         "_report",
         "_response_id",
         "_served_model",
@@ -63,11 +78,16 @@ class GeminiReader:
     )
 
     unit = b'"candidates"'
-    markers: tuple[bytes, ...] = (b'"usageMetadata"', b'"finishReason"', b'"blockReason"', b'"error"')
+    markers: tuple[bytes, ...] = (
+        b'"usageMetadata"', b'"finishReason"', b'"blockReason"', b'"error"', _INLINE, b'"webSearchQueries"',
+    )  # fmt: skip
 
     def __init__(self, peek: Peek, *, client_model: str, upstream_model: str) -> None:
         self._client_model = client_model
         self._input_estimate = peek.input_tokens_estimate
+        self._image_size = peek.image_size
+        self._pictures = 0
+        self._queries: set[str] = set()
         self._report: UsageReport | None = None
         self._served_model: str | None = None
         self._response_id: str | None = None
@@ -91,6 +111,9 @@ class GeminiReader:
         self._response_id = chunk.response_id or self._response_id
         if chunk.usage_metadata is not None:
             self._report = merge(self._report, chunk.usage_metadata)
+        self._pictures += _pictures(event.data)
+        if len(self._queries) < _MAX_QUERIES:
+            self._queries.update(_queries(chunk))
         self._is_ended = self._is_ended or _is_last(chunk)
 
     def edit(self, raw: bytes, event: ServerSentEvent) -> bytes:
@@ -105,16 +128,32 @@ class GeminiReader:
         return self._is_ended
 
     def reading(self, *, is_complete: bool, units_seen: int, bytes_seen: int) -> Reading:
+        report = self._report
         usage, source = judge(
-            to_usage(self._report) if self._report is not None else None,
+            self._usage() if report is not None else None,
             is_complete=is_complete,
             output_tokens=streamed_output_tokens(
                 units_seen, bytes_seen, envelope_bytes=_CHUNK_ENVELOPE_BYTES
             ),
             input_tokens=self._input_estimate,
+            lacks_input=report is not None and report.lacks_input,
+            lacks_output=report is not None and report.lacks_output and units_seen > 0,
         )
         return Reading(
-            usage=usage, source=source, served_model=self._served_model, response_id=self._response_id
+            usage=usage,
+            source=source,
+            served_model=self._served_model,
+            response_id=self._response_id,
+            service_tier=report.served_tier if report is not None else None,
+        )
+
+    def _usage(self) -> TokenUsage:
+        assert self._report is not None
+        return to_usage(
+            self._report,
+            images=self._pictures,
+            image_size=self._image_size if self._pictures else None,
+            web_search_calls=len(self._queries),
         )
 
 
@@ -122,7 +161,7 @@ def read_answer(
     target: Target, peek: Peek, body: bytes, *, client_model: str, upstream_model: str
 ) -> tuple[bytes, Reading] | Fault:
     """A whole answer. Counting consumes nothing; embeddings have no output."""
-    answer = decode_answer(_CHUNK, body, _Chunk())
+    answer = decode_answer(_CHUNK, body)
     if isinstance(answer, Fault):
         return answer
     if answer.has_error:
@@ -130,25 +169,50 @@ def read_answer(
     if target.operation is Operation.COUNT:
         return body, Reading()
     is_embedding = target.operation is Operation.EMBED
+    report = answer.usage_metadata
     usage, source = judge(
-        to_usage(answer.usage_metadata) if answer.usage_metadata is not None else None,
+        _whole_usage(report, peek, body, answer) if report is not None else None,
         is_complete=True,
         output_tokens=0 if is_embedding else whole_output_tokens(body, envelope_bytes=_CHUNK_ENVELOPE_BYTES),
         input_tokens=peek.input_tokens_estimate,
+        lacks_input=report is not None and report.lacks_input,
+        lacks_output=report is not None and report.lacks_output and bool(answer.candidates),
     )
     reading = Reading(
-        usage=usage, source=source, served_model=answer.model_version, response_id=answer.response_id
+        usage=usage,
+        source=source,
+        served_model=answer.model_version,
+        response_id=answer.response_id,
+        service_tier=report.served_tier if report is not None else None,
     )
     if client_model != upstream_model and answer.model_version is not None:
         body = set_members(body, {"modelVersion": msgspec.json.encode(client_model)})
     return body, reading
 
 
+def _whole_usage(report: UsageReport, peek: Peek, body: bytes, answer: _Chunk) -> TokenUsage:
+    pictures = _pictures(body)
+    return to_usage(
+        report,
+        images=pictures,
+        image_size=peek.image_size if pictures else None,
+        web_search_calls=len(_queries(answer)),
+    )
+
+
+def _pictures(data: bytes) -> int:
+    """Generated pictures in an event or a whole answer."""
+    return len(_PICTURE.findall(data)) if data.find(_INLINE) >= 0 else 0
+
+
+def _queries(chunk: _Chunk) -> set[str]:
+    """Web searches that the answer rests on."""
+    grounds = [candidate.grounding_metadata for candidate in chunk.candidates or ()]
+    return {query for ground in grounds if ground is not None for query in ground.web_search_queries or ()}
+
+
 def _read(event: ServerSentEvent) -> _Chunk | None:
-    try:
-        return _CHUNK.decode(event.data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    return decode_event(_CHUNK, event.data)
 
 
 def _fault(chunk: _Chunk, event: ServerSentEvent) -> Fault | None:

@@ -17,6 +17,7 @@ from headgate.core.dialects.request_body import (
     token_limit,
 )
 from headgate.core.faults import Fault
+from headgate.core.usage import image_size
 from headgate.core.wire.json_edit import members, set_members
 
 _LEADING_MESSAGES = 8
@@ -40,6 +41,7 @@ class _Body(msgspec.Struct):
     service_tier: msgspec.Raw = ABSENT
     reasoning_effort: msgspec.Raw = ABSENT
     n: int | float | None = None
+    size: msgspec.Raw = ABSENT
 
 
 class _Message(msgspec.Struct):
@@ -72,6 +74,7 @@ def peek(target: Target, body: bytes) -> Peek | Fault:
         service_tier=text(read.service_tier),
         reasoning_effort=text(read.reasoning_effort),
         image_count=_images(read.n) if target.operation is Operation.IMAGE else 0,
+        image_size=image_size(text(read.size)) if target.operation is Operation.IMAGE else None,
     )
 
 

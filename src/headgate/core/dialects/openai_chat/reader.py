@@ -10,11 +10,11 @@ import msgspec
 
 from headgate.core.dialects.contract import Operation, Peek, Reading, Target
 from headgate.core.dialects.metering import judge, streamed_output_tokens, whole_output_tokens
-from headgate.core.dialects.openai_chat.usage import UsageReport, to_usage
+from headgate.core.dialects.openai_chat.usage import UsageReport, latest, to_usage
 from headgate.core.dialects.openai_errors import ErrorObject, fault_of_error
-from headgate.core.dialects.upstream_answers import decode_answer, malformed
+from headgate.core.dialects.upstream_answers import decode_answer, decode_event, malformed
 from headgate.core.faults import Fault
-from headgate.core.usage import TokenUsage, UsageSource
+from headgate.core.usage import TokenUsage, UsageSource, image_size
 from headgate.core.wire.json_edit import NotAnObject, members, set_members
 from headgate.core.wire.passthrough import Opening
 from headgate.core.wire.sse import ServerSentEvent, replace_data
@@ -22,6 +22,8 @@ from headgate.core.wire.sse import ServerSentEvent, replace_data
 _CHUNK_ENVELOPE_BYTES = 220
 _ANSWER_ENVELOPE_BYTES = 500
 _DONE = b"[DONE]"
+_CITATION = b'"url_citation"'
+"""The search models of this dialect search once per answer, and tell it by what they quote."""
 
 
 class _Choice(msgspec.Struct):
@@ -45,6 +47,7 @@ class _Answer(msgspec.Struct):
     usage: UsageReport | None = None
     error: ErrorObject | str | None = None
     data: list[msgspec.Raw] | None = None
+    size: str | None = None
 
 
 _CHUNK = msgspec.json.Decoder(_Chunk)
@@ -58,6 +61,7 @@ class ChatReader:
         "_client_member",
         "_client_model",
         "_has_finish_reason",
+        "_has_searched",
         "_hides_usage",
         "_input_estimate",
         "_report",
@@ -71,6 +75,7 @@ class ChatReader:
     unit = b'"delta"'
     markers: tuple[bytes, ...] = (
         b'"prompt_tokens"', b'"finish_reason":"', b'"finish_reason": "', b"[DONE]", b'"error"',
+        _CITATION,
     )  # fmt: skip
 
     def __init__(self, peek: Peek, *, client_model: str, upstream_model: str) -> None:
@@ -82,6 +87,7 @@ class ChatReader:
         self._report: UsageReport | None = None
         self._served = _Chunk()
         self._has_finish_reason = False
+        self._has_searched = False
         self.edit_markers: tuple[bytes, ...] = ()
         if self._client_model is not None:
             self.edit_markers = (b'"model"', b'"prompt_tokens"')
@@ -110,10 +116,11 @@ class ChatReader:
             return
         if chunk.error is not None:
             self.fault = self.fault or fault_of_error(chunk.error, envelope=event.data)
-        self._report = chunk.usage or self._report
+        self._report = latest(self._report, chunk.usage)
+        self._has_searched = self._has_searched or event.data.find(_CITATION) >= 0
         self._served.service_tier = chunk.service_tier or self._served.service_tier
         for choice in chunk.choices or ():
-            self._report = choice.usage or self._report
+            self._report = latest(self._report, choice.usage)
             self._has_finish_reason = self._has_finish_reason or choice.finish_reason is not None
 
     def edit(self, raw: bytes, event: ServerSentEvent) -> bytes:
@@ -149,13 +156,16 @@ class ChatReader:
         return self._has_finish_reason
 
     def reading(self, *, is_complete: bool, units_seen: int, bytes_seen: int) -> Reading:
+        report = self._report
         usage, source = judge(
-            to_usage(self._report) if self._report is not None else None,
+            to_usage(report, web_search_calls=int(self._has_searched)) if report is not None else None,
             is_complete=is_complete,
             output_tokens=streamed_output_tokens(
                 units_seen, bytes_seen, envelope_bytes=_CHUNK_ENVELOPE_BYTES
             ),
             input_tokens=self._input_estimate,
+            lacks_input=report is not None and report.lacks_input,
+            lacks_output=report is not None and report.lacks_output,
         )
         served = self._served
         return Reading(
@@ -165,10 +175,7 @@ class ChatReader:
 
 
 def _read(event: ServerSentEvent) -> _Chunk | None:
-    try:
-        return _CHUNK.decode(event.data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    return decode_event(_CHUNK, event.data)
 
 
 def _is_usage_chunk(event: ServerSentEvent) -> bool:
@@ -182,7 +189,7 @@ def read_answer(
     target: Target, peek: Peek, body: bytes, *, client_model: str, upstream_model: str
 ) -> tuple[bytes, Reading] | Fault:
     """A whole answer of any operation of this dialect."""
-    answer = decode_answer(_ANSWER, body, _Answer())
+    answer = decode_answer(_ANSWER, body)
     if isinstance(answer, Fault):
         return answer
     if answer.error is not None:
@@ -204,14 +211,20 @@ def _measure(
     operation: Operation, peek: Peek, body: bytes, answer: _Answer
 ) -> tuple[TokenUsage, UsageSource]:
     """Images are counted, tokens or not (older image models report none, and are priced per picture)."""
-    images = len(answer.data or ()) if operation is Operation.IMAGE else 0
-    if answer.usage is not None:
-        return to_usage(answer.usage, images=images), UsageSource.REPORTED
+    report = answer.usage
     if operation is Operation.IMAGE:
-        return TokenUsage(images=images), UsageSource.REPORTED
-    output = (
-        0
-        if operation is Operation.EMBED
-        else whole_output_tokens(body, envelope_bytes=_ANSWER_ENVELOPE_BYTES)
+        images, size = len(answer.data or ()), image_size(answer.size) or peek.image_size
+        usage = TokenUsage(images=images, image_size=size)
+        if report is not None:
+            usage = to_usage(report, images=images, image_size=size)
+        return usage, UsageSource.REPORTED
+    is_chat = operation is not Operation.EMBED
+    searches = int(is_chat and body.find(_CITATION) >= 0)
+    return judge(
+        to_usage(report, web_search_calls=searches) if report is not None else None,
+        is_complete=True,
+        output_tokens=whole_output_tokens(body, envelope_bytes=_ANSWER_ENVELOPE_BYTES) if is_chat else 0,
+        input_tokens=peek.input_tokens_estimate,
+        lacks_input=report is not None and report.lacks_input,
+        lacks_output=is_chat and report is not None and report.lacks_output,
     )
-    return judge(None, is_complete=True, output_tokens=output, input_tokens=peek.input_tokens_estimate)

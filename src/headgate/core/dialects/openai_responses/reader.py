@@ -11,8 +11,8 @@ import msgspec
 from headgate.core.dialects.contract import Operation, Peek, Reading, Target
 from headgate.core.dialects.metering import judge, streamed_output_tokens, whole_output_tokens
 from headgate.core.dialects.openai_errors import ErrorObject, fault_of_error
-from headgate.core.dialects.openai_responses.usage import UsageReport, to_usage
-from headgate.core.dialects.upstream_answers import decode_answer, malformed
+from headgate.core.dialects.openai_responses.usage import OutputItem, ToolUsage, UsageReport, to_usage
+from headgate.core.dialects.upstream_answers import decode_answer, decode_event, malformed
 from headgate.core.faults import Fault
 from headgate.core.wire.json_edit import NotAnObject, members, set_members
 from headgate.core.wire.passthrough import Opening
@@ -21,6 +21,7 @@ from headgate.core.wire.sse import ServerSentEvent, replace_data
 _DELTA_ENVELOPE_BYTES = 250
 _ANSWER_ENVELOPE_BYTES = 1500
 _DONE = b"[DONE]"
+_MAX_ITEMS = 10_000
 _TERMINAL = frozenset({"response.completed", "response.done", "response.incomplete", "response.failed",
                        "response.cancelled"})  # fmt: skip
 
@@ -31,12 +32,15 @@ class _Response(msgspec.Struct):
     status: str | None = None
     service_tier: str | None = None
     usage: UsageReport | None = None
+    tool_usage: ToolUsage | None = None
+    output: list[OutputItem] | None = None
     error: ErrorObject | str | None = None
 
 
 class _Event(msgspec.Struct):
     type: str = ""
     response: _Response | None = None
+    item: OutputItem | None = None
     error: ErrorObject | str | None = None
     code: str | int | None = None
 
@@ -48,15 +52,21 @@ _RESPONSE = msgspec.json.Decoder(_Response)
 class ResponsesReader:
     """`EventReader` of one Responses stream."""
 
-    __slots__ = ("_client_model", "_input_estimate", "_known", "edit_markers", "fault", "finished")
+    __slots__ = (
+        "_client_model", "_done", "_input_estimate", "_known", "edit_markers", "fault", "finished",
+    )  # fmt: skip
 
     unit = b'.delta"'
-    markers: tuple[bytes, ...] = (b'"response"', b'"error"', b"[DONE]")
+    markers: tuple[bytes, ...] = (
+        b'"response"', b'"error"', b"[DONE]", b'"web_search_call"', b'"image_generation_call"',
+    )  # fmt: skip
 
     def __init__(self, peek: Peek, *, client_model: str, upstream_model: str) -> None:
         self._client_model = client_model
         self._input_estimate = peek.input_tokens_estimate
         self._known = _Response()
+        self._done: list[OutputItem] = []
+        """Hosted tools' items, should the answer break off before it lists them all."""
         self.edit_markers: tuple[bytes, ...] = (b'"response"',) if client_model != upstream_model else ()
         self.finished = False
         self.fault: Fault | None = None
@@ -78,6 +88,8 @@ class ResponsesReader:
             return
         if read.response is not None:
             self._learn(read.response)
+        if read.item is not None and read.type == "response.output_item.done":
+            self._note(read.item)
         self.finished = self.finished or read.type in _TERMINAL
         self.fault = self.fault or _fault(read, event)
 
@@ -87,6 +99,12 @@ class ResponsesReader:
         known.model = response.model or known.model
         known.service_tier = response.service_tier or known.service_tier
         known.usage = response.usage or known.usage
+        known.tool_usage = response.tool_usage or known.tool_usage
+        known.output = response.output or known.output
+
+    def _note(self, item: OutputItem) -> None:
+        if (item.is_search or item.is_picture) and len(self._done) < _MAX_ITEMS:
+            self._done.append(item)
 
     def edit(self, raw: bytes, event: ServerSentEvent) -> bytes:
         """Give the response object inside this event the client's model name."""
@@ -106,10 +124,14 @@ class ResponsesReader:
         output = streamed_output_tokens(units_seen, bytes_seen, envelope_bytes=_DELTA_ENVELOPE_BYTES)
         known, is_failed = self._known, self.fault is not None
         usage, source = judge(
-            to_usage(known.usage) if known.usage is not None else None,
+            to_usage(known.usage, known.output or self._done, known.tool_usage)
+            if known.usage is not None
+            else None,
             is_complete=is_complete and not (is_failed and known.usage is None),
             output_tokens=output,
             input_tokens=self._input_estimate,
+            lacks_input=known.usage is not None and known.usage.lacks_input,
+            lacks_output=known.usage is not None and known.usage.lacks_output,
         )
         return Reading(
             usage=usage,
@@ -126,18 +148,21 @@ def read_answer(
     """A whole answer. Objects and their lists pass unread; a count consumes nothing."""
     if target.operation is Operation.OBJECT:
         return body, Reading()
-    answer = decode_answer(_RESPONSE, body, _Response())
+    answer = decode_answer(_RESPONSE, body)
     if isinstance(answer, Fault):
         return answer
     if answer.error is not None and answer.usage is None:
         return fault_of_error(answer.error, envelope=body)
     if target.operation is Operation.COUNT:
         return body, Reading()
+    report = answer.usage
     usage, source = judge(
-        to_usage(answer.usage) if answer.usage is not None else None,
+        to_usage(report, answer.output or (), answer.tool_usage) if report is not None else None,
         is_complete=True,
         output_tokens=whole_output_tokens(body, envelope_bytes=_ANSWER_ENVELOPE_BYTES),
         input_tokens=peek.input_tokens_estimate,
+        lacks_input=report is not None and report.lacks_input,
+        lacks_output=report is not None and report.lacks_output,
     )
     reading = Reading(
         usage=usage,
@@ -153,11 +178,9 @@ def read_answer(
 
 def _read(event: ServerSentEvent) -> _Event | None:
     """None: not an event of this dialect. The type may stand in the `event:` line alone."""
-    try:
-        read = _EVENT.decode(event.data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    read.type = read.type or event.event
+    read = decode_event(_EVENT, event.data)
+    if read is not None:
+        read.type = read.type or event.event
     return read
 
 
