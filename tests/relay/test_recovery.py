@@ -119,3 +119,26 @@ async def test_the_record_lasts_from_the_call_to_its_recovery(
     clock.advance(90)
     await recover(journal, directory, state, clock)
     assert await value(engine, "SELECT duration_ms FROM usage_records") == 90_000
+
+
+async def test_recovery_charges_the_subscription_and_the_account_quota_that_the_call_was_made_on(
+    journal: Journal, dead: Journal, directory: Directory, state: SharedState, clock: FakeClock,
+    engine: AsyncEngine,
+) -> None:  # fmt: skip
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("UPDATE accounts SET quota_limit_nano = 1")
+        await connection.exec_driver_sql("UPDATE directory_version SET version = version + 1")
+    await directory.refresh()
+    left = intent("x1", client_model=MODEL, upstream_model=MODEL, subscription_id=5, cost_multiplier=20_000)
+    await dead.open_intent(left)
+    usage = TokenUsage(input=1000)
+    dead.note_progress(
+        Progress(exchange_id=left.exchange_id, attempt=left.attempt, usage=usage, upstream_request_id=None)
+    )
+    await dead.close()
+    await recover(journal, directory, state, clock)
+    charge = "SELECT debit_book FROM ledger_entries WHERE kind = 'charge'"
+    assert await value(engine, charge) == "subscription:5"
+    assert await value(engine, "SELECT balance_nano FROM users") == DOLLAR
+    assert await value(engine, "SELECT quota_daily_used_nano FROM accounts WHERE id = 1") == 1000 * 20_000
+    assert await value(engine, "SELECT review FROM usage_records") == "default_price"

@@ -1,7 +1,7 @@
 """People, accounts, intents and settlements for storage tests, and what the database says afterwards."""
 
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +13,7 @@ from headgate.core.ids import AccountId, ExchangeId, GroupId, KeyId, UserId
 from headgate.core.usage import TokenUsage, UsageSource
 from headgate.kit.crypto import Vault
 from headgate.storage.journal import CostLines, Intent, Settlement
-from headgate.storage.models import AccountRow, ApiKeyRow, GroupRow, UserRow
+from headgate.storage.models import AccountRow, ApiKeyRow, GroupRow, SubscriptionRow, UserRow
 from headgate.storage.unit_of_work import UnitOfWork
 
 NOW = datetime(2025, 6, 15, 15, 6, 40, tzinfo=UTC)
@@ -47,6 +47,14 @@ def account_row(number: int = 1, *, secret: bytes = b'{"api_key":"sk-up"}', **fi
         "credentials_sealed": VAULT.seal(secret, context="account.credentials"),
     }  # fmt: skip
     return AccountRow(id=number, **{**given, **fields})
+
+
+def subscription_row(number: int = 1, **fields: Any) -> SubscriptionRow:
+    given: dict[str, Any] = {
+        "user_id": 1, "group_id": 1, "starts_at": NOW, "expires_at": NOW + timedelta(days=30),
+        "assigned_at": NOW, "created_at": NOW, "updated_at": NOW,
+    }  # fmt: skip
+    return SubscriptionRow(id=number, **{**given, **fields})
 
 
 async def store(sessions: Any, *rows: Any) -> None:

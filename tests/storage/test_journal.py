@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from headgate.core.usage import TokenUsage
 from headgate.kit.clock import FakeClock
 from headgate.storage.engine import DatabaseTarget
-from headgate.storage.journal import RowRefused
+from headgate.storage.journal import Intent, RowRefused
 from headgate.storage.journal_group import GroupJournal
 from headgate.storage.journal_opening import open_journal_at
 from tests.storage.books import account_row, counts, intent, key_row, settlement, store, user_row, value
@@ -55,22 +55,27 @@ async def test_a_settlement_replaces_the_intent_and_moves_the_money(
 
 async def test_every_field_of_a_settlement_arrives(journal: GroupJournal, engine: AsyncEngine) -> None:
     usage = TokenUsage(
-        input=1, output=2, cache_read=3, cache_write_5m=4, cache_write_1h=5, reasoning=6, images=7
-    )
-    given = settlement(
-        intent("x1", attempt=2, is_stream=False), usage=usage, fault="overloaded", served_model="m-2",
-        service_tier="flex", reasoning_effort="high", first_byte_ms=None,
+        input=1, output=2, cache_read=3, cache_write_5m=4, cache_write_1h=5, reasoning=6, images=7,
+        image_size="2K", audio_input=8, audio_output=9, web_search_calls=10,
     )  # fmt: skip
+    given = settlement(
+        intent("x1", attempt=2, is_stream=False, subscription_id=3), usage=usage, fault="overloaded",
+        served_model="m-2", service_tier="flex", reasoning_effort="high", first_byte_ms=None,
+        review="implausible", quarantined=b'{"output":1e12}',
+    )  # fmt: skip
+    given = replace(given, cost=replace(given.cost, other=50))
     await journal.settle(given)
     columns = (
         "attempt", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_5m_tokens",
         "cache_write_1h_tokens", "reasoning_tokens", "image_count", "fault", "served_model", "service_tier",
         "reasoning_effort", "first_byte_ms", "outcome", "usage_source", "price_version", "client_ip",
+        "image_size", "audio_input_tokens", "audio_output_tokens", "web_search_calls", "subscription_id",
+        "review", "quarantined", "other_cost_nano",
     )  # fmt: skip
     found = [await value(engine, f"SELECT {column} FROM usage_records") for column in columns]
     assert found == [
         2, 1, 2, 3, 4, 5, 6, 7, "overloaded", "m-2", "flex", "high", None, "completed", "reported", "v1",
-        "203.0.113.7",
+        "203.0.113.7", "2K", 8, 9, 10, 3, "implausible", '{"output":1e12}', 50,
     ]  # fmt: skip
     assert not await value(engine, "SELECT is_stream FROM usage_records")
 
@@ -140,7 +145,7 @@ async def test_texts_that_clients_choose_cannot_break_a_group(
 
 
 async def test_a_key_without_limits_counts_nothing(journal: GroupJournal, engine: AsyncEngine) -> None:
-    await journal.settle(settlement(intent("x1")))
+    await journal.settle(settlement(_limited("x1")))
     assert (
         await value(engine, "SELECT quota_used_nano + used_5h_nano + used_1d_nano FROM api_keys WHERE id = 1")
         == 0
@@ -155,15 +160,20 @@ async def _limit(sessions: Sessions, **limits: int) -> None:
             setattr(row, name, limit)
 
 
+def _limited(name: str) -> Intent:
+    """A call with a key that has limits, as far as admission knew."""
+    return intent(name, counts_key=True)
+
+
 async def test_crossing_the_quota_exhausts_the_key_and_tells_the_directory(
     journal: GroupJournal, engine: AsyncEngine, sessions: Sessions
 ) -> None:
     await _limit(sessions, quota_nano=1000)
-    await journal.settle(settlement(intent("x1"), charge=999))
+    await journal.settle(settlement(_limited("x1"), charge=999))
     assert await value(engine, "SELECT status FROM api_keys WHERE id = 1") == "active"
     assert await value(engine, "SELECT version FROM directory_version") == 0
-    await journal.settle(settlement(intent("x2"), charge=1))
-    await journal.settle(settlement(intent("x3"), charge=5))
+    await journal.settle(settlement(_limited("x2"), charge=1))
+    await journal.settle(settlement(_limited("x3"), charge=5))
     assert await value(engine, "SELECT status FROM api_keys WHERE id = 1") == "quota_exhausted"
     assert await value(engine, "SELECT quota_used_nano FROM api_keys WHERE id = 1") == 1005
     assert await value(engine, "SELECT version FROM directory_version") == 1
@@ -173,10 +183,10 @@ async def test_windows_start_at_first_use_and_add_up(
     journal: GroupJournal, engine: AsyncEngine, sessions: Sessions, clock: FakeClock
 ) -> None:
     await _limit(sessions, limit_5h_nano=10_000)
-    await journal.settle(settlement(intent("x1"), charge=10))
+    await journal.settle(settlement(_limited("x1"), charge=10))
     first = clock.now_ms()
     clock.advance(5 * HOUR_S - 1)
-    await journal.settle(settlement(intent("x2"), charge=20))
+    await journal.settle(settlement(_limited("x2"), charge=20))
     day = first - first % (24 * HOUR_S * 1000)
     assert await _windows(engine) == ((30, first), (30, day), (30, day))
 
@@ -186,16 +196,16 @@ async def test_windows_roll_over_each_in_its_own_time(
 ) -> None:
     await _limit(sessions, limit_7d_nano=10_000)
     first_day = clock.now_ms() - clock.now_ms() % (24 * HOUR_S * 1000)
-    await journal.settle(settlement(intent("x1"), charge=10))
+    await journal.settle(settlement(_limited("x1"), charge=10))
     clock.advance(5 * HOUR_S)  # the 5h window is over, the day is not
-    await journal.settle(settlement(intent("x2"), charge=20))
+    await journal.settle(settlement(_limited("x2"), charge=20))
     assert await _windows(engine) == ((20, clock.now_ms()), (30, first_day), (30, first_day))
     clock.advance(24 * HOUR_S)
-    await journal.settle(settlement(intent("x3"), charge=40))
+    await journal.settle(settlement(_limited("x3"), charge=40))
     second_day = first_day + 24 * HOUR_S * 1000
     assert await _windows(engine) == ((40, clock.now_ms()), (40, second_day), (70, first_day))
     clock.advance(6 * 24 * HOUR_S)
-    await journal.settle(settlement(intent("x4"), charge=80))
+    await journal.settle(settlement(_limited("x4"), charge=80))
     eighth_day = first_day + 7 * 24 * HOUR_S * 1000
     assert await _windows(engine) == ((80, clock.now_ms()), (80, eighth_day), (80, eighth_day))
 

@@ -70,7 +70,7 @@ async def test_two_gateways_that_charge_the_same_users_do_not_deadlock(
 
     async def exchange(number: int) -> None:
         user = number * 7 % 20 + 1
-        opened = intent(user_id=user, key_id=user)
+        opened = intent(user_id=user, key_id=user, counts_key=True)
         journal = journals[number % 2]
         await journal.open_intent(opened)
         await journal.settle(settlement(opened, charge=1))

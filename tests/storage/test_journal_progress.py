@@ -10,7 +10,10 @@ from headgate.storage.journal_opening import open_journal_at
 from tests.storage.books import NOW_MS, account_row, counts, intent, key_row, settlement, store, user_row
 
 Sessions = async_sessionmaker[AsyncSession]
-USAGE = TokenUsage(input=1, output=9, cache_read=3, cache_write_5m=4, cache_write_1h=5, reasoning=6, images=7)
+USAGE = TokenUsage(
+    input=1, output=9, cache_read=3, cache_write_5m=4, cache_write_1h=5, reasoning=6, images=7, audio_input=8,
+    audio_output=10, web_search_calls=11,
+)  # fmt: skip
 
 
 def progress(of: Intent, usage: TokenUsage = USAGE) -> Progress:
@@ -21,7 +24,8 @@ async def test_the_last_noted_progress_is_found_by_the_next_process(
     target: DatabaseTarget, clock: FakeClock
 ) -> None:
     dead = await open_journal_at(target, clock, "process-1")
-    long, short = intent("long"), intent("short", started_at_ms=NOW_MS + 1)
+    long = intent("long", subscription_id=7, counts_key=True, quota_basis="list_cost")
+    short = intent("short", started_at_ms=NOW_MS + 1)
     await dead.open_intent(long)
     await dead.open_intent(short)
     dead.note_progress(progress(long, TokenUsage(input=1)))
@@ -30,9 +34,9 @@ async def test_the_last_noted_progress_is_found_by_the_next_process(
     heir = await open_journal_at(target, clock, "process-2")
     found = await heir.open_intents()
     await heir.close()
-    assert [(one.intent.exchange_id, one.usage, one.upstream_request_id) for one in found] == [
-        ("long", USAGE, "req_7"),
-        ("short", NO_USAGE, None),
+    assert [(one.intent, one.usage, one.upstream_request_id) for one in found] == [
+        (long, USAGE, "req_7"),
+        (short, NO_USAGE, None),
     ]
 
 

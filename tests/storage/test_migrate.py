@@ -26,6 +26,32 @@ async def test_migrations_go_up_down_and_up_again(empty_target: DatabaseTarget) 
     await engine.dispose()
 
 
+async def test_what_keys_had_used_before_the_ledger_kept_it_is_its_first_entry(
+    empty_target: DatabaseTarget,
+) -> None:
+    engine = create_engine(empty_target)
+    await migrate.upgrade(engine, "0001")
+    user = (
+        "INSERT INTO users (id, email, password_hash, role, status, username, notes, balance_nano,"
+        " concurrency, token_version, created_at, updated_at) VALUES (1,'a','','','','','',0,0,0,0,0)"
+    )
+    key = (
+        "INSERT INTO api_keys (id, user_id, key_hash, key_prefix, name, status, ip_whitelist, ip_blacklist,"
+        " quota_nano, quota_used_nano, limit_5h_nano, limit_1d_nano, limit_7d_nano, used_5h_nano,"
+        " used_1d_nano, used_7d_nano, created_at, updated_at) VALUES"
+    )
+    async with engine.begin() as connection:
+        await connection.execute(text(user))
+        for number, used in ((1, 70), (2, 0)):
+            row = f"({number}, 1, '{number}', '', '', '', '[]', '[]', 0, {used}, 0, 0, 0, 0, 0, 0, 0, 5)"
+            await connection.execute(text(f"{key} {row}"))
+    await migrate.upgrade(engine)
+    line = "SELECT exchange_id || ' ' || debit_book || ' ' || amount_nano FROM ledger_entries"
+    assert await value(engine, line) == "opening:key:1 key:1 70"
+    assert await value(engine, "SELECT COUNT(*) FROM ledger_entries") == 1
+    await engine.dispose()
+
+
 async def test_a_column_that_is_missing_is_drift(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         await connection.execute(text("ALTER TABLE users DROP COLUMN notes"))

@@ -232,7 +232,7 @@ async def test_usage_of_a_key_is_summed_by_day_model_and_minute(
 
     async def book(**fields: object) -> None:
         given = dict(fields)
-        of = intent(client_model=str(given.pop("model", "a")), key_id=given.pop("key", 1))
+        of = intent(client_model=str(given.pop("model", "a")), key_id=given.pop("key", 1), counts_key=True)
         await journal.settle(settlement(of, **given))  # type: ignore[arg-type]
 
     await book(finished_at_ms=yesterday, model="b", duration_ms=1000, charge=100)

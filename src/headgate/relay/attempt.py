@@ -369,6 +369,7 @@ class _Attempt:
             cost_multiplier=account.cost_multiplier,
             input_estimate=exchange.peek.input_tokens_estimate,
             started_at_ms=self._runner.clock.now_ms(),
+            counts_key=caller.key.is_limited,
         )
 
 

@@ -7,14 +7,16 @@ partial) and the user pays only for what is known.
 
 import structlog
 
+from headgate.core.limits.windows import account_windows
 from headgate.core.pricing.book import PriceUnknown
 from headgate.core.pricing.cost import price_usage
 from headgate.core.usage import UsageSource
+from headgate.core.world import Account
 from headgate.kit.clock import Clock
 from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.relay.directory import Directory
 from headgate.state.protocols import LockStore
-from headgate.storage.journal import Journal, OpenIntent, Settlement
+from headgate.storage.journal import AccountWindows, Journal, OpenIntent, Settlement
 
 log = structlog.get_logger(__name__)
 
@@ -77,4 +79,18 @@ def _interrupted(found: OpenIntent, directory: Directory, now_ms: int) -> Settle
         client_ip="",
         finished_at_ms=now_ms,
         trace=None,
+        review="default_price" if quote.is_default and not usage.is_empty else None,
+        account_windows=_account_windows(directory.account(intent.account_id), now_ms),
+    )
+
+
+def _account_windows(account: Account | None, now_ms: int) -> AccountWindows | None:
+    if account is None or account.quota is None:
+        return None
+    daily_start, daily_end, weekly_start, weekly_end = account_windows(account.quota, now_ms)
+    return AccountWindows(
+        daily_start_ms=daily_start,
+        daily_end_ms=daily_end,
+        weekly_start_ms=weekly_start,
+        weekly_end_ms=weekly_end,
     )

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import structlog
 
 from headgate.core.ids import AccountId, GroupId, KeyId, ProxyId, SubscriptionId, UserId
+from headgate.core.limits.windows import is_over
 from headgate.core.pricing.price import Price, Tariff, rates_of
 from headgate.core.world import (
     UNLIMITED_RATE,
@@ -218,7 +219,7 @@ def price_from(row: PriceOverrideRow) -> Price:
 def window_used(row: ApiKeyRow, name: str, now_ms: int) -> tuple[int, int | None]:
     """Nano-USD used in a window and its start; (0, None) when the window is over or has not begun."""
     started_ms = ms(getattr(row, f"window_{name}_start"))
-    if started_ms is None or started_ms + WINDOW_MS[name] <= now_ms:
+    if started_ms is None or is_over(started_ms, WINDOW_MS[name], now_ms):
         return 0, None
     used: int = getattr(row, f"used_{name}_nano")
     return used, started_ms
@@ -227,7 +228,7 @@ def window_used(row: ApiKeyRow, name: str, now_ms: int) -> tuple[int, int | None
 def subscription_used(row: SubscriptionRow, name: str, now_ms: int) -> tuple[int, int | None]:
     """The same for a subscription's `daily`, `weekly` or `monthly` window."""
     started_ms = ms(getattr(row, f"{name}_window_start"))
-    if started_ms is None or started_ms + SUBSCRIPTION_WINDOW_MS[name] <= now_ms:
+    if started_ms is None or is_over(started_ms, SUBSCRIPTION_WINDOW_MS[name], now_ms):
         return 0, None
     used: int = getattr(row, f"{name}_used_nano")
     return used, started_ms
@@ -238,8 +239,10 @@ def account_quota_used(row: AccountRow, name: str, now_ms: int) -> tuple[int, in
     or no window is running)."""
     if name == "quota":
         return row.quota_used_nano, None
-    ends_ms = ms(getattr(row, f"quota_{name}_end"))
+    starts_ms, ends_ms = (ms(getattr(row, f"quota_{name}_{edge}")) for edge in ("start", "end"))
     if ends_ms is None or ends_ms <= now_ms:
+        return 0, None
+    if starts_ms is not None and starts_ms > now_ms + SUBSCRIPTION_WINDOW_MS[name]:  # see `is_over`
         return 0, None
     used: int = getattr(row, f"quota_{name}_used_nano")
     return used, ends_ms

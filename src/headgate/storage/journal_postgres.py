@@ -9,13 +9,14 @@ written again, and what is in the books already moves no money twice.
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import asyncpg
 
 from headgate.kit.clock import Clock
 from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
+from headgate.storage import journal_money as booking
 from headgate.storage import journal_rows as rows
 from headgate.storage.engine import DatabaseTarget, postgres_session
 from headgate.storage.journal import Intent, OpenIntent, RowRefused, StorageUnavailable
@@ -51,8 +52,10 @@ def _insert(table: str, columns: Mapping[str, str], tail: str, extra: Mapping[st
 
 
 def _types(columns: Sequence[str], texts: frozenset[str]) -> dict[str, str]:
-    flags = {"is_stream", "is_price_default"}
-    small = {"attempt", "charge_multiplier", "cost_multiplier", "image_count"}
+    flags = {"is_stream", "is_price_default", "counts_key"}
+    small = {
+        "attempt", "charge_multiplier", "cost_multiplier", "multiplier", "image_count", "web_search_calls",
+    }  # fmt: skip
     kinds = {
         **dict.fromkeys(columns, "bigint"),
         **dict.fromkeys(small, "int"),
@@ -67,7 +70,7 @@ _TEXTS = frozenset({
     "usage_source",
     "fault", "upstream_request_id", "inbound_endpoint", "upstream_endpoint", "served_model", "price_version",
     "service_tier", "reasoning_effort", "user_agent", "client_ip", "kind", "debit_book", "credit_book",
-    "trace",
+    "trace", "quota_basis", "image_size", "review", "quarantined", "tariff",
 })  # fmt: skip
 _OR_NOTHING = "ON CONFLICT DO NOTHING"
 _INTENTS = _insert("usage_intents", _types(rows.INTENT_COLUMNS, _TEXTS), _OR_NOTHING)
@@ -75,17 +78,38 @@ _USAGE = _insert(
     "usage_records", _types(rows.USAGE_COLUMNS, _TEXTS), f"{_OR_NOTHING} RETURNING exchange_id, attempt"
 )
 _TRACES = _insert("exchange_traces", _types(rows.TRACE_COLUMNS, _TEXTS), _OR_NOTHING)
-_LEDGER = _insert("ledger_entries", _types(rows.LEDGER_COLUMNS, _TEXTS), "", {"note": "''"})
+_LEDGER = _insert("ledger_entries", _types(booking.LEDGER_COLUMNS, _TEXTS), "", {"note": "''"})
 _LOCK_USERS = "SELECT id FROM users WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE"
-_LOCK_KEYS = "SELECT id FROM api_keys WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE"
+_LOCK_KEYS = (
+    "SELECT id, quota_nano > 0 AS has_quota FROM api_keys WHERE id = ANY($1::bigint[])"
+    " ORDER BY id FOR NO KEY UPDATE"
+)
+_LOCK_SUBSCRIPTIONS = (
+    "SELECT id FROM user_subscriptions WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE"
+)
+_LOCK_ACCOUNTS = "SELECT id FROM accounts WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE"
 _BALANCES = (
     "UPDATE users SET balance_nano = balance_nano - d.delta"
     " FROM unnest($1::bigint[], $2::bigint[]) AS d(id, delta) WHERE users.id = d.id"
 )
 _KEYS = (
-    f"UPDATE api_keys SET {rows.key_update('$3::bigint', '$4::bigint', 'd.delta')}"  # noqa: S608
+    f"UPDATE api_keys SET {booking.key_update('$3::bigint', '$4::bigint', 'd.delta')}"  # noqa: S608
     " FROM unnest($1::bigint[], $2::bigint[]) AS d(id, delta)"
-    f" WHERE api_keys.id = d.id AND {rows.KEY_HAS_LIMITS}"
+    f" WHERE api_keys.id = d.id AND {booking.KEY_HAS_LIMITS}"
+)
+_SUBSCRIPTIONS = (
+    f"UPDATE user_subscriptions SET {booking.subscription_update('$3::bigint', '$4::bigint', 'd.delta')}"  # noqa: S608
+    " FROM unnest($1::bigint[], $2::bigint[]) AS d(id, delta) WHERE user_subscriptions.id = d.id"
+)
+_QUOTAS = (
+    f"UPDATE accounts SET {booking.account_update('$7::bigint', 'd.nano', 'd.')}"  # noqa: S608
+    " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])"
+    " AS d(id, nano, daily_start, daily_end, weekly_start, weekly_end) WHERE accounts.id = d.id"
+)
+_CROSSED = (
+    "SELECT COUNT(*) FROM accounts"  # noqa: S608
+    " JOIN unnest($1::bigint[], $2::bigint[]) AS d(number, nano) ON id = number"
+    f" WHERE {booking.account_crossed('nano')}"
 )
 _EXHAUSTED = (
     "UPDATE api_keys SET status = 'quota_exhausted' WHERE status = 'active' AND quota_nano > 0"
@@ -228,24 +252,52 @@ class PostgresWriter:
         )
         await self._forget(connection, [settlement.intent for settlement in settlements])
         new = _first_of_each(settlements, {tuple(record) for record in found})
-        if entries := rows.ledger_rows(new):
-            await connection.execute(_LEDGER, *_arrays(entries))
         now_ms = self._clock.now_ms()
-        await self._move(connection, rows.money(new), now_ms)
+        with_quota = await self._move(connection, booking.money(new), now_ms)
+        if entries := booking.ledger_rows(new, with_quota):
+            await connection.execute(_LEDGER, *_arrays(entries))
         await self._touch(connection, _KEY_USED, {s.intent.key_id for s in new}, now_ms)
         await self._touch(connection, _ACCOUNT_USED, {s.intent.account_id for s in new}, now_ms)
 
-    async def _move(self, connection: Any, money: rows.Money, now_ms: int) -> None:
-        if not money.users:
-            return
-        keys = list(money.keys)
-        await connection.execute(_LOCK_USERS, list(money.users))
-        await connection.execute(_LOCK_KEYS, keys)
-        await connection.execute(_BALANCES, list(money.users), list(money.users.values()))
+    async def _move(self, connection: Any, money: booking.Money, now_ms: int) -> Collection[int]:
+        """Raise the counters; returns the keys that have a quota. Tables and rows always in the same
+        order."""
         day_ms = self._day_start.of(now_ms)
-        limited = await connection.execute(_KEYS, keys, list(money.keys.values()), now_ms, day_ms)
-        if _count(limited) and _count(await connection.execute(_EXHAUSTED, keys)):
+        with_quota: Collection[int] = ()
+        has_exhausted = has_crossed = False
+        if users := money.users:
+            await connection.execute(_LOCK_USERS, list(users))
+            await connection.execute(_BALANCES, list(users), list(users.values()))
+        if keys := money.keys:
+            with_quota, has_exhausted = await self._raise_keys(connection, keys, now_ms, day_ms)
+        if used := money.subscriptions:
+            await connection.execute(_LOCK_SUBSCRIPTIONS, list(used))
+            await connection.execute(_SUBSCRIPTIONS, list(used), list(used.values()), now_ms, day_ms)
+        if money.accounts:
+            has_crossed = await self._raise_quotas(connection, money.accounts, now_ms)
+        if has_exhausted or has_crossed:
             await connection.execute(_BUMP)
+        return with_quota
+
+    async def _raise_keys(
+        self, connection: Any, keys: dict[int, int], now_ms: int, day_ms: int
+    ) -> tuple[Collection[int], bool]:
+        """Returns the keys that have a quota, and whether one used it up now."""
+        locked = await connection.fetch(_LOCK_KEYS, list(keys))
+        with_quota = {record["id"] for record in locked if record["has_quota"]}
+        await connection.execute(_KEYS, list(keys), list(keys.values()), now_ms, day_ms)
+        if not with_quota:
+            return with_quota, False
+        return with_quota, _count(await connection.execute(_EXHAUSTED, list(with_quota))) > 0
+
+    async def _raise_quotas(
+        self, connection: Any, accounts: dict[int, booking.AccountSpend], now_ms: int
+    ) -> bool:
+        """Returns whether an account has just reached a limit."""
+        spent = _arrays(booking.account_rows(accounts))
+        await connection.execute(_LOCK_ACCOUNTS, spent[0])
+        await connection.execute(_QUOTAS, *spent, now_ms)
+        return bool(await connection.fetchval(_CROSSED, *spent[:2]))
 
     async def _touch(self, connection: Any, sql: str, numbers: set[int], now_ms: int) -> None:
         due = sorted(n for n in numbers if now_ms - self._used.get((sql, n), 0) >= _LAST_USED_EVERY_MS)

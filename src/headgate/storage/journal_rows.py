@@ -6,13 +6,13 @@ ints fast.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import IntEnum
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from headgate.core.ids import AccountId, ExchangeId, GroupId, KeyId, UserId
+from headgate.core.ids import AccountId, ExchangeId, GroupId, KeyId, SubscriptionId, UserId
 from headgate.core.usage import TokenUsage
 from headgate.errors import StartupError
 from headgate.storage.journal import Intent, OpenIntent, Progress, Settlement
@@ -22,11 +22,12 @@ Row = tuple[Any, ...]
 INTENT_COLUMNS = (
     "exchange_id", "attempt", "process", "user_id", "key_id", "group_id", "account_id", "dialect", "endpoint",
     "client_model", "upstream_model", "is_stream", "charge_multiplier", "cost_multiplier", "input_estimate",
-    "started_at_ms",
+    "started_at_ms", "subscription_id", "counts_key", "quota_basis",
 )  # fmt: skip
 KNOWN_COLUMNS = (
     "known_input_tokens", "known_output_tokens", "known_reasoning_tokens", "known_cache_read_tokens",
-    "known_cache_write_5m_tokens", "known_cache_write_1h_tokens", "known_image_count", "upstream_request_id",
+    "known_cache_write_5m_tokens", "known_cache_write_1h_tokens", "known_image_count",
+    "known_audio_input_tokens", "known_audio_output_tokens", "known_web_search_calls", "upstream_request_id",
 )  # fmt: skip
 """Columns of an intent that are empty until progress is noted."""
 USAGE_COLUMNS = (
@@ -34,15 +35,12 @@ USAGE_COLUMNS = (
     "group_id", "account_id", "dialect", "inbound_endpoint", "upstream_endpoint", "client_model",
     "upstream_model", "served_model", "input_tokens", "output_tokens", "reasoning_tokens",
     "cache_read_tokens",
-    "cache_write_5m_tokens", "cache_write_1h_tokens", "image_count", "input_cost_nano", "output_cost_nano",
-    "cache_read_cost_nano", "cache_write_cost_nano", "list_cost_nano", "charge_nano", "account_cost_nano",
-    "charge_multiplier", "cost_multiplier", "price_version", "is_price_default", "service_tier",
-    "reasoning_effort", "is_stream", "duration_ms", "first_byte_ms", "user_agent", "client_ip",
-    "created_at_ms",
-)  # fmt: skip
-LEDGER_COLUMNS = (
-    "exchange_id", "attempt", "kind", "debit_book", "credit_book", "amount_nano", "price_version",
-    "created_at_ms",
+    "cache_write_5m_tokens", "cache_write_1h_tokens", "image_count", "image_size", "audio_input_tokens",
+    "audio_output_tokens", "web_search_calls", "input_cost_nano", "output_cost_nano", "cache_read_cost_nano",
+    "cache_write_cost_nano", "other_cost_nano", "list_cost_nano", "charge_nano", "account_cost_nano",
+    "charge_multiplier", "cost_multiplier", "price_version", "is_price_default", "subscription_id", "review",
+    "quarantined", "service_tier", "reasoning_effort", "is_stream", "duration_ms", "first_byte_ms",
+    "user_agent", "client_ip", "created_at_ms",
 )  # fmt: skip
 TRACE_COLUMNS = ("exchange_id", "user_id", "trace", "created_at_ms")
 
@@ -82,21 +80,13 @@ class AccountMark:
     overloaded_until_ms: int | None
 
 
-@dataclass(slots=True)
-class Money:
-    """Movements of a group, summed per row, so that a busy user costs one update per group and not one per
-    exchange."""
-
-    users: dict[int, int] = field(default_factory=dict)
-    keys: dict[int, int] = field(default_factory=dict)
-
-
 def intent_row(intent: Intent, process: str) -> Row:
     return (
         intent.exchange_id, intent.attempt, process, intent.user_id, intent.key_id, intent.group_id,
         intent.account_id, intent.dialect, text(intent.endpoint, 64), text(intent.client_model, 200),
         text(intent.upstream_model, 200), 1 if intent.is_stream else 0, intent.charge_multiplier,
-        intent.cost_multiplier, intent.input_estimate, intent.started_at_ms,
+        intent.cost_multiplier, intent.input_estimate, intent.started_at_ms, intent.subscription_id,
+        1 if intent.counts_key else 0, intent.quota_basis,
     )  # fmt: skip
 
 
@@ -105,8 +95,8 @@ def progress_row(progress: Progress) -> Row:
     usage = progress.usage
     return (
         usage.input, usage.output, usage.reasoning, usage.cache_read, usage.cache_write_5m,
-        usage.cache_write_1h, usage.images, optional(progress.upstream_request_id, 128),
-        progress.exchange_id, progress.attempt,
+        usage.cache_write_1h, usage.images, usage.audio_input, usage.audio_output, usage.web_search_calls,
+        optional(progress.upstream_request_id, 128), progress.exchange_id, progress.attempt,
     )  # fmt: skip
 
 
@@ -117,12 +107,15 @@ def open_intent_from(row: Sequence[Any]) -> OpenIntent:
         group_id=GroupId(row[5]), account_id=AccountId(row[6]), dialect=row[7], endpoint=row[8],
         client_model=row[9], upstream_model=row[10], is_stream=bool(row[11]), charge_multiplier=row[12],
         cost_multiplier=row[13], input_estimate=row[14], started_at_ms=row[15],
+        subscription_id=None if row[16] is None else SubscriptionId(row[16]), counts_key=bool(row[17]),
+        quota_basis=row[18],
     )  # fmt: skip
     known = row[len(INTENT_COLUMNS) :]
     tokens = [number or 0 for number in known[:-1]]
     usage = TokenUsage(
         input=tokens[0], output=tokens[1], reasoning=tokens[2], cache_read=tokens[3],
-        cache_write_5m=tokens[4], cache_write_1h=tokens[5], images=tokens[6],
+        cache_write_5m=tokens[4], cache_write_1h=tokens[5], images=tokens[6], audio_input=tokens[7],
+        audio_output=tokens[8], web_search_calls=tokens[9],
     )  # fmt: skip
     return OpenIntent(intent=intent, process=row[2], usage=usage, upstream_request_id=known[-1])
 
@@ -136,42 +129,16 @@ def usage_row(settlement: Settlement) -> Row:
         text(intent.endpoint, 64), text(settlement.upstream_endpoint, 128), text(intent.client_model, 200),
         text(intent.upstream_model, 200), optional(settlement.served_model, 200),
         usage.input, usage.output, usage.reasoning, usage.cache_read, usage.cache_write_5m,
-        usage.cache_write_1h, usage.images, cost.input, cost.output, cost.cache_read, cost.cache_write,
-        cost.list_cost, cost.charge,
-        cost.account_cost, intent.charge_multiplier, intent.cost_multiplier, cost.price_version,
-        1 if cost.is_default else 0, optional(settlement.service_tier, 32),
-        optional(settlement.reasoning_effort, 32),
+        usage.cache_write_1h, usage.images, optional(usage.image_size, 4), usage.audio_input,
+        usage.audio_output, usage.web_search_calls, cost.input, cost.output, cost.cache_read,
+        cost.cache_write, cost.other, cost.list_cost, cost.charge, cost.account_cost,
+        intent.charge_multiplier, intent.cost_multiplier, cost.price_version, 1 if cost.is_default else 0,
+        intent.subscription_id, optional(settlement.review, 20),
+        None if settlement.quarantined is None else settlement.quarantined.decode(errors="replace"),
+        optional(settlement.service_tier, 32), optional(settlement.reasoning_effort, 32),
         1 if intent.is_stream else 0, settlement.duration_ms, settlement.first_byte_ms,
         text(settlement.user_agent, 512), settlement.client_ip, settlement.finished_at_ms,
     )  # fmt: skip
-
-
-def ledger_rows(settlements: Iterable[Settlement]) -> list[Row]:
-    """The entries of settlements that cost something: `charge` user -> revenue, `cost` cost -> account."""
-    rows: list[Row] = []
-    for settlement in settlements:
-        intent, cost, at = settlement.intent, settlement.cost, settlement.finished_at_ms
-        name, attempt, version = intent.exchange_id, intent.attempt, cost.price_version
-        if cost.charge > 0:
-            book = f"user:{intent.user_id}"
-            rows.append((name, attempt, "charge", book, "revenue", cost.charge, version, at))
-        if cost.account_cost > 0:
-            book = f"account:{intent.account_id}"
-            rows.append((name, attempt, "cost", "cost", book, cost.account_cost, version, at))
-    return rows
-
-
-def money(settlements: Iterable[Settlement]) -> Money:
-    """What leaves each user's balance and enters each key's counters, in nano-USD."""
-    sums = Money()
-    users, keys = sums.users, sums.keys
-    for settlement in settlements:
-        charge = settlement.cost.charge
-        if charge > 0:
-            intent = settlement.intent
-            users[intent.user_id] = users.get(intent.user_id, 0) + charge
-            keys[intent.key_id] = keys.get(intent.key_id, 0) + charge
-    return sums
 
 
 def trace_rows(settlements: Iterable[Settlement], notes: Iterable[TraceNote]) -> list[Row]:
@@ -217,28 +184,10 @@ def mark_statements(mark: AccountMark, now_ms: int) -> list[tuple[str, Row]]:
     return statements
 
 
-def key_update(now: str, day: str, delta: str) -> str:
-    """SET part that raises a key's counters by `delta`; expired windows restart (spec 4.5). Arguments are
-    SQL terms."""
-    limited = "(limit_5h_nano > 0 OR limit_1d_nano > 0 OR limit_7d_nano > 0)"
-    parts = [f"quota_used_nano = quota_used_nano + CASE WHEN quota_nano > 0 THEN {delta} ELSE 0 END"]
-    for name, start in (("5h", now), ("1d", day), ("7d", day)):
-        used, begun = f"used_{name}_nano", f"window_{name}_start"
-        over = f"({begun} IS NULL OR {begun} + {WINDOW_MS[name]} <= {now})"
-        parts.append(
-            f"{used} = CASE WHEN NOT {limited} THEN {used} WHEN {over} THEN {delta} ELSE {used} + {delta} END"
-        )
-        parts.append(f"{begun} = CASE WHEN {limited} AND {over} THEN {start} ELSE {begun} END")
-    return ", ".join(parts)
-
-
 def progress_update() -> str:
     """Notes progress on an intent that is still open; `?` for the values of `progress_row`."""
     known = ", ".join(f"{column} = ?" for column in KNOWN_COLUMNS)
     return f"UPDATE usage_intents SET {known} WHERE exchange_id = ? AND attempt = ?"  # noqa: S608
-
-
-KEY_HAS_LIMITS = "(quota_nano > 0 OR limit_5h_nano > 0 OR limit_1d_nano > 0 OR limit_7d_nano > 0)"
 
 
 def time_zone(name: str) -> tzinfo:

@@ -10,13 +10,14 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 from headgate.kit.clock import Clock
 from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
+from headgate.storage import journal_money as booking
 from headgate.storage import journal_rows as rows
 from headgate.storage.journal import Intent, OpenIntent, RowRefused, StorageUnavailable
 from headgate.storage.journal_group import Op
@@ -57,6 +58,17 @@ class _Bulk:
                 start, left = start + size, left - size
         return changed
 
+    def fetch(self, connection: sqlite3.Connection, given: Sequence[Row]) -> list[Row]:
+        """The rows that a SELECT finds for `given`."""
+        found: list[Row] = []
+        start, left = 0, len(given)
+        for size in _SIZES:
+            while left >= size:
+                parameters = list(chain.from_iterable(given[start : start + size]))
+                found += connection.execute(self._sql[size], parameters).fetchall()
+                start, left = start + size, left - size
+        return found
+
 
 def _insert(table: str, columns: Sequence[str], conflict: str = "") -> _Bulk:
     marks = f"({','.join('?' * len(columns))})"
@@ -67,19 +79,33 @@ _OR_NOTHING = "ON CONFLICT DO NOTHING"
 _INTENTS = _insert("usage_intents", rows.INTENT_COLUMNS, _OR_NOTHING)
 _USAGE = _insert("usage_records", rows.USAGE_COLUMNS, _OR_NOTHING)
 _TRACES = _insert("exchange_traces", rows.TRACE_COLUMNS, _OR_NOTHING)
-_LEDGER = _Bulk(
-    f"INSERT INTO ledger_entries ({', '.join(rows.LEDGER_COLUMNS)}, note) VALUES {{rows}}",  # noqa: S608
-    "(?,?,?,?,?,?,?,?,'')",
-)
+_LEDGER = _insert("ledger_entries", (*booking.LEDGER_COLUMNS, "note"))
 _BALANCES = _Bulk(
     "UPDATE users SET balance_nano = balance_nano - d.column2"
     " FROM (VALUES {rows}) AS d WHERE users.id = d.column1",
     "(?,?)",
 )
 _KEYS = _Bulk(
-    f"UPDATE api_keys SET {rows.key_update('d.column3', 'd.column4', 'd.column2')}"  # noqa: S608
-    f" FROM (VALUES {{rows}}) AS d WHERE api_keys.id = d.column1 AND {rows.KEY_HAS_LIMITS}",
+    f"UPDATE api_keys SET {booking.key_update('d.column3', 'd.column4', 'd.column2')}"  # noqa: S608
+    f" FROM (VALUES {{rows}}) AS d WHERE api_keys.id = d.column1 AND {booking.KEY_HAS_LIMITS}",
     "(?,?,?,?)",
+)
+_WITH_QUOTA = _Bulk("SELECT id FROM api_keys WHERE quota_nano > 0 AND id IN ({rows})", "?")
+_SUBSCRIPTIONS = _Bulk(
+    f"UPDATE user_subscriptions SET {booking.subscription_update('d.column3', 'd.column4', 'd.column2')}"  # noqa: S608
+    " FROM (VALUES {rows}) AS d WHERE user_subscriptions.id = d.column1",
+    "(?,?,?,?)",
+)
+_QUOTA_ROW = ("id", "nano", "daily_start", "daily_end", "weekly_start", "weekly_end")
+_QUOTAS = _Bulk(
+    f"WITH d({', '.join(_QUOTA_ROW)}, now) AS (VALUES {{rows}})"  # noqa: S608
+    f" UPDATE accounts SET {booking.account_update('d.now', 'd.nano', 'd.')} FROM d WHERE accounts.id = d.id",
+    "(?,?,?,?,?,?,?)",
+)
+_CROSSED = _Bulk(
+    "WITH d(number, nano) AS (VALUES {rows}) SELECT id FROM accounts JOIN d ON id = number"  # noqa: S608
+    f" WHERE {booking.account_crossed('nano')}",
+    "(?,?)",
 )
 _EXHAUSTED = _Bulk(
     "UPDATE api_keys SET status = 'quota_exhausted' WHERE status = 'active' AND quota_nano > 0"
@@ -193,20 +219,37 @@ class SqliteBooks:
             if len(settlements) > 1:
                 raise _NotAllNew
             return
-        if entries := rows.ledger_rows(settlements):
-            _LEDGER.run(self._connection, entries)
         now_ms = self._clock.now_ms()
-        self._move(rows.money(settlements), now_ms)
+        with_quota = self._move(booking.money(settlements), now_ms)
+        if entries := booking.ledger_rows(settlements, with_quota):
+            _LEDGER.run(self._connection, [(*entry, "") for entry in entries])
         self._touch(settlements, now_ms)
 
-    def _move(self, money: rows.Money, now_ms: int) -> None:
-        if not money.users:
-            return
-        _BALANCES.run(self._connection, list(money.users.items()))
+    def _move(self, money: booking.Money, now_ms: int) -> Collection[int]:
+        """Raise the counters; returns the keys that have a quota."""
         day_ms = self._day_start.of(now_ms)
-        if _KEYS.run(self._connection, [(key, delta, now_ms, day_ms) for key, delta in money.keys.items()]):
-            if _EXHAUSTED.run(self._connection, [(key,) for key in money.keys]):
-                self._connection.execute(_BUMP)
+        _BALANCES.run(self._connection, list(money.users.items()))
+        subscriptions = [(number, nano, now_ms, day_ms) for number, nano in money.subscriptions.items()]
+        _SUBSCRIPTIONS.run(self._connection, subscriptions)
+        has_crossed = money.accounts and self._raise_quotas(money.accounts, now_ms)
+        with_quota, has_exhausted = self._raise_keys(money.keys, now_ms, day_ms)
+        if has_crossed or has_exhausted:
+            self._connection.execute(_BUMP)
+        return with_quota
+
+    def _raise_keys(self, keys: dict[int, int], now_ms: int, day_ms: int) -> tuple[Collection[int], bool]:
+        """Returns the keys that have a quota, and whether one used it up now."""
+        if not keys:
+            return (), False
+        _KEYS.run(self._connection, [(key, delta, now_ms, day_ms) for key, delta in keys.items()])
+        with_quota = {row[0] for row in _WITH_QUOTA.fetch(self._connection, [(key,) for key in keys])}
+        return with_quota, bool(_EXHAUSTED.run(self._connection, [(key,) for key in with_quota]))
+
+    def _raise_quotas(self, accounts: dict[int, booking.AccountSpend], now_ms: int) -> bool:
+        """Returns whether an account has just reached a limit."""
+        spent = booking.account_rows(accounts)
+        _QUOTAS.run(self._connection, [(*row, now_ms) for row in spent])
+        return bool(_CROSSED.fetch(self._connection, [row[:2] for row in spent]))
 
     def _touch(self, settlements: Sequence[Any], now_ms: int) -> None:
         touched = {(_KEY_USED, settlement.intent.key_id) for settlement in settlements}

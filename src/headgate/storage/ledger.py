@@ -3,16 +3,17 @@
 
 A user's balance is what entered the book `user:<id>` minus what left it. Every change of
 `users.balance_nano` writes an entry in the same transaction: charges by the journal, everything else
-through `adjust_balance`.
+through `adjust_balance`. The same holds for the used quota of a key (`key:<id>`, `reset_key_quota`) and all
+that a subscription has used (`subscription:<id>`).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from headgate.storage.models import LedgerEntryRow, UsageRecordRow, UserRow
+from headgate.storage.models import ApiKeyRow, LedgerEntryRow, UsageRecordRow, UserRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class LedgerReport:
     records_without_entry: int
     """Usage records with a charge or an account cost and no ledger entry of the same amount."""
     entries_without_record: int
-    """Charges and costs whose usage record is missing or says another amount."""
+    """Charges, costs and key usage whose usage record is missing or says another amount."""
 
     @property
     def is_sound(self) -> bool:
@@ -75,6 +76,35 @@ async def adjust_balance(
         .values(balance_nano=UserRow.balance_nano + delta_nano)
         .execution_options(synchronize_session=False)
     )
+
+
+async def reset_key_quota(
+    session: AsyncSession, *, key_id: int, actor_id: int | None, operation_id: str, now_ms: int
+) -> int:
+    """Begin a key's quota anew and write the `adjustment` entry, in the caller's transaction; returns the
+    nano-USD that had been used. An ORM row of the key must be refreshed."""
+    key = ApiKeyRow
+    mine = update(key).where(key.id == key_id).execution_options(synchronize_session=False)
+    await session.execute(mine.values(quota_used_nano=key.quota_used_nano))  # locks the row
+    used = await session.scalar(select(key.quota_used_nano).where(key.id == key_id)) or 0
+    if used == 0:
+        return 0
+    session.add(
+        LedgerEntryRow(
+            exchange_id=operation_id,
+            attempt=0,
+            kind="adjustment",
+            debit_book="equity",
+            credit_book=f"key:{key_id}",
+            amount_nano=used,
+            note="quota reset",
+            actor_id=actor_id,
+            created_at_ms=now_ms,
+        )
+    )
+    await session.flush()
+    await session.execute(mine.values(quota_used_nano=key.quota_used_nano - used))
+    return used
 
 
 async def verify(engine: AsyncEngine) -> LedgerReport:
@@ -121,7 +151,7 @@ def _unbooked(kind: str) -> Select[int]:
         entry.exchange_id == record.exchange_id,
         entry.attempt == record.attempt,
         entry.kind == kind,
-        entry.amount_nano == amount,
+        _amount_of(kind),
     )
     return (
         select(func.count()).select_from(record).outerjoin(entry, same).where(amount > 0, entry.id.is_(None))
@@ -133,10 +163,18 @@ def _unfounded() -> Select[int]:
     same = and_(
         entry.exchange_id == record.exchange_id,
         entry.attempt == record.attempt,
-        or_(
-            and_(entry.kind == "charge", entry.amount_nano == record.charge_nano),
-            and_(entry.kind == "cost", entry.amount_nano == record.account_cost_nano),
-        ),
+        or_(*(and_(entry.kind == kind, _amount_of(kind)) for kind in ("charge", "cost", "key"))),
     )
     query = select(func.count()).select_from(entry).outerjoin(record, same)
     return query.where(entry.kind != "adjustment", record.id.is_(None))
+
+
+def _amount_of(kind: str) -> ColumnElement[bool]:
+    """The entry's amount is the record's: what a quota counts may be the list cost (group's quota basis)."""
+    entry, record = LedgerEntryRow, UsageRecordRow
+    if kind == "cost":
+        return entry.amount_nano == record.account_cost_nano
+    is_list_cost = entry.amount_nano == record.list_cost_nano
+    if kind == "charge":
+        is_list_cost = and_(record.subscription_id.is_not(None), is_list_cost)
+    return or_(entry.amount_nano == record.charge_nano, is_list_cost)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from headgate.storage.models import ApiKeyRow
+from headgate.storage.models import ApiKeyRow, LedgerEntryRow
 from headgate.storage.read_model import ReadModel
 
 
@@ -129,6 +129,9 @@ async def test_resetting_the_quota_revives_an_exhausted_key(control):
     await change_row(control, key, status="quota_exhausted", quota_used_nano=10**9)
     data = (await control.anna("PUT", f"/keys/{key}", {"reset_quota": True})).data
     assert (data["status"], data["quota_used"]) == ("active", 0)
+    async with control.deps.uow() as uow:
+        entry = await uow.session.scalar(select(LedgerEntryRow).where(LedgerEntryRow.debit_book == "equity"))
+    assert (entry.debit_book, entry.credit_book, entry.amount_nano) == ("equity", f"key:{key}", 10**9)
 
 
 async def test_an_owner_cannot_switch_a_spent_key_on(control):

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.core.limits.windows import HOUR_MS, WINDOW_LENGTHS_MS, WindowUsage, add_usage, window_start
+from headgate.core.limits.windows import (
+    HOUR_MS,
+    WINDOW_LENGTHS_MS,
+    WindowUsage,
+    account_windows,
+    add_usage,
+    window_start,
+)
+from headgate.core.world import AccountQuota
 
 NOW = int(datetime(2026, 3, 10, 17, 45, tzinfo=UTC).timestamp() * 1000)
 MIDNIGHT = int(datetime(2026, 3, 10, tzinfo=UTC).timestamp() * 1000)
@@ -58,3 +66,98 @@ def test_a_window_just_opened_is_running(name: str, now: int) -> None:
     fresh = WindowUsage(length_ms=WINDOW_LENGTHS_MS[name], started_at_ms=None)
     opened = add_usage(name, fresh, 5, now)
     assert opened.effective_nano(now) == 5
+
+
+def test_a_window_begun_by_a_clock_that_ran_far_ahead_is_over() -> None:
+    ahead = WindowUsage(length_ms=5 * HOUR_MS, started_at_ms=NOW + 6 * HOUR_MS, used_nano=7)
+    slightly = WindowUsage(length_ms=5 * HOUR_MS, started_at_ms=NOW + HOUR_MS, used_nano=7)
+    assert (ahead.effective_nano(NOW), slightly.effective_nano(NOW)) == (0, 7)
+
+
+def _utc(*moment: int) -> int:
+    return int(datetime(*moment, tzinfo=UTC).timestamp() * 1000)  # type: ignore[misc, arg-type]
+
+
+def _daily(hour: int, zone: str, now_ms: int) -> tuple[int, int]:
+    quota = AccountQuota(daily_is_fixed=True, daily_hour=hour, timezone=zone)
+    return account_windows(quota, now_ms)[:2]
+
+
+def _weekly(day: int, hour: int, zone: str, now_ms: int) -> tuple[int, int]:
+    quota = AccountQuota(weekly_is_fixed=True, weekly_day=day, weekly_hour=hour, timezone=zone)
+    return account_windows(quota, now_ms)[2:]
+
+
+def test_rolling_account_windows_last_a_day_and_a_week_from_now() -> None:
+    assert account_windows(AccountQuota(), NOW) == (NOW, NOW + 24 * HOUR_MS, NOW, NOW + 168 * HOUR_MS)
+
+
+@pytest.mark.parametrize(
+    ("now", "start", "end"),
+    [
+        ((2026, 3, 10, 7, 59, 59), (2026, 3, 9, 8), (2026, 3, 10, 8)),
+        ((2026, 3, 10, 8), (2026, 3, 10, 8), (2026, 3, 11, 8)),  # at the very moment the next one begins
+        ((2026, 3, 28, 9), (2026, 3, 28, 8), (2026, 3, 29, 7)),  # 23 hours: the clocks are put on at night
+        ((2026, 10, 24, 9), (2026, 10, 24, 7), (2026, 10, 25, 8)),  # 25 hours
+    ],
+)
+def test_a_fixed_day_resets_at_its_hour_on_the_wall(
+    now: tuple[int, ...], start: tuple[int, ...], end: tuple[int, ...]
+) -> None:
+    assert _daily(9, "Europe/Berlin", _utc(*now)) == (_utc(*start), _utc(*end))
+
+
+def test_an_hour_that_the_clocks_skip_happens_when_they_are_put_on() -> None:
+    # 2026-03-29 in Berlin has no 02:00: from 01:59:59 CET it goes to 03:00 CEST, at 01:00 UTC.
+    assert _daily(2, "Europe/Berlin", _utc(2026, 3, 29, 0, 30)) == (
+        _utc(2026, 3, 28, 1),
+        _utc(2026, 3, 29, 1),
+    )
+    assert _daily(2, "Europe/Berlin", _utc(2026, 3, 29, 1)) == (_utc(2026, 3, 29, 1), _utc(2026, 3, 30, 0))
+
+
+def test_an_hour_that_comes_twice_happens_the_first_time() -> None:
+    # 2026-10-25 in Berlin has 02:00 at 00:00 UTC and again at 01:00 UTC.
+    for now in ((2026, 10, 25, 0), (2026, 10, 25, 0, 59), (2026, 10, 25, 1, 30)):
+        assert _daily(2, "Europe/Berlin", _utc(*now)) == (_utc(2026, 10, 25, 0), _utc(2026, 10, 26, 1))
+
+
+@pytest.mark.parametrize(
+    ("day", "now", "start", "end"),
+    [
+        (1, (2026, 3, 10, 12), (2026, 3, 9, 4), (2026, 3, 16, 4)),  # Monday; the 10th is a Tuesday
+        (0, (2026, 3, 10, 12), (2026, 3, 8, 5), (2026, 3, 15, 4)),  # Sunday, when the clocks were put on
+        (
+            2,
+            (2026, 3, 10, 3),
+            (2026, 3, 3, 5),
+            (2026, 3, 10, 4),
+        ),  # today, later
+        (6, (2026, 3, 7, 12), (2026, 3, 7, 5), (2026, 3, 14, 4)),  # Saturday, across the change
+    ],
+)
+def test_a_fixed_week_resets_on_its_weekday(
+    day: int, now: tuple[int, ...], start: tuple[int, ...], end: tuple[int, ...]
+) -> None:
+    assert _weekly(day, 0, "America/New_York", _utc(*now)) == (_utc(*start), _utc(*end))
+
+
+@pytest.mark.parametrize("zone", ["Middle/Earth", "", "../../etc/passwd", "UTC\0"])
+def test_an_unknown_time_zone_is_utc(zone: str) -> None:
+    assert _daily(9, zone, _utc(2026, 3, 10, 12)) == (_utc(2026, 3, 10, 9), _utc(2026, 3, 11, 9))
+
+
+@given(
+    now=st.integers(_utc(2020, 1, 1), _utc(2040, 1, 1)),
+    zone=st.sampled_from(
+        ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]
+    ),
+    hour=st.integers(0, 23),
+    day=st.integers(0, 6),
+)
+def test_fixed_windows_always_hold_now_and_have_the_right_length(
+    now: int, zone: str, hour: int, day: int
+) -> None:
+    for (start, end), hours in ((_daily(hour, zone, now), 24), (_weekly(day, hour, zone, now), 168)):
+        assert start <= now < end
+        assert abs(end - start - hours * HOUR_MS) <= HOUR_MS

@@ -16,7 +16,9 @@ from headgate.control.masking import masked
 from headgate.control.work import Work
 from headgate.core.money import from_usd
 from headgate.errors import BadRequest, Conflict, Forbidden
+from headgate.kit.ids import IdFactory
 from headgate.kit.ipmatch import IpSet
+from headgate.storage.ledger import reset_key_quota
 from headgate.storage.models import ApiKeyRow
 
 WINDOWS = ("5h", "1d", "7d")
@@ -84,6 +86,8 @@ class KeyService:
             row.name = change.name
         row.ip_whitelist = checked_ip_patterns(change.ip_whitelist)
         row.ip_blacklist = checked_ip_patterns(change.ip_blacklist)
+        if change.reset_quota:
+            await self._reset_quota(row)
         self._change_limits(row, change)
         self._change_expiry(row, change)
         if change.status is not None and (change.status == "inactive" or row.status == "inactive"):
@@ -131,6 +135,16 @@ class KeyService:
         await require_few_duplicates(self._work, owner_id)
         return checked_custom_key(draft.custom_key)
 
+    async def _reset_quota(self, row: ApiKeyRow) -> None:
+        await reset_key_quota(
+            self._work.session,
+            key_id=row.id,
+            actor_id=self._work.actor_id,
+            operation_id=f"op:{IdFactory().new()}",
+            now_ms=self._work.now_ms(),
+        )
+        await self._work.session.refresh(row, ["quota_used_nano"])
+
     def _change_limits(self, row: ApiKeyRow, change: KeyUpdate) -> None:
         for window in WINDOWS:
             if (limit := getattr(change, f"rate_limit_{window}")) is not None:
@@ -140,8 +154,6 @@ class KeyService:
                 setattr(row, f"window_{window}_start", None)
         if change.quota is not None:
             row.quota_nano = from_usd(change.quota)
-        if change.reset_quota:
-            row.quota_used_nano = 0
         has_quota = row.quota_nano == 0 or row.quota_used_nano < row.quota_nano
         if row.status == "quota_exhausted" and has_quota:
             row.status = "active"

@@ -1,14 +1,18 @@
-"""Spending windows of a key: 5 hours, a day, a week (spec 4.5, 4.6).
+"""Spending windows of keys (5 hours, a day, a week; spec 4.5, 4.6) and of account quotas (spec 1.4).
 
 Knows: when a window starts, ends and what of its usage still counts. Refuses to know: who stores the
 counters. Invariants: usage of an ended window is 0; a 5h window starts with the request that opens it, 1d and
 7d windows start with the local day of that request; lengths are fixed durations (daylight saving does not
-stretch them).
+stretch them), except for account quotas that reset at an hour of the clock on the wall.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from headgate.core.world import AccountQuota
 
 HOUR_MS = 3_600_000
 WINDOW_LENGTHS_MS: Mapping[str, int] = {"5h": 5 * HOUR_MS, "1d": 24 * HOUR_MS, "7d": 168 * HOUR_MS}
@@ -26,14 +30,19 @@ class WindowUsage:
 
     def resets_at_ms(self, now_ms: int) -> int | None:
         """When the running window ends; None: no window is running."""
-        if self.started_at_ms is None:
+        if self.started_at_ms is None or is_over(self.started_at_ms, self.length_ms, now_ms):
             return None
-        end = self.started_at_ms + self.length_ms
-        return end if end > now_ms else None
+        return self.started_at_ms + self.length_ms
 
     def effective_nano(self, now_ms: int) -> int:
         """Usage that counts now: 0 once the window has ended."""
         return 0 if self.resets_at_ms(now_ms) is None else self.used_nano
+
+
+def is_over(started_at_ms: int, length_ms: int, now_ms: int) -> bool:
+    """Ended, or begun by a clock that was set back since by more than the window is long: such a window would
+    count for far too long."""
+    return not started_at_ms - length_ms <= now_ms < started_at_ms + length_ms
 
 
 def window_start(name: str, now_ms: int, zone: tzinfo = UTC) -> int:
@@ -57,3 +66,44 @@ def add_usage(
         started_at_ms=stored.started_at_ms,
         used_nano=stored.used_nano + charge_nano,
     )
+
+
+def account_windows(quota: AccountQuota, now_ms: int) -> tuple[int, int, int, int]:
+    """Start and end of the daily and of the weekly window that a cost at `now_ms` opens, Unix ms.
+
+    Rolling: 24 hours or 7 days from now. Fixed: from the last to the next time that the quota's clock on the
+    wall shows its hour (and weekday); an hour that daylight saving skips happens when the clocks are put on,
+    one that comes twice happens the first time. An unknown time zone is UTC.
+    """
+    daily, weekly = (now_ms, now_ms + 24 * HOUR_MS), (now_ms, now_ms + 168 * HOUR_MS)
+    if quota.daily_is_fixed:
+        daily = _around(now_ms, quota.timezone, quota.daily_hour)
+    if quota.weekly_is_fixed:
+        weekly = _around(now_ms, quota.timezone, quota.weekly_hour, weekday=quota.weekly_day)
+    return (*daily, *weekly)
+
+
+def _around(now_ms: int, zone_name: str, hour: int, *, weekday: int | None = None) -> tuple[int, int]:
+    """The last occurrence not after `now_ms`, and the next after it. `weekday` 0 = Sunday; None: every
+    day."""
+    zone = _zone(zone_name)
+    day = datetime.fromtimestamp(now_ms / 1000, zone).date()
+    if weekday is not None:
+        day -= timedelta(days=(day.isoweekday() - weekday) % 7)
+    step = timedelta(days=1 if weekday is None else 7)
+    if (latest := _instant(day, hour, zone)) > now_ms:
+        return _instant(day - step, hour, zone), latest
+    return latest, _instant(day + step, hour, zone)
+
+
+def _instant(day: date, hour: int, zone: tzinfo) -> int:
+    return int(datetime(day.year, day.month, day.day, hour % 24, tzinfo=zone).timestamp() * 1000)
+
+
+@lru_cache(maxsize=256)
+def _zone(name: str) -> tzinfo:
+    """A pure function of the name: the zone files do not change while we run."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC

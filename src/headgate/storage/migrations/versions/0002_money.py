@@ -73,6 +73,13 @@ _NEW_COLUMNS: tuple[tuple[str, str, Any, Any], ...] = (
     ("users", "tpm_limit", sa.BigInteger(), "0"),
 )
 """Table, column, type, server default (None: may be NULL)."""
+_KEYS_USED_BEFORE = (
+    "INSERT INTO ledger_entries (exchange_id, attempt, kind, debit_book, credit_book, amount_nano,"
+    " price_version, note, created_at_ms)"
+    " SELECT 'opening:key:' || id, 0, 'adjustment', 'key:' || id, 'equity', quota_used_nano, '',"
+    " 'used before the ledger kept it', updated_at FROM api_keys WHERE quota_used_nano > 0"
+)
+"""From now on a key's used quota is what the book `key:<id>` says: it begins with what is used already."""
 _NEW_INDEXES = (
     ("usage_records", "ix_usage_records_to_review"),
     ("ledger_entries", "uq_ledger_entries_chain_seq"),
@@ -95,6 +102,7 @@ def upgrade() -> None:
         postgresql_where=_TO_REVIEW,
     )
     op.create_index("uq_ledger_entries_chain_seq", "ledger_entries", ["chain", "seq"], unique=True)
+    op.execute(_KEYS_USED_BEFORE)
 
 
 def downgrade() -> None:
