@@ -102,7 +102,9 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
         refreshers.append(plane.directory.refresh)
         await _start_jobs(base, plane, process_id, uow)
         control = create_control_app(_control_deps(base, plane, uow))
-        operations = OperationsEndpoints(engine, state, plane.metrics, plane.directory, settings)
+        operations = OperationsEndpoints(
+            engine, state, plane.metrics, plane.directory, plane.billing, settings
+        )
         yield Application(
             asgi=_dispatcher(plane.gateway, control, operations),
             settings=settings,

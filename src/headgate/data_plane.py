@@ -18,6 +18,7 @@ from headgate.prices import price_book_builder
 from headgate.relay.admission import Admission
 from headgate.relay.attempt import AttemptRunner
 from headgate.relay.authentication import Authenticator
+from headgate.relay.billing_gate import BillingGate
 from headgate.relay.body import BodyReader
 from headgate.relay.broken_sessions import BrokenSessions
 from headgate.relay.directory import Directory
@@ -59,6 +60,7 @@ class DataPlane:
     leases: LeaseKeeper
     clients: ClientPool
     guard: AddressGuard
+    billing: BillingGate
     metrics: RelayMetrics
     tasks: TaskOwner
 
@@ -78,7 +80,8 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
     bodies = BodyReader(settings.gateway, settings.server)
     leases = LeaseKeeper(state.slots, lease_s=settings.limits.slot_lease_s)
     queueing = SlotQueue(state.slots, tasks)
-    pipeline = _pipeline(base, directory, read_model, clients, bodies, leases, metrics, queueing)
+    billing = BillingGate(settings.billing.circuit_breaker, clock)
+    pipeline = _pipeline(base, directory, read_model, clients, billing, bodies, leases, metrics, queueing)
     local = LocalAnswers(pipeline.authenticator, directory, read_model, clock)
     access_log = AccessLog(base.lines, settings.log, clock)
     gateway = Gateway(
@@ -86,6 +89,8 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
     )
     metrics.gauges |= {
         "headgate_settlement_lag_seconds": ("Age of the oldest settlement not committed", base.journal.lag_s),
+        "headgate_billing_breaker_state": ("0 closed, 1 half open, 2 open", billing.state_number),
+        "headgate_billing_breaker_openings": ("Times it opened since the start", lambda: billing.openings),
         "headgate_slots_held": ("Slots held by this process", lambda: len(leases)),
         "headgate_queue_waiting": ("Exchanges waiting for a slot", lambda: queueing.waiting),
         "headgate_cooldowns_active": ("Accounts cooling down", lambda: metrics.cooling(clock.now_ms())),
@@ -98,6 +103,7 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
         leases=leases,
         clients=clients,
         guard=guard,
+        billing=billing,
         metrics=metrics,
         tasks=tasks,
     )
@@ -114,6 +120,7 @@ def _pipeline(
     directory: Directory,
     read_model: ReadModel,
     clients: ClientPool,
+    billing: BillingGate,
     bodies: BodyReader,
     leases: LeaseKeeper,
     metrics: RelayMetrics,
@@ -126,10 +133,12 @@ def _pipeline(
     return Pipeline(
         authenticator=Authenticator(directory, clock),
         bodies=bodies,
+        billing=billing,
         admission=Admission(directory, reserver, state, queueing, leases, settings.gateway, settings.limits),
         picker=Picker(directory, state, queueing, clock, settings.gateway),
         attempts=AttemptRunner(
             clients,
+            billing,
             journal,
             settler,
             state.cooldowns,

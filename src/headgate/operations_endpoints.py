@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from headgate.kit import json
 from headgate.observability.metrics import RelayMetrics, render
+from headgate.relay.billing_gate import BillingGate
 from headgate.relay.directory import Directory
 from headgate.settings import Settings
 from headgate.state.protocols import SharedState, StateUnavailable
@@ -31,12 +32,14 @@ class OperationsEndpoints:
         state: SharedState,
         metrics: RelayMetrics,
         directory: Directory,
+        billing: BillingGate,
         settings: Settings,
     ) -> None:
         self._engine = engine
         self._state = state
         self._metrics = metrics
         self._directory = directory
+        self._billing = billing
         self._open_metrics = settings.server.metrics_access == "open"
 
     def serves(self, path: str) -> bool:
@@ -75,6 +78,7 @@ class OperationsEndpoints:
             "database": await _within(self._database()),
             "state": await _within(self._shared_state()),
             "directory": "ok" if self._directory.version >= 0 else "not loaded",
+            "billing": self._billing.describe(),
         }
 
     async def _database(self) -> str:

@@ -153,6 +153,22 @@ class LimitsSettings(_Section):
     """Slots of a crashed process come back after this long."""
 
 
+class CircuitBreakerSettings(_Section):
+    """Refuse at once while money can be neither read nor booked (spec 4.6)."""
+
+    enabled: bool = True
+    failure_threshold: int = Field(5, ge=1)
+    """Failures in a row of database or shared state, at admission or at the intent, that open it."""
+    reset_timeout_s: float = Field(30, gt=0)
+    """How long everybody is refused before a few may try."""
+    half_open_requests: int = Field(3, ge=1)
+    """How many may try; the first success lets everybody in, the first failure refuses everybody again."""
+
+
+class BillingSettings(_Section):
+    circuit_breaker: CircuitBreakerSettings = CircuitBreakerSettings()
+
+
 class PricingSettings(_Section):
     unknown_model: Literal["refuse", "default"] = "default"
     default_input_usd_per_mtok: float = Field(10.0, ge=0)
@@ -227,6 +243,7 @@ class Settings(BaseSettings):
     security: SecuritySettings = SecuritySettings()
     gateway: GatewaySettings = GatewaySettings()
     limits: LimitsSettings = LimitsSettings()
+    billing: BillingSettings = BillingSettings()
     pricing: PricingSettings = PricingSettings()
     auth: AuthSettings = AuthSettings()
     idempotency: IdempotencySettings = IdempotencySettings()

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,46 @@ _SETTINGS = (
 """Fast and forgetful: the data lives as long as the test session."""
 
 
+class _Cluster:
+    """The server's files and its process, which may end and begin again."""
+
+    def __init__(self, binaries: Path, folder: Path, account: pwd.struct_passwd | None, port: int) -> None:
+        self._folder = folder
+        self._account = account
+        self.port = port
+        self._command = [str(binaries / "postgres"), "-D", str(folder / "data"), "-p", str(port)]
+        for setting in _SETTINGS:
+            self._command += ["-c", setting]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        log_file = self._folder / "log"
+        with log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, cwd=self._folder, stdout=log, stderr=log, **_as(self._account)
+            )
+        _wait_until_it_listens(self._process, self.port, log_file)
+
+    def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            _stop(process)
+
+
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
     """A running server. `url("name")` is what goes into HEADGATE_DATABASE_URL."""
 
     port: int
+    _cluster: _Cluster = field(repr=False)
+
+    def stop(self) -> None:
+        """Whoever is connected is cut off; nobody can connect until `start`."""
+        self._cluster.stop()
+
+    def start(self) -> None:
+        """The same databases on the same port."""
+        self._cluster.start()
 
     def url(self, database: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
@@ -63,21 +98,16 @@ def running_postgres() -> Iterator[PostgresServer]:
     """Start a server on a free loopback port in a temporary folder; stop and delete it at the end."""
     folder = Path(tempfile.mkdtemp(prefix="headgate-pg-", dir=_reachable_base()))
     account = _server_account(folder)
-    process: subprocess.Popen[bytes] | None = None
+    cluster: _Cluster | None = None
     try:
         binaries = _readable_binaries(_find_binaries(), folder, account)
-        data, port = folder / "data", _free_port()
-        _initialise(binaries, data, account)
-        command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port)]
-        for setting in _SETTINGS:
-            command += ["-c", setting]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, **_as(account))
-        _wait_until_it_listens(process, port, folder / "log")
-        yield PostgresServer(port)
+        _initialise(binaries, folder / "data", account)
+        cluster = _Cluster(binaries, folder, account, _free_port())
+        cluster.start()
+        yield PostgresServer(cluster.port, cluster)
     finally:
-        if process is not None:
-            _stop(process)
+        if cluster is not None:
+            cluster.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 

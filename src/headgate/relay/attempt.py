@@ -12,6 +12,7 @@ from headgate.core.world import Account, Dialect, DisconnectPolicy
 from headgate.kit.clock import Clock
 from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.observability.metrics import RelayMetrics
+from headgate.relay.billing_gate import BillingGate
 from headgate.relay.body import BodyReader
 from headgate.relay.exchange import Exchange
 from headgate.relay.headers import accepted_codings, for_client, for_upstream
@@ -41,6 +42,7 @@ class AttemptRunner:
     def __init__(
         self,
         clients: ClientPool,
+        billing: BillingGate,
         journal: Journal,
         settler: Settler,
         cooldowns: CooldownStore,
@@ -51,6 +53,7 @@ class AttemptRunner:
         fail_points: FailPoints = NO_FAIL_POINTS,
     ) -> None:
         self.clients = clients
+        self.billing = billing
         self.journal = journal
         self.settler = settler
         self.cooldowns = cooldowns
@@ -144,7 +147,8 @@ class _Attempt:
         if prepared.edits:
             self._note["edits"] = prepared.edits
         if self._is_metered:
-            await self._runner.journal.open_intent(self._intent)
+            with self._runner.billing.watching(proves_health=True):
+                await self._runner.journal.open_intent(self._intent)
             self._runner.fail_points.reach(FailPoint.AFTER_INTENT_COMMITTED)
         try:
             await self._call(request, prepared)

@@ -17,6 +17,7 @@ from headgate.kit.ids import IdFactory
 from headgate.kit.tasks import TaskOwner
 from headgate.observability.access_log import AccessLog
 from headgate.observability.metrics import RelayMetrics
+from headgate.relay.billing_gate import billing_fault, cause_of
 from headgate.relay.body import Receive
 from headgate.relay.dialects import HANDLERS
 from headgate.relay.exchange import ClientConnection, Exchange
@@ -108,8 +109,8 @@ class Gateway:
             await self._local.answer(route, headers, query, ip, responder)
         except RelayError as error:
             await responder.fail(error.fault)
-        except (StateUnavailable, StorageUnavailable):
-            await responder.fail(_UNAVAILABLE)
+        except (StateUnavailable, StorageUnavailable) as error:
+            await responder.fail(billing_fault(cause_of(error)))
 
     async def _relay(self, exchange: Exchange, receive: Receive, responder: Responder) -> None:
         watchdog = Watchdog(self._settings, responder, exchange.connection, self._tasks, tick_s=self._tick_s)
@@ -122,8 +123,8 @@ class Gateway:
             await self._pipeline.run(exchange, receive, responder, watchdog)
         except RelayError as error:
             fault = error.fault
-        except (StateUnavailable, StorageUnavailable):
-            fault = _UNAVAILABLE
+        except (StateUnavailable, StorageUnavailable) as error:
+            fault = billing_fault(cause_of(error))
         except Exception as error:
             log.error("exchange_crashed", exchange_id=exchange.id, exc_info=error)
             fault = Fault(kind=FaultKind.INTERNAL, message="Internal error")
@@ -176,11 +177,6 @@ class Gateway:
 
 _SHUTTING_DOWN = Fault(
     kind=FaultKind.SHUTTING_DOWN, message="The gateway is restarting, retry shortly", retry_after_s=2
-)
-_UNAVAILABLE = Fault(
-    kind=FaultKind.STORAGE_UNAVAILABLE,
-    message="Billing service temporarily unavailable. Please retry later.",
-    retry_after_s=5,
 )
 
 

@@ -18,6 +18,7 @@ from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.relay.admission import Admission
 from headgate.relay.attempt import UNMETERED, AttemptRunner
 from headgate.relay.authentication import Authenticator
+from headgate.relay.billing_gate import BillingGate
 from headgate.relay.body import BodyReader, Receive, check_content_type
 from headgate.relay.broken_sessions import BrokenSessions
 from headgate.relay.exchange import Exchange
@@ -34,6 +35,7 @@ class Pipeline:
 
     authenticator: Authenticator
     bodies: BodyReader
+    billing: BillingGate
     admission: Admission
     picker: Picker
     attempts: AttemptRunner
@@ -54,7 +56,9 @@ class Pipeline:
             if exchange.target.operation in UNMETERED:
                 await self._serve(exchange, responder, watchdog)
             else:
-                lease = await self.admission.enter(exchange)
+                self.billing.let_in()
+                with self.billing.watching():
+                    lease = await self.admission.enter(exchange)
                 try:
                     self.fail_points.reach(FailPoint.AFTER_ADMISSION)
                     await self._serve(exchange, responder, watchdog)

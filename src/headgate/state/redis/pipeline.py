@@ -19,10 +19,10 @@ import hiredis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from headgate.core.limits.breaker import Breaker
 from headgate.kit.secret import Secret
 from headgate.kit.tasks import TaskOwner
 from headgate.state.protocols import StateUnavailable
-from headgate.state.redis.breaker import Breaker
 from headgate.state.redis.scripts import Script
 
 FAILURES_TO_OPEN = 5
@@ -104,7 +104,7 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         if self._is_closed:
             raise StateUnavailable("redis: closed")
-        if self._breaker.is_open(loop.time()):
+        if not self._breaker.admits(loop.time()):
             raise StateUnavailable("redis failed repeatedly; not asked again for a moment")
         if self._unanswered >= MAX_UNANSWERED:
             raise StateUnavailable(f"{self._unanswered} redis commands are unanswered")
