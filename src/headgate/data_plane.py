@@ -27,6 +27,7 @@ from headgate.relay.leases import LeaseKeeper
 from headgate.relay.local import LocalAnswers
 from headgate.relay.picker import Picker
 from headgate.relay.pipeline import Pipeline
+from headgate.relay.rate_gate import RateGate
 from headgate.relay.reserver import Reserver
 from headgate.relay.settlement import Settler
 from headgate.relay.slot_queue import SlotQueue
@@ -129,12 +130,15 @@ def _pipeline(
     settings, clock, state, journal = base.settings, base.clock, base.state, base.journal
     reserver = Reserver(state.reservations, read_model, clock, settings.limits)
     directory.on_refreshed.append(reserver.forget_all)
-    settler = Settler(directory, journal, state.reservations, clock, metrics, base.fail_points)
+    rates = RateGate(state.rates, clock, settings.limits)
+    settler = Settler(directory, journal, state.reservations, rates, clock, metrics, base.fail_points)
     return Pipeline(
         authenticator=Authenticator(directory, clock),
         bodies=bodies,
         billing=billing,
-        admission=Admission(directory, reserver, state, queueing, leases, settings.gateway, settings.limits),
+        admission=Admission(
+            directory, reserver, state, queueing, leases, rates, settings.gateway, settings.limits
+        ),
         picker=Picker(directory, state, queueing, clock, settings.gateway),
         attempts=AttemptRunner(
             clients,

@@ -142,4 +142,4 @@ def test_the_provider_never_sees_headers_that_are_none_of_its_business(
     answer = CHAT.ask(gateway, caller_openai.key)
     assert "openai-organization" not in answer.headers
     assert answer.headers["openai-version"] == "2020-10-01"
-    assert answer.headers["x-ratelimit-remaining-requests"] == "9999"
+    assert "x-ratelimit-remaining-requests" not in answer.headers

@@ -7,11 +7,23 @@ from typing import Any
 
 from headgate.core.dialects.contract import Operation, Peek, StreamFraming, Target
 from headgate.core.ids import ExchangeId, GroupId, KeyId, UserId
-from headgate.core.world import ApiKey, Caller, Dialect, Group, KeyWindow, Provider, User
+from headgate.core.limits.token_bucket import RateCharge
+from headgate.core.world import (
+    UNLIMITED_RATE,
+    ApiKey,
+    Caller,
+    Dialect,
+    Group,
+    KeyWindow,
+    Provider,
+    RateLimit,
+    User,
+)
 from headgate.relay.dialects import HANDLERS
 from headgate.relay.exchange import Exchange
 from headgate.relay.responder import Responder
 from headgate.relay.trace import TraceBuilder
+from headgate.state.protocols import SharedState
 from headgate.storage.models import AccountGroupRow
 from tests.storage.books import NOW
 
@@ -117,10 +129,21 @@ def caller(
     quota_nano: int = 0,
     windows: tuple[KeyWindow, ...] = (),
     multiplier: int = 10_000,
+    key_rate: RateLimit = UNLIMITED_RATE,
+    user_rate: RateLimit = UNLIMITED_RATE,
+    group_rate: RateLimit = UNLIMITED_RATE,
 ) -> Caller:
     key = ApiKey(
         id=KeyId(1), user_id=UserId(1), name="k", group_id=GroupId(1), status="active",
-        quota_nano=quota_nano, windows=windows,
+        quota_nano=quota_nano, windows=windows, rate=key_rate,
     )  # fmt: skip
-    group = Group(id=GroupId(1), name="g", provider=Provider.ANTHROPIC, charge_multiplier=multiplier)
-    return Caller(key=key, user=User(id=UserId(1), concurrency=concurrency), group=group)
+    group = Group(
+        id=GroupId(1), name="g", provider=Provider.ANTHROPIC, charge_multiplier=multiplier, rate=group_rate
+    )
+    return Caller(key=key, user=User(id=UserId(1), concurrency=concurrency, rate=user_rate), group=group)
+
+
+async def tokens_left(state: SharedState, bucket: str = "key:1:tpm", limit: int = 10_000) -> int:
+    """What a bucket still holds; asking draws nothing."""
+    answer = await state.rates.draw([RateCharge(bucket=bucket, limit=limit, amount=0)])
+    return answer.levels[bucket].remaining

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from sqlalchemy import update
 
 from headgate.core.faults import FaultKind, RelayError
+from headgate.core.world import RateLimit
 from headgate.kit.clock import FakeClock
 from headgate.kit.tasks import TaskOwner
 from headgate.prices import price_book_builder
@@ -14,6 +15,7 @@ from headgate.relay.admission import Admission
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
 from headgate.relay.leases import LeaseKeeper
+from headgate.relay.rate_gate import RateGate
 from headgate.relay.reserver import Reserver
 from headgate.relay.slot_queue import SlotQueue
 from headgate.settings import GatewaySettings, LimitsSettings, PricingSettings
@@ -50,7 +52,8 @@ def admission_over(
     gateway = GatewaySettings(user_wait_timeout_s=0.05, user_max_waiting=0)
     reserver = Reserver(state.reservations, read_model, clock, limits)
     queue = SlotQueue(state.slots, tasks)
-    return Admission(directory, reserver, state, queue, leases, gateway, limits)
+    rates = RateGate(state.rates, clock, limits)
+    return Admission(directory, reserver, state, queue, leases, rates, gateway, limits)
 
 
 def asking(name: str = "x1", *, concurrency: int = 1, **peek: Any) -> Exchange:
@@ -96,6 +99,20 @@ async def test_one_more_than_the_user_may_have_waits_and_is_refused(admission: A
         await admission.enter(asking("x2"))
     assert caught.value.fault.kind is FaultKind.QUEUE_TIMEOUT
     assert "Concurrency limit exceeded for user" in caught.value.fault.message
+
+
+async def test_who_exceeds_a_rate_limit_is_refused_before_the_queue(
+    admission: Admission, state: SharedState
+) -> None:
+    for number in range(2):
+        exchange = asking(f"x{number}", concurrency=5)
+        exchange.caller = caller(concurrency=5, user_rate=RateLimit(requests=1))
+        if number == 0:
+            await admission.enter(exchange)
+    with pytest.raises(RelayError) as caught:
+        await admission.enter(exchange)
+    assert caught.value.fault.kind is FaultKind.RATE_LIMITED
+    assert await in_use(state) == 1
 
 
 @pytest.mark.parametrize("concurrency", [0, -1])

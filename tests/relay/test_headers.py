@@ -29,8 +29,7 @@ def test_only_allowed_headers_reach_the_provider() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["content-type", "retry-after", "request-id", "x-ratelimit-remaining-tokens",
-     "anthropic-ratelimit-unified-5h-reset", "openai-processing-ms"],
+    ["content-type", "retry-after", "request-id", "openai-processing-ms"],
 )  # fmt: skip
 def test_the_client_sees_the_provider_header(name: str) -> None:
     assert for_client({name: "1"}) == [(name.encode(), b"1")]
@@ -40,7 +39,7 @@ def test_the_client_sees_the_provider_header(name: str) -> None:
     "name",
     ["set-cookie", "server", "content-length", "transfer-encoding", "connection", "content-encoding",
      "anthropic-organization-id", "openai-organization", "x-request-id", "alt-svc",
-     "access-control-allow-origin"],
+     "access-control-allow-origin", "x-ratelimit-remaining-tokens", "anthropic-ratelimit-unified-5h-reset"],
 )  # fmt: skip
 def test_the_client_does_not_see_the_provider_header(name: str) -> None:
     assert for_client({name: "1"}) == []
@@ -49,7 +48,7 @@ def test_the_client_does_not_see_the_provider_header(name: str) -> None:
 def test_a_verdict_stays_the_same_after_thousands_of_other_names() -> None:
     for number in range(3000):
         assert for_client({f"x-secret-{number}": "1"}) == []
-    assert for_client({"x-secret-0": "1", "x-ratelimit-brand-new": "2"}) == [(b"x-ratelimit-brand-new", b"2")]
+    assert for_client({"x-secret-0": "1", "etag": "2"}) == [(b"etag", b"2")]
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from headgate.core.dialects.contract import Reading
 from headgate.core.faults import Fault, FaultKind
 from headgate.core.usage import TokenUsage, UsageSource
+from headgate.core.world import RateLimit
 from headgate.kit.clock import FakeClock
 from headgate.observability.metrics import RelayMetrics, render
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
+from headgate.relay.rate_gate import RateGate
 from headgate.relay.settlement import (
     COMPLETED,
     FAILED,
@@ -23,12 +25,13 @@ from headgate.relay.settlement import (
     AttemptEnd,
     Settler,
 )
+from headgate.settings import LimitsSettings
 from headgate.state.protocols import Claim, SharedState
 from headgate.storage.engine import DatabaseTarget
 from headgate.storage.journal import Intent, Journal
 from headgate.storage.journal_opening import open_journal_at
 from tests.relay.conftest import DOLLAR
-from tests.relay.people import exchange_for
+from tests.relay.people import caller, exchange_for, tokens_left
 from tests.storage.books import intent, value
 
 MODEL = "a-house-model"
@@ -40,10 +43,16 @@ CUT = Fault(kind=FaultKind.UPSTREAM_CUT, message="m")
 
 
 @pytest.fixture
+def rates(state: SharedState, clock: FakeClock) -> RateGate:
+    return RateGate(state.rates, clock, LimitsSettings())
+
+
+@pytest.fixture
 def settler(
-    directory: Directory, journal: Journal, state: SharedState, clock: FakeClock, metrics: RelayMetrics
-) -> Settler:
-    return Settler(directory, journal, state.reservations, clock, metrics)
+    directory: Directory, journal: Journal, state: SharedState, rates: RateGate, clock: FakeClock,
+    metrics: RelayMetrics,
+) -> Settler:  # fmt: skip
+    return Settler(directory, journal, state.reservations, rates, clock, metrics)
 
 
 def ended(outcome: str = COMPLETED, *, of: Intent | None = None, **changes: Any) -> AttemptEnd:
@@ -183,6 +192,28 @@ async def test_what_was_booked_is_counted(
     assert f'headgate_tokens_total{{bucket="input",model="{MODEL}"}} 1000.0' in text
 
 
+async def test_the_tokens_that_were_used_replace_the_estimate(
+    settler: Settler, rates: RateGate, state: SharedState
+) -> None:
+    exchange = await reserved(state)
+    exchange.caller = caller(key_rate=RateLimit(tokens=10_000))
+    await rates.enter(exchange)
+    await settler.book(exchange, ended())
+    assert exchange.rate_tokens == 0
+    assert await tokens_left(state) == 10_000 - 1_100
+
+
+async def test_a_failed_attempt_leaves_the_estimate_to_the_next(
+    settler: Settler, rates: RateGate, state: SharedState
+) -> None:
+    exchange = await reserved(state)
+    exchange.caller = caller(key_rate=RateLimit(tokens=10_000))
+    await rates.enter(exchange)
+    drawn = exchange.rate_tokens
+    await settler.book(exchange, ended(FAILED, fault=CUT))
+    assert exchange.rate_tokens == drawn > 0
+
+
 async def test_a_release_without_a_reservation_changes_nothing(settler: Settler, state: SharedState) -> None:
     await state.reservations.load({BALANCE: DOLLAR})
     await settler.release(exchange_for(), 5)
@@ -191,11 +222,11 @@ async def test_a_release_without_a_reservation_changes_nothing(settler: Settler,
 
 
 async def test_while_the_database_is_away_the_answer_is_not_withheld_and_the_money_not_lost(
-    directory: Directory, state: SharedState, clock: FakeClock, engine: AsyncEngine,
+    directory: Directory, state: SharedState, rates: RateGate, clock: FakeClock, engine: AsyncEngine,
     sqlite_target: DatabaseTarget,
 ) -> None:  # fmt: skip
     journal = await open_journal_at(replace_fields(sqlite_target, commit_timeout_s=0.2), clock, "impatient")
-    settler = Settler(directory, journal, state.reservations, clock, RelayMetrics())
+    settler = Settler(directory, journal, state.reservations, rates, clock, RelayMetrics())
     async with engine.connect() as blocker:
         await blocker.exec_driver_sql("BEGIN IMMEDIATE")
         exchange = await reserved(state)

@@ -5,11 +5,13 @@ applies (balance, key quota, key windows). What cannot be covered is refused her
 """
 
 from headgate.core.faults import Fault, FaultKind, RelayError
+from headgate.core.limits.rates import has_rate_limit
 from headgate.core.pricing.book import PriceUnknown
 from headgate.core.pricing.cost import estimate_charge
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
 from headgate.relay.leases import LeaseKeeper
+from headgate.relay.rate_gate import RateGate
 from headgate.relay.reserver import Reserver
 from headgate.relay.slot_queue import SlotQueue
 from headgate.settings import GatewaySettings, LimitsSettings
@@ -30,6 +32,7 @@ class Admission:
         state: SharedState,
         queueing: SlotQueue,
         leases: LeaseKeeper,
+        rates: RateGate,
         gateway: GatewaySettings,
         limits: LimitsSettings,
     ) -> None:
@@ -39,6 +42,7 @@ class Admission:
         self._reservations: ReservationStore = state.reservations
         self._queueing = queueing
         self._leases = leases
+        self.rates = rates
         self._gateway = gateway
         self._limits = limits
 
@@ -48,6 +52,8 @@ class Admission:
 
         Raises `RelayError` when the caller may not or cannot pay for this request now; then nothing is
         held."""
+        if has_rate_limit(exchange.caller):  # first: who must wait a minute does not queue
+            await self.rates.enter(exchange)
         lease = await self._user_slot(exchange)
         self._leases.hold(lease)
         try:
@@ -56,6 +62,11 @@ class Admission:
             await self._leases.release(lease)
             raise
         return lease
+
+    async def enter_unmetered(self, exchange: Exchange) -> None:
+        """For operations that cost nothing: only the limits on requests. Raises `RelayError`."""
+        if has_rate_limit(exchange.caller):
+            await self.rates.enter_unmetered(exchange)
 
     async def leave(self, exchange: Exchange, lease: SlotLease) -> None:
         """Give the slot back, and what is still reserved: failed and refused exchanges cost nothing."""

@@ -56,6 +56,10 @@ class Exchange:
     charge_multiplier: int = 10_000
     attempts: int = 0
     reserved_bounds: tuple[str, ...] = ()
+    rate_tokens: int = 0
+    """Drawn by estimate from the limits on tokens, and not corrected yet (relay/rate_gate.py)."""
+    announced: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Headers of our own for the answer's head, whatever the answer will be; the responder's list."""
     is_committed: bool = False
     """A client-visible byte of an answer is out: no other account may be tried (DESIGN 4, commit point)."""
 

@@ -99,6 +99,7 @@ class Gateway:
                 started_at_ms=self._clock.now_ms(),
                 started=now,
                 trace=TraceBuilder(),
+                announced=responder.announced,
             )
             await self._relay(exchange, receive, responder)
 

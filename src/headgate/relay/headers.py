@@ -28,7 +28,6 @@ _RESPONSE_ALLOWED = frozenset(
         "x-should-retry",
     }
 )
-_RESPONSE_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
 _CODINGS = ("gzip", "deflate", "br", "zstd")
 
 
@@ -49,7 +48,9 @@ def for_upstream(headers: Mapping[str, str], allowed: frozenset[str]) -> dict[st
 
 
 def for_client(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """The provider headers that the client may see, limits that the provider announces included."""
+    """The provider headers that the client may see. Not the limits of the account (`x-ratelimit-*`,
+    `anthropic-ratelimit-*`): many clients share it, and none may learn how it stands. A client's own
+    limits are announced in the same names (relay/rate_gate.py)."""
     passed = []
     for name, value in headers.items():
         wire_name = _known_names.get(name)
@@ -67,7 +68,7 @@ _MOST_NAMES = 1024
 
 
 def _learn(name: str) -> bytes:
-    allowed = name in _RESPONSE_ALLOWED or name.startswith(_RESPONSE_PREFIXES)
+    allowed = name in _RESPONSE_ALLOWED
     if len(_known_names) < _MOST_NAMES:
         _known_names[name] = name.encode("latin-1") if allowed else b""
     return name.encode("latin-1") if allowed else b""

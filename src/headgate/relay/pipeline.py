@@ -54,6 +54,7 @@ class Pipeline:
             self._peek(exchange, responder)
             watchdog.start()
             if exchange.target.operation in UNMETERED:
+                await self.admission.enter_unmetered(exchange)
                 await self._serve(exchange, responder, watchdog)
             else:
                 self.billing.let_in()
@@ -68,6 +69,8 @@ class Pipeline:
         finally:
             watchdog.stop()
             self.bodies.free(exchange)
+            if exchange.rate_tokens:  # refused or failed
+                await self.admission.rates.correct(exchange, None)
 
     async def _authenticate(self, exchange: Exchange) -> None:
         """On headers alone: nobody uploads a body without a key."""

@@ -30,10 +30,10 @@ class Responder:
         "_connection",
         "_framing",
         "_handler",
-        "_ids",
         "_loop",
         "_request_id",
         "_send",
+        "announced",
         "head_sent",
         "last_write",
         "writing_since",
@@ -52,10 +52,11 @@ class Responder:
         self._connection = connection
         self._handler = handler
         self._request_id = request_id
-        self._ids: RawHeaderList = [
+        self.announced: RawHeaderList = [
             (b"x-request-id", request_id.encode("latin-1")),
             (b"x-headgate-exchange-id", exchange_id.encode()),
         ]
+        """Headers of ours on every head; steps add to them until the head is out."""
         self._framing = StreamFraming.NONE
         self._loop = asyncio.get_running_loop()
         self.head_sent = False
@@ -78,7 +79,7 @@ class Responder:
         self.head_sent = True
         extra = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
         await self._emit(
-            {"type": "http.response.start", "status": status, "headers": headers + extra + self._ids}
+            {"type": "http.response.start", "status": status, "headers": headers + extra + self.announced}
         )
 
     async def write(self, data: bytes, now: float) -> None:
@@ -108,7 +109,7 @@ class Responder:
         self.head_sent = True
         length = [(b"content-length", str(len(body)).encode())]
         await self._emit(
-            {"type": "http.response.start", "status": status, "headers": headers + length + self._ids}
+            {"type": "http.response.start", "status": status, "headers": headers + length + self.announced}
         )
         await self._emit({"type": "http.response.body", "body": body, "more_body": False})
 

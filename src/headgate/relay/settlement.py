@@ -18,6 +18,7 @@ from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.observability.metrics import RelayMetrics
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
+from headgate.relay.rate_gate import RateGate
 from headgate.state.protocols import ReservationStore, StateUnavailable
 from headgate.storage.journal import Intent, Journal, Settlement, StorageUnavailable
 
@@ -48,6 +49,7 @@ class Settler:
         directory: Directory,
         journal: Journal,
         reservations: ReservationStore,
+        rates: RateGate,
         clock: Clock,
         metrics: RelayMetrics,
         fail_points: FailPoints = NO_FAIL_POINTS,
@@ -55,6 +57,7 @@ class Settler:
         self._directory = directory
         self._journal = journal
         self._reservations = reservations
+        self._rates = rates
         self._clock = clock
         self._metrics = metrics
         self._fail_points = fail_points
@@ -73,6 +76,8 @@ class Settler:
         self._fail_points.reach(FailPoint.BEFORE_RESERVATION_SETTLED)
         if end.outcome != FAILED:
             await self.release(exchange, cost.charge)
+            if exchange.rate_tokens:
+                await self._rates.correct(exchange, end.reading.usage)
 
     async def release(self, exchange: Exchange, charge: int) -> None:
         """Replace the reservation by the true charge."""

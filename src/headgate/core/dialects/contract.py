@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from headgate.core.faults import Fault
+from headgate.core.limits.rates import Tightest
 from headgate.core.usage import NO_USAGE, TokenUsage, UsageSource
 from headgate.core.world import Dialect, Provider
 
@@ -208,4 +209,8 @@ class DialectHandler(Protocol):
 
     def render_fault_event(self, fault: Fault, *, request_id: str, framing: StreamFraming) -> bytes:
         """The same inside a stream that has already started."""
+        ...
+
+    def rate_headers(self, limits: Tightest, *, now_ms: int) -> list[tuple[bytes, bytes]]:
+        """How our rate limits stand, in the headers that this dialect's clients read."""
         ...

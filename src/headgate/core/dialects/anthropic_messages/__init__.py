@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from headgate.core.dialects.anthropic_messages import faults, reader
+from headgate.core.dialects.anthropic_messages import faults, rates, reader
 from headgate.core.dialects.anthropic_messages import peek as request
 from headgate.core.dialects.contract import (
     CooldownHint,
@@ -14,6 +14,7 @@ from headgate.core.dialects.contract import (
     Target,
 )
 from headgate.core.faults import Fault
+from headgate.core.limits.rates import Tightest
 from headgate.core.wire.passthrough import MAX_EVENT_BYTES, Passthrough
 from headgate.core.wire.sse import EventFramer
 from headgate.core.world import Dialect, Provider
@@ -73,6 +74,9 @@ class MessagesHandler:
 
     def render_fault_event(self, fault: Fault, *, request_id: str, framing: StreamFraming) -> bytes:
         return faults.render_fault_event(fault, request_id=request_id)
+
+    def rate_headers(self, limits: Tightest, *, now_ms: int) -> list[tuple[bytes, bytes]]:
+        return rates.rate_headers(limits, now_ms=now_ms)
 
 
 HANDLER = MessagesHandler()

@@ -14,6 +14,7 @@ from headgate.core.dialects.contract import (
 from headgate.core.dialects.gemini import faults, reader
 from headgate.core.dialects.gemini import peek as request
 from headgate.core.faults import Fault
+from headgate.core.limits.rates import Tightest
 from headgate.core.wire.json_array import ArrayFramer
 from headgate.core.wire.passthrough import MAX_EVENT_BYTES, Framer, Passthrough
 from headgate.core.wire.sse import EventFramer
@@ -71,6 +72,9 @@ class GeminiHandler:
 
     def render_fault_event(self, fault: Fault, *, request_id: str, framing: StreamFraming) -> bytes:
         return faults.render_fault_event(fault, framing=framing)
+
+    def rate_headers(self, limits: Tightest, *, now_ms: int) -> list[tuple[bytes, bytes]]:
+        return []  # Google announces none; how long to wait stands in the error
 
 
 HANDLER = GeminiHandler()

@@ -39,6 +39,9 @@ _DAILY = re.compile(r"per\s?day|daily", re.IGNORECASE)
 _RETRY_IN = re.compile(r"retry in (\d{1,9}(?:\.\d{1,9})?(?:ms|s|m|h))", re.IGNORECASE)
 
 
+_RPC = "type.googleapis.com/google.rpc."
+
+
 class _Violation(msgspec.Struct, rename="camel"):
     quota_id: str = ""
 
@@ -175,16 +178,25 @@ def _hint(known: tuple[int, str] | None, reason: str, now_ms: int) -> CooldownHi
 
 
 def render_fault(fault: Fault) -> bytes:
-    """The provider's own body where it may pass, else Google's envelope with the stable code as reason."""
+    """The provider's own body where it may pass, else Google's envelope with the stable code as reason and
+    how long to wait."""
     if fault.upstream_body is not None:
         return fault.upstream_body
     status = fault.kind.http_status
     name = "INTERNAL" if status >= 500 else _STATUS_BY_HTTP.get(status, "UNKNOWN")
     error: dict[str, object] = {"code": status, "message": fault.message, "status": name}
-    if (reason := auth_code(fault) or fault.code) is not None:
-        info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "headgate"}
-        error["details"] = [info]
+    if details := _details(fault):
+        error["details"] = details
     return msgspec.json.encode({"error": error})
+
+
+def _details(fault: Fault) -> list[dict[str, str]]:
+    details = []
+    if (reason := auth_code(fault) or fault.code) is not None:
+        details.append({"@type": f"{_RPC}ErrorInfo", "reason": reason, "domain": "headgate"})
+    if fault.retry_after_s is not None:
+        details.append({"@type": f"{_RPC}RetryInfo", "retryDelay": f"{fault.retry_after_s}s"})
+    return details
 
 
 def render_fault_event(fault: Fault, *, framing: StreamFraming) -> bytes:

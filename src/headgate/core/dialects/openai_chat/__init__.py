@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from headgate.core.dialects import openai_errors
+from headgate.core.dialects import openai_errors, openai_rates
 from headgate.core.dialects.contract import (
     CooldownHint,
     Peek,
@@ -15,6 +15,7 @@ from headgate.core.dialects.contract import (
 from headgate.core.dialects.openai_chat import faults, reader
 from headgate.core.dialects.openai_chat import peek as request
 from headgate.core.faults import Fault
+from headgate.core.limits.rates import Tightest
 from headgate.core.wire.passthrough import MAX_EVENT_BYTES, Passthrough
 from headgate.core.wire.sse import EventFramer
 from headgate.core.world import Dialect, Provider
@@ -72,6 +73,9 @@ class ChatHandler:
 
     def render_fault_event(self, fault: Fault, *, request_id: str, framing: StreamFraming) -> bytes:
         return faults.render_fault_event(fault)
+
+    def rate_headers(self, limits: Tightest, *, now_ms: int) -> list[tuple[bytes, bytes]]:
+        return openai_rates.rate_headers(limits)
 
 
 HANDLER = ChatHandler()

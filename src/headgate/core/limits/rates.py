@@ -1,0 +1,89 @@
+"""Rate limits: which buckets a request draws from, and what a caller is told who must wait.
+
+Knows: the limits of key, user and group, the names of their buckets, the messages. Refuses to know: where
+buckets are kept, headers of any dialect.
+Invariants: a group's limit counts all users of the group together; who has no limit draws from no bucket.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from headgate.core.faults import Fault, FaultKind
+from headgate.core.limits.token_bucket import RateCharge, RateLevel
+from headgate.core.world import UNLIMITED_RATE, Caller, RateLimit
+
+REQUESTS, TOKENS = "rpm", "tpm"
+_NOUNS = {REQUESTS: "requests", TOKENS: "tokens"}
+_HOLDERS = {"key": "this API key", "user": "this user", "group": "this group"}
+
+
+class Tightest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The limits that a caller feels, one of each kind; None: unlimited."""
+
+    requests: RateLevel | None
+    tokens: RateLevel | None
+
+
+def has_rate_limit(caller: Caller) -> bool:
+    """Asked for every request: three comparisons, nothing is built for callers without a limit."""
+    return not (
+        caller.key.rate is UNLIMITED_RATE
+        and caller.user.rate is UNLIMITED_RATE
+        and caller.group.rate is UNLIMITED_RATE
+    )
+
+
+def request_charges(caller: Caller) -> list[RateCharge]:
+    """One request from each limit on requests."""
+    return [
+        RateCharge(bucket=f"{holder}:{REQUESTS}", limit=rate.requests, amount=1)
+        for holder, rate in _holders(caller)
+        if rate.requests > 0
+    ]
+
+
+def token_charges(caller: Caller, tokens: int) -> list[RateCharge]:
+    """As many tokens (below zero: given back) from each limit on tokens."""
+    return [
+        RateCharge(bucket=f"{holder}:{TOKENS}", limit=rate.tokens, amount=tokens)
+        for holder, rate in _holders(caller)
+        if rate.tokens > 0
+    ]
+
+
+def _holders(caller: Caller) -> tuple[tuple[str, RateLimit], ...]:
+    return (
+        (f"key:{caller.key.id}", caller.key.rate),
+        (f"user:{caller.user.id}", caller.user.rate),
+        (f"group:{caller.group.id}", caller.group.rate),
+    )
+
+
+def tightest(levels: Mapping[str, RateLevel], *, refused: str | None = None) -> Tightest:
+    """Of several limits the one that refused, else the one with the least left."""
+    return Tightest(
+        requests=_least(levels, REQUESTS, refused or ""), tokens=_least(levels, TOKENS, refused or "")
+    )
+
+
+def _least(levels: Mapping[str, RateLevel], kind: str, refused: str) -> RateLevel | None:
+    if refused.endswith(kind):
+        return levels[refused]
+    found = [level for bucket, level in levels.items() if bucket.endswith(kind)]
+    return min(found, key=lambda level: (level.remaining, -level.full_in_ms), default=None)
+
+
+def rate_fault(bucket: str, level: RateLevel, *, retry_after_ms: int, wanted: int) -> Fault:
+    """What to tell a caller whose draw of `wanted` on `bucket` was refused."""
+    holder, _, kind = bucket.rpartition(":")
+    seconds = max(1, -(-retry_after_ms // 1000))
+    whose = _HOLDERS[holder.partition(":")[0]]
+    left = f", {level.remaining} left, about {wanted} needed" if kind == TOKENS else ""
+    limit = f"{level.limit} {_NOUNS[kind] if level.limit != 1 else _NOUNS[kind][:-1]} a minute"
+    return Fault(
+        kind=FaultKind.RATE_LIMITED,
+        code="rate_limit_exceeded",
+        message=f"Rate limit of {whose}: {limit}{left}; retry in {seconds} s",
+        retry_after_s=seconds,
+    )

@@ -1,0 +1,95 @@
+"""Which buckets a request draws from, and what a caller is told who must wait."""
+
+import pytest
+
+from headgate.core.faults import FaultKind
+from headgate.core.limits.rates import (
+    Tightest,
+    has_rate_limit,
+    rate_fault,
+    request_charges,
+    tightest,
+    token_charges,
+)
+from headgate.core.limits.token_bucket import RateCharge, RateLevel
+from headgate.core.world import Caller, RateLimit
+from tests.relay.people import caller
+
+
+def level(remaining: int, *, limit: int = 60, full_in_ms: int = 0) -> RateLevel:
+    return RateLevel(limit=limit, remaining=remaining, full_in_ms=full_in_ms)
+
+
+def test_who_has_no_limit_draws_from_no_bucket() -> None:
+    free = caller()
+    assert not has_rate_limit(free)
+    assert request_charges(free) == token_charges(free, 5) == []
+
+
+@pytest.mark.parametrize(
+    "limited",
+    [caller(key_rate=RateLimit(tokens=1)), caller(user_rate=RateLimit(tokens=1)),
+     caller(group_rate=RateLimit(tokens=1))],
+)  # fmt: skip
+def test_one_limit_of_anybody_is_a_limit(limited: Caller) -> None:
+    assert has_rate_limit(limited)
+    assert request_charges(limited) == []
+    assert len(token_charges(limited, 5)) == 1
+
+
+def test_every_limit_has_its_own_bucket() -> None:
+    limited = caller(
+        key_rate=RateLimit(requests=60, tokens=1_000),
+        user_rate=RateLimit(requests=100),
+        group_rate=RateLimit(tokens=9_000),
+    )
+    assert request_charges(limited) == [
+        RateCharge(bucket="key:1:rpm", limit=60, amount=1),
+        RateCharge(bucket="user:1:rpm", limit=100, amount=1),
+    ]
+    assert token_charges(limited, -7) == [
+        RateCharge(bucket="key:1:tpm", limit=1_000, amount=-7),
+        RateCharge(bucket="group:1:tpm", limit=9_000, amount=-7),
+    ]
+
+
+def test_the_least_that_is_left_is_what_a_caller_feels() -> None:
+    levels = {"key:1:rpm": level(5), "group:1:rpm": level(3, limit=1_000), "user:1:tpm": level(9)}
+    assert tightest(levels) == Tightest(requests=level(3, limit=1_000), tokens=level(9))
+
+
+def test_of_two_empty_limits_the_slower_one_counts() -> None:
+    levels = {"key:1:rpm": level(0, full_in_ms=10), "user:1:rpm": level(0, full_in_ms=20)}
+    assert tightest(levels).requests == level(0, full_in_ms=20)
+
+
+def test_the_limit_that_refused_is_shown_although_another_has_less() -> None:
+    levels = {"key:1:tpm": level(500, limit=1_000), "user:1:tpm": level(400), "key:1:rpm": level(2)}
+    assert tightest(levels, refused="key:1:tpm") == Tightest(
+        requests=level(2), tokens=level(500, limit=1_000)
+    )
+
+
+def test_what_nobody_limits_is_not_shown() -> None:
+    assert tightest({"key:1:rpm": level(1)}).tokens is None
+
+
+@pytest.mark.parametrize(
+    ("bucket", "limit", "message"),
+    [
+        ("key:9:rpm", 60, "Rate limit of this API key: 60 requests a minute; retry in 3 s"),
+        ("user:3:rpm", 1, "Rate limit of this user: 1 request a minute; retry in 3 s"),
+        ("group:2:tpm", 9_000,
+         "Rate limit of this group: 9000 tokens a minute, 4 left, about 800 needed; retry in 3 s"),
+    ],
+)  # fmt: skip
+def test_a_refusal_names_the_limit_and_when_to_come_again(bucket: str, limit: int, message: str) -> None:
+    fault = rate_fault(bucket, level(4, limit=limit), retry_after_ms=2_001, wanted=800)
+    assert fault.kind is FaultKind.RATE_LIMITED
+    assert fault.kind.http_status == 429
+    assert (fault.message, fault.retry_after_s) == (message, 3)
+    assert fault.code == "rate_limit_exceeded"
+
+
+def test_nobody_is_told_to_come_again_at_once() -> None:
+    assert rate_fault("key:9:rpm", level(0), retry_after_ms=1, wanted=1).retry_after_s == 1
