@@ -94,6 +94,14 @@ async def test_a_replaced_secret_keeps_the_rest_of_the_account(deps, engine):
         (lambda deps: AccountCommands(deps).recover("a"), "ACCOUNT_NOT_FOUND"),
         (lambda deps: UserCommands(deps).create(email="a@b.c", password=Secret("x")), "INVALID_INPUT"),
         (lambda deps: GroupCommands(deps).create(name="g", platform="sora"), "INVALID_INPUT"),
+        (
+            lambda deps: GroupCommands(deps).create(name="g", platform="openai", overdraft_usd=-1),
+            "INVALID_INPUT",
+        ),
+        (
+            lambda deps: GroupCommands(deps).create(name="g", platform="openai", quota_basis="x"),
+            "INVALID_INPUT",
+        ),
     ],
 )
 async def test_a_mistake_is_an_api_error_with_a_reason(deps, act, reason):

@@ -23,12 +23,26 @@ def create(
     exclusive: Annotated[
         bool, typer.Option("--exclusive", help="Only for users who were granted it.")
     ] = False,
+    overdraft: Annotated[
+        float,
+        typer.Option(
+            help="USD that a balance may go below zero while an answer is under way; 0 = the answer ends.",
+            min=0,
+        ),
+    ] = 0,
+    unknown_price: Annotated[
+        str, typer.Option(help="Models without a price: inherit (the setting), refuse or default.")
+    ] = "inherit",
+    quota_basis: Annotated[
+        str, typer.Option(help="What key quotas and subscriptions count: charge or list_cost.")
+    ] = "charge",
     data_dir: DataDir = None,
     config: ConfigFile = None,
 ) -> None:
     """Create a group."""
     _show([run(data_dir, config, lambda deps: GroupCommands(deps).create(
-        name=name, platform=platform, multiplier=multiplier, is_exclusive=exclusive
+        name=name, platform=platform, multiplier=multiplier, is_exclusive=exclusive, overdraft_usd=overdraft,
+        unknown_price=unknown_price, quota_basis=quota_basis,
     ))])  # fmt: skip
 
 

@@ -121,11 +121,22 @@ class GroupCommands:
         self._deps = deps
 
     async def create(
-        self, *, name: str, platform: str, multiplier: float = 1.0, is_exclusive: bool = False
+        self,
+        *,
+        name: str,
+        platform: str,
+        multiplier: float = 1.0,
+        is_exclusive: bool = False,
+        overdraft_usd: float = 0,
+        unknown_price: str = "inherit",
+        quota_basis: str = "charge",
     ) -> GroupInfo:
+        """`overdraft_usd` 0: an answer that the money no longer covers ends."""
         draft = _checked(
-            GroupCreate, name=name, platform=platform, rate_multiplier=multiplier, is_exclusive=is_exclusive
-        )
+            GroupCreate, name=name, platform=platform, rate_multiplier=multiplier, is_exclusive=is_exclusive,
+            overrun_policy="overdraft" if overdraft_usd > 0 else "strict", overdraft_limit_usd=overdraft_usd,
+            unknown_price=unknown_price, quota_basis=quota_basis,
+        )  # fmt: skip
         async with open_work(self._deps, SYSTEM) as work:
             return group_info(await GroupService(work).create(draft))
 

@@ -54,7 +54,7 @@ class OverrunPolicy(StrEnum):
 
 
 class QuotaBasis(StrEnum):
-    """What subscription windows and key quotas count; a balance always pays the charge (ADR 14)."""
+    """What subscription windows and key quotas count; a balance always pays the charge (ADR 15)."""
 
     CHARGE = "charge"
     LIST_COST = "list_cost"

@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from headgate.control.web.fields import MAX_ID, MAX_USD, Multiplier, Name, Notes, OptionalId, RequestBody
+from headgate.control.web.fields import (
+    MAX_ID,
+    MAX_USD,
+    Multiplier,
+    Name,
+    Notes,
+    OptionalId,
+    RequestBody,
+    Usd,
+)
 from headgate.core.money import MULTIPLIER_ONE, to_usd
 from headgate.storage.models import GroupRow
 
@@ -60,6 +69,15 @@ class GroupFields(RequestBody):
     sort_order: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] | None = None
     disconnect_policy: Literal["drain", "cancel"] | None = None
     """Ours: what happens upstream when a client leaves mid-answer."""
+    overrun_policy: Literal["strict", "overdraft"] | None = None
+    """Ours: whether an answer that the money no longer covers ends, or goes on until the balance is
+    `overdraft_limit_usd` below zero."""
+    overdraft_limit_usd: Usd | None = None
+    unknown_price: Literal["inherit", "refuse", "default"] | None = None
+    """Ours: a model without a price is handled as the installation says, refused, or charged at the default
+    price."""
+    quota_basis: Literal["charge", "list_cost"] | None = None
+    """Ours: what subscription windows and key quotas count; a balance always pays the charge (ADR 15)."""
     copy_accounts_from_group_ids: Ids = Field(default_factory=list)
 
 
@@ -113,6 +131,7 @@ class GroupView(BaseModel):
     fallback_group_id: int | None
     fallback_group_id_on_invalid_request: int | None
     allow_messages_dispatch: bool
+    quota_basis: str
     created_at: datetime
     updated_at: datetime
 
@@ -126,6 +145,9 @@ class AdminGroupView(GroupView):
     supported_model_scopes: Sequence[str]
     sort_order: int
     disconnect_policy: str
+    overrun_policy: str
+    overdraft_limit_usd: float
+    unknown_price: str
     account_count: int = 0
     active_account_count: int = 0
     rate_limited_account_count: int = 0
@@ -155,6 +177,9 @@ def admin_group_view(row: GroupRow, counts: Mapping[str, int] | None = None) -> 
         supported_model_scopes=row.supported_model_scopes or [],
         sort_order=row.sort_order,
         disconnect_policy=row.disconnect_policy,
+        overrun_policy=row.overrun_policy,
+        overdraft_limit_usd=to_usd(row.overdraft_limit_nano),
+        unknown_price=row.unknown_price,
         **(counts or {}),
     )
 
@@ -179,6 +204,7 @@ def _fields(row: GroupRow) -> dict[str, Any]:
         "fallback_group_id": row.fallback_group_id,
         "fallback_group_id_on_invalid_request": row.fallback_group_id_on_invalid_request,
         "allow_messages_dispatch": row.allow_messages_dispatch,
+        "quota_basis": row.quota_basis,
         "created_at": row.created_at,
         "updated_at": row.updated_at,
     }

@@ -33,6 +33,9 @@ _PLAIN = (
     "default_mapped_model",
     "sort_order",
     "disconnect_policy",
+    "overrun_policy",
+    "unknown_price",
+    "quota_basis",
 )
 _REFERENCES = ("fallback_group_id", "fallback_group_id_on_invalid_request", "default_proxy_id")
 
@@ -43,7 +46,7 @@ class GroupService:
         self._groups = GroupRepository(work.session)
 
     async def create(self, draft: GroupCreate) -> GroupRow:
-        """Raises GROUP_EXISTS, INVALID_INPUT (fallbacks, proxy, copy sources)."""
+        """Raises GROUP_EXISTS, INVALID_INPUT (fallbacks, proxy, copy sources), OVERDRAFT_LIMIT_REQUIRED."""
         await self._require_free_name(draft.name, owner=None)
         now = self._work.now()
         default = multiplier_from(self._work.deps.settings.auth.default_rate_multiplier)
@@ -53,6 +56,8 @@ class GroupService:
             charge_multiplier=default,
             status="active",
             subscription_type="standard",
+            overrun_policy="strict",
+            overdraft_limit_nano=0,
             claude_code_only=False,
             model_routing={},
             supported_model_scopes=[],
@@ -68,7 +73,7 @@ class GroupService:
         return row
 
     async def update(self, group_id: int, change: GroupUpdate) -> GroupRow:
-        """Raises GROUP_NOT_FOUND, GROUP_EXISTS, INVALID_INPUT."""
+        """Raises GROUP_NOT_FOUND, GROUP_EXISTS, INVALID_INPUT, OVERDRAFT_LIMIT_REQUIRED."""
         row = await self._groups.get(group_id)
         if change.name is not None:
             await self._require_free_name(change.name, owner=row.id)
@@ -132,6 +137,9 @@ class GroupService:
         for name, column in _CLEARED_WHEN_ABSENT.items():
             amount = getattr(fields, name)
             setattr(row, column, None if amount is None else from_usd(amount))
+        if fields.overdraft_limit_usd is not None:
+            row.overdraft_limit_nano = from_usd(fields.overdraft_limit_usd)
+        _check_overdraft(row)
         for name in _REFERENCES:
             if (reference := getattr(fields, name)) is not None:
                 setattr(row, name, reference or None)
@@ -171,3 +179,12 @@ class GroupService:
         holder = await self._groups.by_name(name)
         if holder is not None and holder.id != owner:
             raise Conflict(f"a group named {name!r} exists already", reason="GROUP_EXISTS")
+
+
+def _check_overdraft(row: GroupRow) -> None:
+    """A debt is allowed up to an amount that somebody has named; without one there is no policy to follow."""
+    if row.overrun_policy == "overdraft" and row.overdraft_limit_nano <= 0:
+        raise BadRequest(
+            "overrun_policy overdraft needs an overdraft_limit_usd greater than 0",
+            reason="OVERDRAFT_LIMIT_REQUIRED",
+        )
