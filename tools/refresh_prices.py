@@ -16,7 +16,16 @@ from genai_prices.data import providers
 
 from headgate.core.money import from_usd
 from headgate.core.pricing.catalogue import Dated, Entry, Match
-from headgate.core.pricing.price import LongContext, Price, Rates, Tariff, rates_of
+from headgate.core.pricing.price import (
+    ANTHROPIC_TIERS,
+    GOOGLE_TIERS,
+    OPENAI_TIERS,
+    LongContext,
+    Price,
+    Rates,
+    Tariff,
+    rates_of,
+)
 
 CATALOGUE = Path(__file__).parents[1] / "src/headgate/core/pricing/catalogue.json"
 FIRST_PARTY = (
@@ -24,24 +33,55 @@ FIRST_PARTY = (
     "perplexity", "meta",
 )  # fmt: skip
 """Companies that sell their own models; resellers' prices differ and belong into an operator's price file."""
-SERVICE_TIERS = ("priority", "flex", "fast")
+SERVICE_TIERS = {
+    "priority": {"service_tier": "priority"},
+    "flex": {"service_tier": "flex"},
+    "fast": {"service_tier": "fast", "speed": "fast"},
+    "batch": {"processing": "batch"},
+}
+"""Our name of a tier -> how genai-prices names it (OpenAI's fast tier, Anthropic's fast mode)."""
+TIER_FACTORS = {"openai": OPENAI_TIERS, "anthropic": ANTHROPIC_TIERS, "google": GOOGLE_TIERS}
 BUCKETS = {
     "input": "input_mtok",
     "output": "output_mtok",
     "cache_read": "cache_read_mtok",
     "cache_write_5m": "cache_write_mtok",
     "cache_write_1h": "cache_write_1h_mtok",
+    "audio_input": "input_audio_mtok",
+    "audio_output": "output_audio_mtok",
     "output_with_images": "output_image_mtok",
 }
+PICTURE_MODELS = ("gpt-image", "chatgpt-image", "gpt-5-image", "gpt-5.4-image")
+"""OpenAI's; where genai-prices has one output price for them, it is that of pictures."""
+AUDIO_USD = {
+    "gpt-4o-audio-preview": (40, 80),
+    "gpt-4o-mini-audio-preview": (10, 20),
+}
+"""Input and output per million audio tokens that genai-prices lacks: OpenAI, model pages "GPT-4o Audio"."""
+FLAT_SEARCH = ("gemini-2.", "gemini-1.")
+"""Google bills grounding per prompt before Gemini 3, per query from then on (Gemini API pricing)."""
 
 
 def build() -> bytes:
     """The catalogue file, one entry a line, so that a diff shows what changed."""
     by_id = {provider.id: provider for provider in providers}
     entries = [entry for name in FIRST_PARTY for entry in _entries(by_id[name])]
-    lines = b",\n".join(msgspec.json.encode(entry, order="deterministic") for entry in entries)
+    lines = b",\n".join(msgspec.json.encode(_said(entry), order="deterministic") for entry in entries)
     head = msgspec.json.encode(f"genai-prices-{version('genai-prices')}")
     return b'{"version":' + head + b',"entries":[\n' + lines + b"\n]}\n"
+
+
+def _said(value: Any) -> Any:
+    """Plain values without what is absent: a third of the size."""
+    plain = msgspec.to_builtins(value, order="deterministic")
+    return _without_absent(plain)
+
+
+def _without_absent(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {name: _without_absent(inner) for name, inner in value.items()}
+        return {name: inner for name, inner in kept.items() if inner is not None and inner not in ({}, [])}
+    return [_without_absent(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _entries(provider: types.Provider) -> Iterator[Entry]:
@@ -70,12 +110,23 @@ def _dated(provider: str, model: types.ModelInfo, at: datetime) -> Dated | None:
     standard = max((_prices(model, at.replace(hour=hour), {}) for hour in range(24)), key=_weight)
     if "input_mtok" not in standard:
         return None
-    contexts = ((tier, _prices(model, at, {"service_tier": tier})) for tier in SERVICE_TIERS)
-    tiers = {tier: _tariff(provider, prices) for tier, prices in contexts if prices != _prices(model, at, {})}
-    price = Price(
-        standard=_tariff(provider, standard), service_tiers=tiers, has_tier_factors=provider == "openai"
+    tiers = {}
+    for tier, context in SERVICE_TIERS.items():
+        prices = _prices(model, at, context)
+        if prices != _prices(model, at, {}):
+            tiers[tier] = _tariff(provider, model.id, prices)
+    search = standard.get("web_searches_kcount")
+    return Dated(
+        from_ms=int(at.timestamp() * 1000),
+        price=Price(
+            standard=_tariff(provider, model.id, standard),
+            service_tiers=tiers,
+            tier_factors=TIER_FACTORS.get(provider, {}),
+            web_search=None if search is None else from_usd(search / 1000),
+            is_search_flat=model.id.startswith(FLAT_SEARCH),
+            max_input=model.context_window,
+        ),
     )
-    return Dated(from_ms=int(at.timestamp() * 1000), price=price)
 
 
 def _prices(model: types.ModelInfo, at: datetime, context: Mapping[str, str]) -> dict[str, Any]:
@@ -86,14 +137,16 @@ def _weight(prices: dict[str, Any]) -> Any:
     return _at(prices.get("input_mtok", 0), 0) + _at(prices.get("output_mtok", 0), 0)
 
 
-def _tariff(provider: str, prices: dict[str, Any]) -> Tariff:
+def _tariff(provider: str, model: str, prices: dict[str, Any]) -> Tariff:
     tiered = [price for name, price in prices.items() if name in BUCKETS.values() and hasattr(price, "tiers")]
     starts = sorted({tier.start for price in tiered for tier in price.tiers})
-    steps = (LongContext(above_tokens=start, rates=_rates(provider, prices, start + 1)) for start in starts)
-    return Tariff(rates=_rates(provider, prices, 0), long_context=tuple(steps))
+    steps = (
+        LongContext(above_tokens=start, rates=_rates(provider, model, prices, start + 1)) for start in starts
+    )
+    return Tariff(rates=_rates(provider, model, prices, 0), long_context=tuple(steps))
 
 
-def _rates(provider: str, prices: dict[str, Any], context_tokens: int) -> Rates:
+def _rates(provider: str, model: str, prices: dict[str, Any], context_tokens: int) -> Rates:
     found: dict[str, int] = {
         bucket: from_usd(_at(prices[name], context_tokens))
         for bucket, name in BUCKETS.items()
@@ -101,6 +154,11 @@ def _rates(provider: str, prices: dict[str, Any], context_tokens: int) -> Rates:
     }
     if provider == "anthropic" and "cache_write_5m" in found:
         found.setdefault("cache_write_1h", 2 * found["input"])  # Anthropic: an hour costs twice the input
+    if model.startswith(PICTURE_MODELS):
+        found.setdefault("output_with_images", found["output"])
+    if model in AUDIO_USD:
+        heard, spoken = AUDIO_USD[model]
+        found = {"audio_input": from_usd(heard), "audio_output": from_usd(spoken)} | found
     return rates_of(**({"output": 0} | found))
 
 

@@ -86,8 +86,8 @@ def test_gemini_2_5_pro_has_its_long_context_price_for_the_whole_request() -> No
 
 def test_gpt_5_has_flex_and_priority_tariffs() -> None:
     price = quote("gpt-5").price
-    assert price.tariff_for("flex")[0].rates.input == 625_000_000
-    assert price.tariff_for("priority")[0].rates.output == 20_000_000_000
+    assert price.rates_for("flex", 0)[0].input == 625_000_000
+    assert price.rates_for("priority", 0)[0].output == 20_000_000_000
 
 
 def test_pictures_of_gemini_flash_image_are_dearer_than_its_text() -> None:

@@ -6,24 +6,47 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.core.pricing.cost import CostLines, Quote, estimate_charge, price_usage
-from headgate.core.pricing.price import LongContext, Price, Rates, Tariff, flat_price, rates_of
+from headgate.core.pricing.cost import MAX_AMOUNT, CostLines, Quote, estimate_charge, price_usage
+from headgate.core.pricing.price import (
+    GOOGLE_TIERS,
+    OPENAI_TIERS,
+    LongContext,
+    Price,
+    Rates,
+    Tariff,
+    flat_price,
+    rates_of,
+)
 from headgate.core.usage import TokenUsage
 
 ONE = 10_000
 MTOK = 1_000_000
 SONNET = Rates(
     input=3_000_000_000, output=15_000_000_000, cache_read=300_000_000, cache_write_5m=3_750_000_000,
-    cache_write_1h=6_000_000_000,
+    cache_write_1h=6_000_000_000, audio_input=40_000_000_000, audio_output=80_000_000_000,
 )  # fmt: skip
 PRICE = Price(standard=Tariff(rates=SONNET))
 
 
 def cost(
-    usage: TokenUsage, price: Price = PRICE, *, charge: int = ONE, account: int = ONE, tier: str | None = None
+    usage: TokenUsage,
+    price: Price = PRICE,
+    *,
+    charge: int = ONE,
+    account: int = ONE,
+    tier: str | None = None,
+    pictures: dict[str, int] | None = None,
+    is_default: bool = False,
 ) -> CostLines:
     return price_usage(
-        price, usage, charge_multiplier=charge, cost_multiplier=account, service_tier=tier, price_version="v1"
+        price,
+        usage,
+        charge_multiplier=charge,
+        cost_multiplier=account,
+        service_tier=tier,
+        price_version="v1",
+        image_prices=pictures,
+        is_default=is_default,
     )
 
 
@@ -63,7 +86,7 @@ def test_a_default_price_is_flagged() -> None:
 OPENAI = Price(
     standard=Tariff(rates=SONNET),
     service_tiers={"priority": Tariff(rates=rates_of(input=7_000_000_000, output=40_000_000_000))},
-    has_tier_factors=True,
+    tier_factors=OPENAI_TIERS,
 )
 
 
@@ -116,21 +139,131 @@ def test_long_context_raises_the_output_too() -> None:
     assert cost(TokenUsage(input=201, output=MTOK), LONG).output == 3_000
 
 
-def test_pictures_are_priced_apiece_instead_of_their_tokens() -> None:
+@pytest.mark.parametrize(
+    ("tier", "context", "expected"),
+    [
+        ("standard", 201, 2_000),
+        ("flex", 201, 1_000),  # half of the long rate: sold so
+        ("priority", 200, 2_000),  # twice the short rate
+        ("priority", 201, 2_000),  # not sold for long context: the long rate alone
+        ("fast", 201, 2_000),
+    ],
+)
+def test_long_context_and_a_tier_do_not_stack_unless_the_vendor_sells_both(
+    tier: str, context: int, expected: int
+) -> None:
+    price = Price(standard=LONG.standard, tier_factors=OPENAI_TIERS)
+    rates, factor = price.rates_for(tier, context)
+    times, over = (factor.times, factor.over) if factor is not None else (1, 1)
+    assert rates.input * times // over == expected
+
+
+def test_a_published_combination_of_tier_and_long_context_is_charged() -> None:
+    long_priority = LongContext(above_tokens=200, rates=rates_of(input=4_000, output=6_000))
+    combined = Tariff(rates=rates_of(input=2_000, output=2_000), long_context=(long_priority,))
+    price = Price(standard=LONG.standard, service_tiers={"priority": combined})
+    assert price.rates_for("priority", 201)[0].input == 4_000
+    flat = Price(standard=LONG.standard, service_tiers={"priority": Tariff(rates=combined.rates)})
+    assert flat.rates_for("priority", 200)[0].input == 2_000
+    assert flat.rates_for("priority", 201)[0].input == 2_000
+    assert flat.rates_for("priority", 201)[0] is LONG.standard.long_context[0].rates
+
+
+def test_google_sells_its_tiers_for_long_prompts_too() -> None:
+    price = Price(standard=LONG.standard, tier_factors=GOOGLE_TIERS)
+    assert cost(TokenUsage(input=MTOK), price, tier="priority").list_cost == 5_000 * 9 // 5
+
+
+def test_pictures_of_an_image_model_are_priced_apiece_instead_of_their_tokens() -> None:
     price = Price(standard=Tariff(rates=SONNET), image=39_000_000)
-    assert cost(TokenUsage(output=1290, images=2), price).output == 78_000_000
+    lines = cost(TokenUsage(input=1_000, output=1290, images=2), price)
+    assert (lines.input, lines.output, lines.other, lines.list_cost) == (
+        3_000_000, 0, 78_000_000, 81_000_000,
+    )  # fmt: skip
 
 
-def test_tokens_of_pictures_can_be_dearer_than_text() -> None:
+@pytest.mark.parametrize(
+    ("size", "expected"), [(None, 40), ("1K", 40), ("2K", 60), ("4K", 80)]
+)  # spec 4.2: one and a half times, twice
+def test_larger_pictures_cost_more(size: str | None, expected: int) -> None:
+    price = Price(standard=Tariff(rates=SONNET), image=40)
+    assert cost(TokenUsage(images=1, image_size=size), price).other == expected
+    told = Price(standard=Tariff(rates=SONNET), image=40, image_2k=41, image_4k=42)
+    named = {"2K": 41, "4K": 42}.get(size or "1K", 40)
+    assert cost(TokenUsage(images=1, image_size=size), told).other == named
+
+
+def test_the_groups_price_of_a_picture_wins_and_is_the_whole_price() -> None:
+    price = Price(standard=Tariff(rates=SONNET), image=39_000_000)
+    usage = TokenUsage(input=MTOK, output=1290, images=2, image_size="2K")
+    lines = cost(usage, price, pictures={"1K": 1, "2K": 10_000_000}, charge=20_000)
+    assert (lines.input, lines.output, lines.other, lines.list_cost, lines.charge) == (
+        0, 0, 20_000_000, 20_000_000, 40_000_000,
+    )  # fmt: skip
+    other_size = cost(usage, price, pictures={"4K": 1})
+    assert other_size.other == 2 * 39_000_000 * 3 // 2
+
+
+def test_pictures_that_a_text_model_drew_with_a_tool_come_on_top() -> None:
+    usage = TokenUsage(input=MTOK, output=MTOK, images=1)
+    assert cost(usage).list_cost == 18_000_000_000 + 134_000_000
+    assert cost(usage, pictures={"1K": 5}).list_cost == 18_000_000_000 + 5
+
+
+def test_pictures_that_nobody_priced_are_not_free() -> None:
+    assert cost(TokenUsage(images=2, image_size="4K"), is_default=True).list_cost == 2 * 268_000_000
+    with_tokens = cost(TokenUsage(output=MTOK, images=1), is_default=True)
+    assert with_tokens.list_cost == 15_000_000_000
+
+
+def test_tokens_of_pictures_can_be_dearer_than_text_and_thoughts() -> None:
     price = Price(
         standard=Tariff(rates=rates_of(input=0, output=2_500_000_000, output_with_images=30_000_000_000))
     )
     assert cost(TokenUsage(output=MTOK, images=1), price).output == 30_000_000_000
     assert cost(TokenUsage(output=MTOK), price).output == 2_500_000_000
+    thought = cost(TokenUsage(output=2 * MTOK, reasoning=MTOK, images=1), price)
+    assert thought.output == 32_500_000_000
 
 
-def test_pictures_without_a_price_of_their_own_cost_their_tokens() -> None:
-    assert cost(TokenUsage(output=MTOK, images=1)).output == 15_000_000_000
+def test_audio_has_its_own_rates() -> None:
+    lines = cost(TokenUsage(audio_input=MTOK, audio_output=MTOK))
+    assert (lines.other, lines.list_cost) == (120_000_000_000, 120_000_000_000)
+    assert rates_of(input=3, output=4).audio_input == 3
+    assert rates_of(input=3, output=4).audio_output == 4
+
+
+def test_web_searches_cost_apiece() -> None:
+    known = Price(standard=Tariff(rates=SONNET), web_search=14_000_000)
+    flat = Price(standard=Tariff(rates=SONNET), web_search=35_000_000, is_search_flat=True)
+    usage = TokenUsage(web_search_calls=3)
+    assert cost(usage, known).other == 42_000_000
+    assert cost(usage, flat).other == 35_000_000
+    assert cost(usage).other == 30_000_000  # not known: 10 USD per 1,000, never free
+
+
+def test_an_impossible_amount_is_capped_in_every_line() -> None:
+    huge = TokenUsage(input=10**15, output=10**15, cache_read=10**15, audio_input=10**15)
+    lines = cost(huge, charge=10**9, account=10**9)
+    amounts = (lines.input, lines.output, lines.cache_read, lines.other, lines.list_cost, lines.charge)
+    assert max(*amounts, lines.account_cost) == MAX_AMOUNT
+
+
+@given(
+    st.builds(
+        TokenUsage,
+        **{
+            name: st.integers(0, 10**12)
+            for name in ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h", "audio_input")
+        },
+    ),
+    st.sampled_from(["priority", "flex", None]),
+)
+def test_list_cost_is_the_sum_of_its_lines(usage: TokenUsage, tier: str | None) -> None:
+    lines = cost(usage, Price(standard=LONG.standard, tier_factors=OPENAI_TIERS), tier=tier)
+    assert lines.list_cost == (
+        lines.input + lines.output + lines.cache_read + lines.cache_write + lines.other
+    )
 
 
 def test_the_reservation_counts_input_at_the_uncached_rate_and_the_multiplier() -> None:
@@ -161,10 +294,10 @@ PRICES = st.builds(
     standard=st.builds(
         Tariff,
         rates=st.builds(
-            Rates, input=RATE, output=RATE, cache_read=RATE, cache_write_5m=RATE, cache_write_1h=RATE
+            rates_of, input=RATE, output=RATE, cache_read=RATE, cache_write_5m=RATE, cache_write_1h=RATE
         ),
     ),
-    has_tier_factors=st.booleans(),
+    tier_factors=st.sampled_from([OPENAI_TIERS, {}]),
 )
 
 
@@ -175,7 +308,7 @@ def test_every_line_is_within_half_a_nano_of_the_true_product(
     lines = cost(usage, price, tier=tier)
     rates = price.standard.rates
     factor = {"flex": Fraction(1, 2), "priority": Fraction(2)}.get(tier, Fraction(1))
-    factor = factor if price.has_tier_factors else Fraction(1)
+    factor = factor if price.tier_factors else Fraction(1)
     for line, true in (
         (lines.input, usage.input * rates.input),
         (lines.output, usage.output * rates.output),

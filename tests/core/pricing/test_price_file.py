@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.core.pricing.price import Price
+from headgate.core.pricing.price import ANTHROPIC_TIERS, GOOGLE_TIERS, OPENAI_TIERS, Price
 from headgate.core.pricing.price_file import PriceFileInvalid, parse_price_file
 from headgate.kit import json
 
@@ -52,14 +52,50 @@ def test_service_tiers_are_read_and_completed_from_the_standard_price() -> None:
     )  # fmt: skip
     rates = price.service_tiers["priority"].rates
     assert (rates.input, rates.output) == (3_000_000_000, 2_000_000_000)
-    assert price.has_tier_factors
+    assert price.tier_factors == OPENAI_TIERS
     assert "flex" not in price.service_tiers
 
 
-def test_other_providers_have_no_tier_factors() -> None:
-    assert not parse(
-        input_cost_per_token=1e-06, mode="embedding", litellm_provider="anthropic"
-    ).has_tier_factors
+def test_tier_factors_are_those_of_the_provider() -> None:
+    def factors(provider: Any) -> Any:
+        price = parse(input_cost_per_token=1e-06, mode="embedding", litellm_provider=provider)
+        return price.tier_factors
+
+    assert factors("anthropic") == ANTHROPIC_TIERS
+    assert factors("gemini") == GOOGLE_TIERS
+    assert factors("bedrock") == {}
+    assert factors(["odd"]) == {}
+
+
+def test_a_tier_has_long_context_only_where_the_file_says_so() -> None:
+    price = parse(
+        input_cost_per_token=2.5e-06, output_cost_per_token=1.5e-05,
+        input_cost_per_token_above_272k_tokens=5e-06, input_cost_per_token_priority=5e-06,
+        input_cost_per_token_flex=1.25e-06, input_cost_per_token_above_272k_tokens_flex=2.5e-06,
+        input_cost_per_token_batches=1e-06,
+    )  # fmt: skip
+    assert price.rates_for("priority", 300_000)[0].input == 5_000_000_000
+    assert price.service_tiers["priority"].long_context == ()
+    assert price.rates_for("flex", 300_000)[0].input == 2_500_000_000
+    assert price.rates_for("batch", 1_000)[0].input == 1_000_000_000
+
+
+def test_audio_searches_and_limits_are_read() -> None:
+    price = parse(
+        input_cost_per_token=1e-06, output_cost_per_token=2e-06, input_cost_per_audio_token=4e-05,
+        output_cost_per_audio_token=8e-05, max_input_tokens=128_000, max_output_tokens="many",
+        search_context_cost_per_query={
+            "search_context_size_low": 0.025, "search_context_size_high": 0.035,
+        },
+    )  # fmt: skip
+    rates = price.standard.rates
+    assert (rates.audio_input, rates.audio_output) == (40_000_000_000, 80_000_000_000)
+    assert (price.web_search, price.max_input, price.max_output) == (35_000_000, 128_000, None)
+
+
+def test_an_image_model_needs_no_token_price() -> None:
+    price = parse(output_cost_per_image=0.04, mode="image_generation")
+    assert (price.image, price.standard.rates.input, price.standard.rates.output) == (40_000_000, 0, 0)
 
 
 def test_pictures_are_priced_in_usd_apiece() -> None:
@@ -84,6 +120,12 @@ def test_the_example_and_entries_without_token_prices_are_left_out() -> None:
         (b'{"m": {"input_cost_per_token": -1}}', "m: input_cost_per_token"),
         (b'{"m": {"input_cost_per_token": "1e-6"}}', "m: input_cost_per_token"),
         (b'{"m": {"input_cost_per_token": true}}', "m: input_cost_per_token"),
+        (
+            b'{"m": {"input_cost_per_token": 1, "output_cost_per_token": 1,'
+            b' "search_context_cost_per_query": 3}}',
+            "m: search_context_cost_per_query",
+        ),
+        (b'{"m": {"input_cost_per_token": 1e300, "output_cost_per_token": 0}}', "m: input_cost_per_token"),
     ],
 )
 def test_a_broken_file_is_refused_with_the_place_named(data: bytes, complaint: str) -> None:

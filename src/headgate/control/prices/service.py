@@ -80,15 +80,15 @@ class PriceService:
             cost_multiplier=MULTIPLIER_ONE,
             service_tier=body.service_tier,
         )
-        tariff, _, _ = quote.price.tariff_for(body.service_tier)
-        context = usage.total - usage.output
+        context = usage.total - usage.output - usage.audio_output
+        rates, _ = quote.price.rates_for(body.service_tier, context)
         return PreviewView(
             model=body.model,
             source=quote.source,
             entry=quote.entry,
             price_version=quote.version,
             is_price_default=quote.is_default,
-            rates=rates_view(tariff.rates_for(context)),
+            rates=rates_view(rates),
             input_cost=to_usd(lines.input),
             output_cost=to_usd(lines.output),
             cache_read_cost=to_usd(lines.cache_read),

@@ -11,6 +11,9 @@ from headgate.core.usage import NO_USAGE, TokenUsage, UsageSource
 
 BYTES_PER_OUTPUT_TOKEN = 4
 """Prose, the bulk of what is streamed."""
+MAX_COUNT = 10**15
+"""Sums of a report's counts stay far inside 64 bits; whether a number can be true is judged elsewhere
+(`core.pricing.plausibility`)."""
 
 
 def judge(
@@ -82,8 +85,8 @@ def with_output(usage: TokenUsage, output: int, *, reasoning: int = 0, audio: in
 
 
 def count(said: int | None) -> int:
-    """A count that was said, never below zero."""
-    return max(said or 0, 0)
+    """A count that was said, never below zero and never more than the books can hold."""
+    return min(max(said or 0, 0), MAX_COUNT)
 
 
 def is_missing(said: int | None) -> bool:

@@ -1,17 +1,27 @@
 """Cost: token usage times price, in nano-USD.
 
 Knows: the cost formula (spec 4.2, 4.3) with one half-even rounding per line. Refuses to know: which price
-applies. Invariants: never negative; `list_cost` is exactly the sum of its lines; each line is within half a
-nano-USD of the true product; a multiplier of 0 means free (unlike the origin of the contract).
+applies. Invariants: never negative, never above `MAX_AMOUNT`; below it `list_cost` is exactly the sum of its
+lines; each line is within half a nano-USD of the true product; a multiplier of 0 means free (unlike the
+origin of the contract).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
 
 from headgate.core.money import MULTIPLIER_ONE, TOKENS_PER_PRICE_UNIT, div_half_even
-from headgate.core.pricing.price import Price
+from headgate.core.pricing.price import Price, scaled_image
 from headgate.core.usage import TokenUsage
+
+MAX_AMOUNT = 10**15
+"""A million USD: no attempt costs more, whatever a provider says; sums of such amounts stay far inside 64
+bits."""
+DEFAULT_WEB_SEARCH = 10_000_000
+"""Nano-USD per web search where a price does not tell: 10 USD per 1,000, as Anthropic and OpenAI list it."""
+DEFAULT_IMAGE = 134_000_000
+"""Nano-USD per 1K picture where neither group, nor price, nor tokens tell (spec 4.2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,33 +69,88 @@ def price_usage(
     service_tier: str | None = None,
     price_version: str = "",
     is_default: bool = False,
+    image_prices: Mapping[str, int] | None = None,
 ) -> CostLines:
-    """Price what one attempt consumed. Multipliers in ten-thousandths; version and flag as in the `Quote`."""
-    tariff, numerator, denominator = price.tariff_for(service_tier)
-    writes_5m, writes_1h = usage.cache_write_5m, usage.cache_write_1h
-    rates = tariff.rates_for(usage.input + usage.cache_read + writes_5m + writes_1h)
-    unit = TOKENS_PER_PRICE_UNIT * denominator
-    if usage.images and price.image is not None:
-        output = usage.images * price.image
-    else:
-        dearer = rates.output_with_images if usage.images else None
-        output = div_half_even(usage.output * (rates.output if dearer is None else dearer) * numerator, unit)
-    plain = div_half_even(usage.input * rates.input * numerator, unit)
-    cache_read = div_half_even(usage.cache_read * rates.cache_read * numerator, unit)
+    """Price what one attempt consumed. Multipliers in ten-thousandths; version and flag as in the `Quote`;
+    `image_prices` are the group's own, by size (nano-USD)."""
+    writes_5m, writes_1h, heard = usage.cache_write_5m, usage.cache_write_1h, usage.audio_input
+    context = usage.input + usage.cache_read + writes_5m + writes_1h + heard
+    rates, factor = price.rates_for(service_tier, context)
+    times, unit = 1, TOKENS_PER_PRICE_UNIT
+    if factor is not None:
+        times, unit = factor.times, unit * factor.over
+    plain = div_half_even(usage.input * rates.input * times, unit)
+    output = div_half_even(usage.output * rates.output * times, unit)
+    cache_read = div_half_even(usage.cache_read * rates.cache_read * times, unit)
     written = writes_5m * rates.cache_write_5m + writes_1h * rates.cache_write_1h
-    cache_write = div_half_even(written * numerator, unit)
-    list_cost = plain + output + cache_read + cache_write
+    cache_write = div_half_even(written * times, unit)
+    other = 0
+    if heard or usage.audio_output:
+        spoken = usage.audio_output * rates.audio_output
+        other += div_half_even((heard * rates.audio_input + spoken) * times, unit)
+    if usage.web_search_calls:
+        other += _searches(price, usage.web_search_calls)
+    if usage.images:
+        drawn = _pictures(price, usage, image_prices or {}, is_default=is_default)
+        other += drawn.cost
+        if drawn.replaces_all:
+            plain = output = cache_read = cache_write = 0
+        elif drawn.replaces_output:
+            output = 0
+        elif rates.output_with_images is not None:
+            thought = usage.reasoning * rates.output
+            drawn_output = (usage.output - usage.reasoning) * rates.output_with_images
+            output = div_half_even((drawn_output + thought) * times, unit)
+    list_cost = plain + output + cache_read + cache_write + other
+    if list_cost > MAX_AMOUNT:
+        list_cost = MAX_AMOUNT
+        lines = (plain, output, cache_read, cache_write, other)
+        plain, output, cache_read, cache_write, other = (min(line, MAX_AMOUNT) for line in lines)
     return CostLines(
         input=plain,
         output=output,
         cache_read=cache_read,
         cache_write=cache_write,
+        other=other,
         list_cost=list_cost,
-        charge=div_half_even(list_cost * charge_multiplier, MULTIPLIER_ONE),
-        account_cost=div_half_even(list_cost * cost_multiplier, MULTIPLIER_ONE),
+        charge=min(div_half_even(list_cost * charge_multiplier, MULTIPLIER_ONE), MAX_AMOUNT),
+        account_cost=min(div_half_even(list_cost * cost_multiplier, MULTIPLIER_ONE), MAX_AMOUNT),
         price_version=price_version,
         is_default=is_default,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pictures:
+    """What generated pictures cost beside or instead of the tokens."""
+
+    cost: int
+    replaces_output: bool = False
+    replaces_all: bool = False
+
+
+def _pictures(
+    price: Price, usage: TokenUsage, image_prices: Mapping[str, int], *, is_default: bool
+) -> _Pictures:
+    """The group's price per picture is the whole price of an image model's answer (spec 4.2); the model's own
+    replaces its output tokens; without either the tokens carry it, where there are any. A text model that
+    drew with a tool pays its tokens and the pictures on top."""
+    of_group = image_prices.get(usage.image_size or "1K")
+    has_tokens = usage.output > 0
+    if not (price.draws or is_default) and has_tokens:
+        unit = scaled_image(DEFAULT_IMAGE, usage.image_size) if of_group is None else of_group
+        return _Pictures(unit * usage.images)
+    if of_group is not None:
+        return _Pictures(of_group * usage.images, replaces_all=True)
+    apiece = price.image_price(usage.image_size)
+    if apiece is not None:
+        return _Pictures(apiece * usage.images, replaces_output=True)
+    return _Pictures(0 if has_tokens else scaled_image(DEFAULT_IMAGE, usage.image_size) * usage.images)
+
+
+def _searches(price: Price, calls: int) -> int:
+    apiece = DEFAULT_WEB_SEARCH if price.web_search is None else price.web_search
+    return apiece * (1 if price.is_search_flat else calls)
 
 
 def estimate_charge(
