@@ -7,12 +7,13 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 # Two workers: what the smallest CI machine has cores for.
 WORKERS ?= 2
+KILLS ?= 24
 UNIT := not pg and not redis and not e2e and not live
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --exclude-newer "7 days" \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-old-sdks run check test test-all bench fmt lint types unit docs reference migrate migration lock release clean
+.PHONY: help setup setup-old-sdks run check test test-all crash-test bench fmt lint types unit docs reference migrate migration lock release clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +51,9 @@ test: setup setup-old-sdks ## the whole suite, with real PostgreSQL, real Redis,
 
 test-all: test ## `test`, then the checks that talk to real providers (need keys in the environment)
 	$(PY) -m pytest -q -m live || [ $$? -eq 5 ]
+
+crash-test: setup ## kill the gateway KILLS (24) times per database under load; its books stay right
+	$(PY) -m tests.crash --kills $(KILLS)
 
 bench: setup ## the benchmark that docs/benchmarks.md quotes
 	$(PY) -m bench

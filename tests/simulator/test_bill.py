@@ -70,3 +70,13 @@ def test_more_keys_than_the_bound_share_one_total() -> None:
     _serve(bill, _line("req_1"), output=1)
     _serve(bill, _line("req_2", "sim-b"), output=1)
     assert bill.as_json()["totals"]["(other keys)"]["requests"] == 1
+
+
+def test_every_call_is_counted_by_key_and_model_until_the_bill_is_reset() -> None:
+    bill = Bill(keep_lines=2)
+    for key, model in (("sim-a", "m"), ("sim-a", "m"), ("sim-b", "m"), ("sim-c", "m")):
+        bill.arrived(key, model)
+    counts = [(call["key"], call["count"]) for call in bill.as_json()["calls"]]
+    assert counts == [("sim-b", 1), ("sim-c", 1)]
+    bill.reset()
+    assert bill.as_json()["calls"] == []

@@ -31,6 +31,15 @@ class Outcome:
     ending: Ending
     status: int = 0
     body: bytes = field(default=b"", repr=False)
+    head: bytes = field(default=b"", repr=False)
+
+    def header(self, name: str) -> str:
+        """Value of a header of the answer; empty when it has none."""
+        for line in self.head.split(b"\r\n")[1:]:
+            key, _, value = line.partition(b":")
+            if key.decode("latin-1").lower() == name:
+                return value.decode("latin-1").strip()
+        return ""
 
 
 async def volley(
@@ -84,7 +93,7 @@ def _outcome(shot: Shot, ending: Ending, received: bytes) -> Outcome:
     head, _, body = received.partition(b"\r\n\r\n")
     words = head.split(b" ", 2)
     status = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
-    return Outcome(shot=shot, ending=ending, status=status, body=body)
+    return Outcome(shot=shot, ending=ending, status=status, body=body, head=head)
 
 
 def _is_whole(received: bytes) -> bool:

@@ -44,9 +44,9 @@ class RunningSimulator:
     def settled_bill(self, *, key: str | None = None, timeout_s: float = 5.0) -> dict[str, Any]:
         """The bill once no answer is under way any more."""
         deadline = time.monotonic() + timeout_s
-        while (bill := self.bill(key=key))["open"]:
+        while (bill := self.bill(key=key))["open"] or bill["active"]:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{bill['open']} answers are still open after {timeout_s} s")
+                raise TimeoutError(f"{bill['active']} answers are still open after {timeout_s} s")
             time.sleep(0.01)
         return bill
 

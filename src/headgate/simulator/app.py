@@ -71,7 +71,8 @@ class Simulator:
             if await self._control.handle(call):
                 return
             key = api_key(call, family)
-            await self._route(call, family, key)
+            with self._bill.at_work():
+                await self._route(call, family, key)
         except Refused as refused:
             if key:
                 self._bill.unbilled(key)

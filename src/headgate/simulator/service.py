@@ -141,6 +141,7 @@ class Service:
 
     async def suffer(self, call: Call, key: str, ask: Ask) -> Script:
         """The script of this request, delay over, refusal raised. Raises `Refused`, `ClientGone`."""
+        self.bill.arrived(key, ask.model)
         check_model(ask.model)
         _, mark, suffix = ask.model.partition(MODEL_MARK)
         try:
