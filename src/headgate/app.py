@@ -16,6 +16,7 @@ from headgate.control.deps import ControlDeps
 from headgate.control.idempotency.jobs import delete_expired_records
 from headgate.control.live import SlotLoads
 from headgate.control.simple_mode import ensure_simple_mode
+from headgate.control.subscriptions import jobs as subscription_jobs
 from headgate.data_plane import DataPlane, Foundation, build_data_plane
 from headgate.errors import StartupError
 from headgate.jobs.housekeeping import Chore, Housekeeping
@@ -160,6 +161,11 @@ def _chores(base: Foundation, uow: Callable[[], UnitOfWork]) -> Sequence[Chore]:
             name="delete_expired_idempotency_records",
             every_s=idempotency.cleanup_interval_s,
             run=lambda: delete_expired_records(uow, base.clock, idempotency),
+        ),
+        Chore(
+            name="expire_subscriptions",
+            every_s=subscription_jobs.EVERY_S,
+            run=lambda: subscription_jobs.expire_subscriptions(uow, base.clock, base.state.locks),
         ),
     )
 

@@ -10,6 +10,7 @@ from headgate.control.keys import endpoints as keys
 from headgate.control.prices import endpoints as prices
 from headgate.control.proxies import endpoints as proxies
 from headgate.control.settings import endpoints as settings
+from headgate.control.subscriptions import endpoints as subscriptions
 from headgate.control.usage import endpoints as usage
 from headgate.control.users import endpoints as users
 from headgate.control.web import documentation, faults
@@ -17,7 +18,7 @@ from headgate.control.web.body_limit import BodyLimit
 from headgate.control.web.routing import GuardedRoute
 from headgate.control.web.security_headers import SecurityHeaders
 
-SLICES = (auth, users, groups, accounts, proxies, keys, usage, prices, settings)
+SLICES = (auth, users, groups, accounts, proxies, keys, subscriptions, usage, prices, settings)
 
 
 def create_control_app(deps: ControlDeps) -> FastAPI:

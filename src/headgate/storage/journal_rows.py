@@ -204,7 +204,10 @@ def time_zone(name: str) -> tzinfo:
 
 
 class DayStart:
-    """Start of the current day in the operator's time zone, computed once per day."""
+    """Start of the current day in the operator's time zone, computed once per day.
+
+    A window of 24 hours that begins there holds the present moment: the 25th hour of the day on which clocks
+    go back counts as a day of its own, else its windows would be over before they begin."""
 
     def __init__(self, timezone: str) -> None:
         self._zone = time_zone(timezone)
@@ -214,9 +217,12 @@ class DayStart:
     def of(self, now_ms: int) -> int:
         if not self._start_ms <= now_ms < self._end_ms:
             local = datetime.fromtimestamp(now_ms / 1000, tz=UTC).astimezone(self._zone)
-            midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-            self._start_ms = _ms(midnight)
-            self._end_ms = _ms((midnight + timedelta(days=1)).replace(hour=0))
+            midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+            day_ms, next_ms = _ms(midnight), _ms((midnight + timedelta(days=1)).replace(hour=0))
+            extra_ms = day_ms + 24 * HOUR_MS
+            is_extra = now_ms >= extra_ms
+            self._start_ms = extra_ms if is_extra else day_ms
+            self._end_ms = next_ms if is_extra else min(next_ms, extra_ms)
         return self._start_ms
 
 

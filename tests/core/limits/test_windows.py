@@ -1,6 +1,7 @@
 """Key windows start, end and count as spec 4.5 and 4.6 say."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from headgate.core.limits.windows import (
 from headgate.core.world import AccountQuota
 
 NOW = int(datetime(2026, 3, 10, 17, 45, tzinfo=UTC).timestamp() * 1000)
+ZONES = ["Europe/Berlin", "America/Havana", "Africa/Cairo", "Australia/Lord_Howe", "Asia/Shanghai"]
 MIDNIGHT = int(datetime(2026, 3, 10, tzinfo=UTC).timestamp() * 1000)
 
 
@@ -32,6 +34,12 @@ def test_longer_windows_start_with_the_day(name: str) -> None:
 def test_the_day_is_that_of_the_operators_time_zone() -> None:
     tokyo = timezone(timedelta(hours=9))
     assert window_start("1d", NOW, tokyo) == int(datetime(2026, 3, 11, tzinfo=tokyo).timestamp() * 1000)
+
+
+@given(now=st.integers(1_735_689_600_000, 1_767_225_600_000), zone=st.sampled_from(ZONES))
+def test_a_day_that_begins_is_running_whatever_clocks_do(now: int, zone: str) -> None:
+    start = window_start("1d", now, ZoneInfo(zone))
+    assert start <= now < start + 24 * HOUR_MS
 
 
 def test_a_running_window_counts_and_says_when_it_ends() -> None:

@@ -5,7 +5,7 @@ from fastapi import Request
 from headgate.control.auth.schemas import LoginBody, MeView, PasswordBody, ProfileBody, TokenView
 from headgate.control.auth.service import AuthService
 from headgate.control.users.repository import UserRepository
-from headgate.control.users.schemas import UserView, user_view
+from headgate.control.users.view import UserView, user_view
 from headgate.control.web.address import client_address
 from headgate.control.web.envelope import MessageView
 from headgate.control.web.routing import CurrentWork, Permission, RouteTable

@@ -4,7 +4,7 @@ from headgate.control.auth.schemas import TokenView
 from headgate.control.auth.throttle import LoginThrottle
 from headgate.control.auth.tokens import AccessTokens, Claims
 from headgate.control.users.repository import UserRepository, normal_email
-from headgate.control.users.schemas import user_view
+from headgate.control.users.view import user_view
 from headgate.control.web.faults import RetryLater
 from headgate.control.work import Work
 from headgate.errors import BadRequest, Forbidden, Unauthenticated

@@ -1,11 +1,12 @@
 """Which groups a user may bind keys to (spec 1.2)."""
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, or_, select
 
 from headgate.control.groups.repository import GroupRepository
+from headgate.control.subscriptions.repository import SubscriptionRepository, running_at
 from headgate.control.work import Work
 from headgate.errors import Forbidden, NotFound
-from headgate.storage.models import GroupRow, UserAllowedGroupRow
+from headgate.storage.models import GroupRow, SubscriptionRow, UserAllowedGroupRow
 
 
 async def bindable_group(work: Work, user_id: int, group_id: int) -> int:
@@ -16,9 +17,7 @@ async def bindable_group(work: Work, user_id: int, group_id: int) -> int:
         group = await GroupRepository(work.session).get(group_id)
     except NotFound:
         raise refused from None
-    if group.status != "active" or group.subscription_type != "standard":
-        raise refused  # subscriptions do not exist yet, so nobody has one
-    if group.is_exclusive and await _allowance(work, user_id, group_id) is None:
+    if group.status != "active" or not await _may_bind(work, user_id, group):
         raise refused
     return group_id
 
@@ -26,13 +25,19 @@ async def bindable_group(work: Work, user_id: int, group_id: int) -> int:
 async def available_groups(work: Work, user_id: int) -> list[GroupRow]:
     """Active groups the user may bind, in display order."""
     allowed = select(UserAllowedGroupRow.group_id).where(UserAllowedGroupRow.user_id == user_id)
+    subscribed = select(SubscriptionRow.group_id).where(
+        SubscriptionRow.user_id == user_id, running_at(work.now())
+    )
+    is_sold = GroupRow.subscription_type == "subscription"
     rows = await work.session.scalars(
         select(GroupRow)
         .where(
             GroupRow.deleted_at.is_(None),
             GroupRow.status == "active",
-            GroupRow.subscription_type == "standard",
-            or_(GroupRow.is_exclusive.is_(False), GroupRow.id.in_(allowed)),
+            or_(
+                and_(is_sold, GroupRow.id.in_(subscribed)),
+                and_(~is_sold, or_(GroupRow.is_exclusive.is_(False), GroupRow.id.in_(allowed))),
+            ),
         )
         .order_by(GroupRow.sort_order, GroupRow.id)
     )
@@ -46,6 +51,13 @@ async def grant(work: Work, user_id: int, group_id: int) -> bool:
     work.session.add(UserAllowedGroupRow(user_id=user_id, group_id=group_id, created_at=work.now()))
     await work.session.flush()
     return True
+
+
+async def _may_bind(work: Work, user_id: int, group: GroupRow) -> bool:
+    """A running subscription for groups that are sold; for others permission, where they are exclusive."""
+    if group.subscription_type == "subscription":
+        return await SubscriptionRepository(work.session).is_subscribed(user_id, group.id, work.now())
+    return not group.is_exclusive or await _allowance(work, user_id, group.id) is not None
 
 
 async def _allowance(work: Work, user_id: int, group_id: int) -> UserAllowedGroupRow | None:

@@ -98,6 +98,38 @@ class GroupRepository:
         names = ("account_count", "active_account_count", "rate_limited_account_count")
         return {row[0]: dict(zip(names, (int(value) for value in row[1:]), strict=True)) for row in rows}
 
+    async def lock(self, group_id: int) -> None:
+        """Until the end of the transaction, on both databases (an UPDATE takes the lock)."""
+        await self._session.execute(
+            update(GroupRow)
+            .where(GroupRow.id == group_id)
+            .values(sort_order=GroupRow.sort_order)
+            .execution_options(synchronize_session=False)
+        )
+
+    async def has_running_subscriptions(self, group_id: int, now: datetime) -> bool:
+        """Somebody's right to the group has not ended yet, whether it is active or suspended."""
+        row = SubscriptionRow
+        found = await self._session.scalar(
+            select(row.id)
+            .where(
+                row.group_id == group_id,
+                row.deleted_at.is_(None),
+                row.status != "expired",
+                row.expires_at > now,
+            )
+            .limit(1)
+        )
+        return found is not None
+
+    async def is_fallback_on_invalid_request(self, group_id: int) -> bool:
+        found = await self._session.scalar(
+            select(GroupRow.id)
+            .where(GroupRow.fallback_group_id_on_invalid_request == group_id, GroupRow.deleted_at.is_(None))
+            .limit(1)
+        )
+        return found is not None
+
     async def copy_accounts(self, target_id: int, source_ids: Sequence[int], now: datetime) -> None:
         """Add the accounts of the sources to the target; those that are there stay as they are."""
         link = AccountGroupRow

@@ -82,6 +82,8 @@ class GroupService:
             await self._change_platform(row, change.platform)
         if change.status is not None:
             row.status = change.status
+        if change.subscription_type is not None and change.subscription_type != row.subscription_type:
+            await self._check_type_change(row)
         await self._apply(row, change)
         row.updated_at = self._work.now()
         await self._work.session.flush()
@@ -153,6 +155,17 @@ class GroupService:
                 "the platform of a group with accounts cannot be changed; remove its accounts first"
             )
         row.platform = platform
+
+    async def _check_type_change(self, row: GroupRow) -> None:
+        """Neither may subscribers be charged from their balance unasked, nor a fallback lead to a group that
+        is sold. Raises INVALID_INPUT."""
+        await self._groups.lock(row.id)  # nobody subscribes between the question and the change
+        if await self._groups.has_running_subscriptions(row.id, self._work.now()):
+            raise BadRequest("the group has running subscriptions; revoke them before it is paid otherwise")
+        if await self._groups.is_fallback_on_invalid_request(row.id):
+            raise BadRequest(
+                "another group falls back to this one on invalid requests; only standard groups can be that"
+            )
 
     async def _copy_accounts(self, row: GroupRow, source_ids: Sequence[int]) -> None:
         if not source_ids:

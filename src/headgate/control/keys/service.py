@@ -13,6 +13,7 @@ from headgate.control.keys.secrets import (
     require_few_duplicates,
 )
 from headgate.control.masking import masked
+from headgate.control.subscriptions.repository import SubscriptionRepository
 from headgate.control.work import Work
 from headgate.core.money import from_usd
 from headgate.errors import BadRequest, Conflict, Forbidden
@@ -114,10 +115,8 @@ class KeyService:
             if group.status != "active":
                 raise BadRequest("group is not active", reason="GROUP_NOT_ACTIVE")
             if group.subscription_type == "subscription":
-                raise BadRequest(
-                    "the owner has no active subscription to this group", reason="SUBSCRIPTION_REQUIRED"
-                )
-            if group.is_exclusive and await grant(self._work, row.user_id, group_id):
+                await self._require_subscription(row.user_id, group_id)
+            elif group.is_exclusive and await grant(self._work, row.user_id, group_id):
                 granted = group
         row.group_id = group_id or None
         row.updated_at = self._work.now()
@@ -128,6 +127,14 @@ class KeyService:
             granted_group_id=granted.id if granted else None,
             granted_group_name=granted.name if granted else None,
         )
+
+    async def _require_subscription(self, user_id: int, group_id: int) -> None:
+        subscriptions = SubscriptionRepository(self._work.session)
+        if not await subscriptions.is_subscribed(user_id, group_id, self._work.now()):
+            raise BadRequest(
+                "the owner has no active subscription to this group; assign one first",
+                reason="SUBSCRIPTION_REQUIRED",
+            )
 
     async def _secret(self, owner_id: int, draft: KeyCreate) -> str:
         if not draft.custom_key:

@@ -1,10 +1,14 @@
 """HTTP of user administration."""
 
 from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import Query
 
 from headgate.control.keys.repository import KeyRepository
 from headgate.control.keys.schemas import KeyGroupAnswer, KeyView, key_view
 from headgate.control.keys.service import KeyService
+from headgate.control.subscriptions.views import subscriptions_by_user
 from headgate.control.users.balance import BalanceService
 from headgate.control.users.repository import UserFilter, UserRepository
 from headgate.control.users.schemas import (
@@ -34,11 +38,12 @@ async def list_users(
     role: Search = "",
     search: Search = "",
     group_name: Search = "",
+    include_subscriptions: Annotated[bool, Query()] = True,
 ) -> Page[AdminUserView]:
-    """Users, newest first, with their live concurrency."""
+    """Users, newest first, with their live concurrency and (unless told otherwise) their subscriptions."""
     wanted = UserFilter(status=status, role=role, search=search, group_name=group_name)
     rows, total = await UserRepository(work.session).page(wanted, paging)
-    return paging.wrap(await _views(work, rows), total)
+    return paging.wrap(await _views(work, rows, has_subscriptions=include_subscriptions), total)
 
 
 @routes.route("POST", "/users", Permission.ADMIN, status=201)
@@ -96,12 +101,21 @@ async def _view(work: Work, row: UserRow) -> AdminUserView:
     return (await _views(work, [row]))[0]
 
 
-async def _views(work: Work, rows: Sequence[UserRow]) -> list[AdminUserView]:
+async def _views(
+    work: Work, rows: Sequence[UserRow], *, has_subscriptions: bool = True
+) -> list[AdminUserView]:
     ids = [row.id for row in rows]
     users = UserRepository(work.session)
     allowed, rates = await users.allowed_groups(ids), await users.multipliers(ids)
     in_use = await work.deps.live.users(ids)
+    subscriptions = await subscriptions_by_user(work, ids) if has_subscriptions else {}
     return [
-        admin_user_view(row, allowed.get(row.id, []), rates.get(row.id, {}), in_use=in_use.get(row.id, 0))
+        admin_user_view(
+            row,
+            allowed.get(row.id, []),
+            rates.get(row.id, {}),
+            in_use=in_use.get(row.id, 0),
+            subscriptions=subscriptions.get(row.id, ()),
+        )
         for row in rows
     ]

@@ -1,7 +1,7 @@
 """SQL about users, their permissions and personal multipliers."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,6 +46,14 @@ class UserRepository:
         if row is None:
             raise NotFound("user not found", reason="USER_NOT_FOUND")
         return row
+
+    async def by_ids(self, ids: Collection[int]) -> Mapping[int, UserRow]:
+        if not ids:
+            return {}
+        rows = await self._session.scalars(
+            select(UserRow).where(UserRow.id.in_(ids), UserRow.deleted_at.is_(None))
+        )
+        return {row.id: row for row in rows}
 
     async def locked(self, user_id: int) -> UserRow:
         """The user with its row locked to the end of the transaction, on both databases (an UPDATE takes

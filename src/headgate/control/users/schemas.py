@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
 from headgate.control.auth.passwords import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS
+from headgate.control.subscriptions.schemas import AdminSubscriptionView
+from headgate.control.users.view import UserView, user_fields
 from headgate.control.web.fields import (
     MAX_ID,
     Concurrency,
@@ -16,7 +18,7 @@ from headgate.control.web.fields import (
     RequestBody,
     Usd,
 )
-from headgate.core.money import MULTIPLIER_ONE, to_usd
+from headgate.core.money import MULTIPLIER_ONE
 from headgate.storage.models import UserRow
 
 Email = Annotated[str, Field(min_length=3, max_length=255)]
@@ -25,24 +27,12 @@ Username = Annotated[str, Field(max_length=100)]
 GroupIds = Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(max_length=1000)]
 
 
-class UserView(BaseModel):
-    id: int
-    email: str
-    username: str
-    role: str
-    balance: float
-    concurrency: int
-    status: str
-    allowed_groups: Sequence[int]
-    created_at: datetime
-    updated_at: datetime
-
-
 class AdminUserView(UserView):
     notes: str
     group_rates: Mapping[int, float]
     current_concurrency: int = 0
-    subscriptions: Sequence[Any] = ()
+    subscriptions: Sequence[AdminSubscriptionView] = ()
+    """Newest first, each with its group; those that are over too."""
 
 
 class UserCreate(RequestBody):
@@ -117,29 +107,18 @@ class KeyGroupBody(RequestBody):
     group_id: OptionalId | None = None
 
 
-def user_view(row: UserRow, allowed_groups: Sequence[int]) -> UserView:
-    return UserView(**_fields(row, allowed_groups))
-
-
 def admin_user_view(
-    row: UserRow, allowed_groups: Sequence[int], multipliers: Mapping[int, int], *, in_use: int = 0
+    row: UserRow,
+    allowed_groups: Sequence[int],
+    multipliers: Mapping[int, int],
+    *,
+    in_use: int = 0,
+    subscriptions: Sequence[AdminSubscriptionView] = (),
 ) -> AdminUserView:
-    rates = {group: value / MULTIPLIER_ONE for group, value in multipliers.items()}
     return AdminUserView(
-        **_fields(row, allowed_groups), notes=row.notes, group_rates=rates, current_concurrency=in_use
+        **user_fields(row, allowed_groups),
+        notes=row.notes,
+        group_rates={group: value / MULTIPLIER_ONE for group, value in multipliers.items()},
+        current_concurrency=in_use,
+        subscriptions=subscriptions,
     )
-
-
-def _fields(row: UserRow, allowed_groups: Sequence[int]) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "email": row.email,
-        "username": row.username,
-        "role": row.role,
-        "balance": to_usd(row.balance_nano),
-        "concurrency": row.concurrency,
-        "status": row.status,
-        "allowed_groups": list(allowed_groups),
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
-    }

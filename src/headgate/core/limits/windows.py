@@ -46,12 +46,14 @@ def is_over(started_at_ms: int, length_ms: int, now_ms: int) -> bool:
 
 
 def window_start(name: str, now_ms: int, zone: tzinfo = UTC) -> int:
-    """Start of a window that a request at `now_ms` opens; days begin at midnight of `zone`."""
+    """Start of a window that a request at `now_ms` opens; days begin at midnight of `zone`, and the 25th hour
+    of the day on which clocks go back counts as one (a window must not be over before it begins)."""
     if name == "5h":
         return now_ms
     now = datetime.fromtimestamp(now_ms / 1000, zone)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return int(midnight.timestamp() * 1000)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    start = int(midnight.timestamp() * 1000)
+    return start + 24 * HOUR_MS if now_ms >= start + 24 * HOUR_MS else start
 
 
 def add_usage(
