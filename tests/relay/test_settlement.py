@@ -144,18 +144,76 @@ async def test_the_price_of_the_clients_model_comes_before_the_upstreams(
     settler: Settler, directory: Directory
 ) -> None:
     renamed = intent("x1", client_model="claude-sonnet-4-5", upstream_model=MODEL)
-    cost = settler.cost_of(exchange_for(), ended(of=renamed))
+    cost = settler.bill_of(exchange_for(), ended(of=renamed)).cost
     quote = directory.prices.quote("claude-sonnet-4-5", at_ms=renamed.started_at_ms)
     assert (cost.is_default, cost.price_version) == (False, quote.version)  # type: ignore[union-attr]
 
 
 async def test_the_upstreams_price_serves_where_the_clients_model_has_none(settler: Settler) -> None:
     renamed = intent("x1", client_model=MODEL, upstream_model="claude-sonnet-4-5")
-    assert not settler.cost_of(exchange_for(), ended(of=renamed)).is_default
+    assert not settler.bill_of(exchange_for(), ended(of=renamed)).cost.is_default
 
 
 async def test_a_default_price_is_flagged(settler: Settler) -> None:
-    assert settler.cost_of(exchange_for(), ended()).is_default
+    assert settler.bill_of(exchange_for(), ended()).cost.is_default
+
+
+async def test_a_billion_tokens_are_not_billed_but_quarantined_for_review(
+    settler: Settler, state: SharedState, engine: AsyncEngine
+) -> None:
+    said = TokenUsage(input=10**9, cache_read=10**15, output=100)
+    estimated = intent("x1", client_model=MODEL, upstream_model=MODEL, input_estimate=1000)
+    await settler.book(await reserved(state), ended(of=estimated, reading=replace(READ, usage=said)))
+    assert await value(engine, "SELECT balance_nano FROM users") == DOLLAR - CHARGE
+    assert await value(engine, "SELECT review FROM usage_records") == "implausible"
+    assert await value(engine, "SELECT usage_source FROM usage_records") == "estimated"
+    kept = json.loads(await value(engine, "SELECT quarantined FROM usage_records"))
+    assert kept == {"input": 10**9, "cache_read": 10**15, "output": 100}
+
+
+async def test_output_far_above_the_requests_own_limit_is_quarantined(settler: Settler) -> None:
+    exchange = exchange_for()
+    exchange.peek = replace(exchange.peek, max_output_tokens=100)
+    said = replace(READ, usage=TokenUsage(input=10, output=50_000), output_estimate=90)
+    bill = settler.bill_of(exchange, ended(reading=said))
+    assert (bill.usage, bill.review) == (TokenUsage(input=10, output=90), "implausible")
+
+
+@pytest.mark.parametrize(
+    ("source", "model", "outcome", "review"),
+    [
+        (UsageSource.REPORTED, "claude-sonnet-4-5", COMPLETED, None),
+        (UsageSource.ESTIMATED, "claude-sonnet-4-5", COMPLETED, "estimated"),
+        (UsageSource.ESTIMATED, "claude-sonnet-4-5", FAILED, None),
+        (UsageSource.REPORTED, MODEL, COMPLETED, "default_price"),
+    ],
+)
+async def test_estimates_and_default_prices_are_listed_for_review(
+    settler: Settler, source: UsageSource, model: str, outcome: str, review: str | None
+) -> None:
+    named = intent("x1", client_model=model, upstream_model=model)
+    end = ended(outcome, of=named, reading=replace(READ, source=source))
+    assert settler.bill_of(exchange_for(), end).review == review
+
+
+async def test_the_groups_price_of_a_picture_is_charged(settler: Settler) -> None:
+    exchange = exchange_for()
+    group = replace_fields(exchange.caller.group, image_prices_nano={"2K": 40_000_000})
+    exchange.caller = replace(exchange.caller, group=group)
+    drawn = TokenUsage(input=10, output=1290, images=2, image_size="2K")
+    named = intent("x1", client_model="gemini-2.5-flash-image", upstream_model="gemini-2.5-flash-image")
+    bill = settler.bill_of(exchange, ended(of=named, reading=replace(READ, usage=drawn)))
+    assert (bill.cost.other, bill.cost.charge) == (80_000_000, 80_000_000)
+
+
+async def test_the_served_tier_is_billed_and_not_the_requested_one(settler: Settler) -> None:
+    exchange = exchange_for()
+    exchange.peek = replace(exchange.peek, service_tier="priority")
+    named = intent("x1", client_model="gpt-5", upstream_model="gpt-5")
+    served = settler.bill_of(exchange, ended(of=named, reading=replace(READ, service_tier="default")))
+    asked = settler.bill_of(exchange, ended(of=named))
+    assert asked.cost.charge == 2 * served.cost.charge
+    assert (asked.service_tier, served.service_tier) == ("priority", "default")
 
 
 async def test_the_last_attempt_writes_the_trace_with_its_bill(

@@ -11,8 +11,10 @@ import structlog
 from headgate.core.dialects.contract import Reading
 from headgate.core.faults import Fault
 from headgate.core.pricing.book import PriceUnknown
-from headgate.core.pricing.cost import CostLines, price_usage
+from headgate.core.pricing.cost import CostLines, Quote, price_usage
+from headgate.core.pricing.plausibility import IMPLAUSIBLE, believe, bounds_of, review_of
 from headgate.core.usage import TokenUsage, UsageSource
+from headgate.core.world import Dialect
 from headgate.kit.clock import Clock
 from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.observability.metrics import RelayMetrics
@@ -41,6 +43,18 @@ class AttemptEnd(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The exchange ends with this attempt: its trace is written along."""
 
 
+class Bill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an attempt used and what that costs."""
+
+    usage: TokenUsage
+    source: UsageSource
+    service_tier: str | None
+    """As served where the provider told, else as requested."""
+    cost: CostLines
+    review: str | None
+    quarantined: bytes | None
+
+
 class Settler:
     """Prices and books attempts."""
 
@@ -65,8 +79,8 @@ class Settler:
     async def book(self, exchange: Exchange, end: AttemptEnd) -> None:
         """Returns after the commit. When the database is down the settlement stays queued in the journal and
         is written later (docs/operations/failures.md); the answer is not withheld for it."""
-        cost = self.cost_of(exchange, end)
-        settlement = self._settlement(exchange, end, cost)
+        bill = self.bill_of(exchange, end)
+        settlement = self._settlement(exchange, end, bill)
         self._metrics.settled(settlement)
         self._fail_points.reach(FailPoint.BEFORE_SETTLE)
         try:
@@ -75,9 +89,9 @@ class Settler:
             log.error("settlement_delayed", exchange_id=exchange.id, attempt=end.intent.attempt)
         self._fail_points.reach(FailPoint.BEFORE_RESERVATION_SETTLED)
         if end.outcome != FAILED:
-            await self.release(exchange, cost.charge)
+            await self.release(exchange, bill.cost.charge)
             if exchange.rate_tokens:
-                await self._rates.correct(exchange, end.reading.usage)
+                await self._rates.correct(exchange, bill.usage)
 
     async def release(self, exchange: Exchange, charge: int) -> None:
         """Replace the reservation by the true charge."""
@@ -89,39 +103,63 @@ class Settler:
         except StateUnavailable:
             log.warning("reservation_left_to_expire", exchange_id=exchange.id)
 
-    def cost_of(self, exchange: Exchange, end: AttemptEnd) -> CostLines:
-        """Priced by the client's model when it has a price, else by the upstream model (spec 4.2)."""
-        prices = self._directory.prices
-        quote = prices.quote(
-            end.intent.client_model, end.intent.upstream_model, at_ms=end.intent.started_at_ms
+    def bill_of(self, exchange: Exchange, end: AttemptEnd) -> Bill:
+        """What can be true of the reading (PAINS 10), priced by the client's model when it has a price, else
+        by the upstream model (spec 4.2)."""
+        quote = self._quote(end.intent)
+        reading, is_charged = end.reading, end.outcome != FAILED
+        believed = believe(
+            reading.usage,
+            reading.source,
+            bounds_of(quote.price, max_output_asked=_kept_limit(exchange)),
+            input_estimate=end.intent.input_estimate,
+            output_estimate=reading.output_estimate,
         )
-        if isinstance(quote, PriceUnknown):  # refused at admission; a price removed while the request ran
-            quote = prices.default_quote()
-        return price_usage(
+        tier = reading.service_tier or exchange.peek.service_tier
+        cost = price_usage(
             quote.price,
-            end.reading.usage,
-            charge_multiplier=end.intent.charge_multiplier if end.outcome != FAILED else 0,
+            believed.usage,
+            charge_multiplier=end.intent.charge_multiplier if is_charged else 0,
             cost_multiplier=end.intent.cost_multiplier,
-            service_tier=end.reading.service_tier or exchange.peek.service_tier,
+            service_tier=tier,
             price_version=quote.version,
             is_default=quote.is_default,
+            image_prices=exchange.caller.group.image_prices_nano,
+        )
+        if believed.quarantined is not None:
+            log.warning("usage_implausible", exchange_id=exchange.id, account_id=end.intent.account_id)
+        review = review_of(believed, is_default=quote.is_default)
+        return Bill(
+            usage=believed.usage,
+            source=believed.source,
+            service_tier=tier,
+            cost=cost,
+            review=review if is_charged or review == IMPLAUSIBLE else None,
+            quarantined=believed.quarantined,
         )
 
-    def _settlement(self, exchange: Exchange, end: AttemptEnd, cost: CostLines) -> Settlement:
+    def _quote(self, intent: Intent) -> Quote:
+        """At the instant of the attempt's start. A model that was refused at admission does not come here,
+        but its price can be removed while the request runs."""
+        prices = self._directory.prices
+        quote = prices.quote(intent.client_model, intent.upstream_model, at_ms=intent.started_at_ms)
+        return prices.default_quote() if isinstance(quote, PriceUnknown) else quote
+
+    def _settlement(self, exchange: Exchange, end: AttemptEnd, bill: Bill) -> Settlement:
         now = self._clock.now_ms()
         intent, reading = end.intent, end.reading
-        trace = self._finish_trace(exchange, end, cost) if end.is_last else None
+        trace = self._finish_trace(exchange, end, bill) if end.is_last else None
         return Settlement(
             intent=intent,
             outcome=end.outcome,
-            usage=reading.usage,
-            source=reading.source,
-            cost=cost,
+            usage=bill.usage,
+            source=bill.source,
+            cost=bill.cost,
             fault=end.fault.kind.value if end.fault else None,
             upstream_request_id=end.upstream_request_id,
             served_model=reading.served_model,
             upstream_endpoint=end.upstream_endpoint,
-            service_tier=reading.service_tier or exchange.peek.service_tier,
+            service_tier=bill.service_tier,
             reasoning_effort=exchange.peek.reasoning_effort,
             duration_ms=now - intent.started_at_ms,
             first_byte_ms=end.first_byte_ms,
@@ -129,19 +167,24 @@ class Settler:
             client_ip=exchange.client_ip,
             finished_at_ms=now,
             trace=trace,
+            review=bill.review,
+            quarantined=bill.quarantined,
         )
 
-    def _finish_trace(self, exchange: Exchange, end: AttemptEnd, cost: CostLines) -> bytes:
+    def _finish_trace(self, exchange: Exchange, end: AttemptEnd, bill: Bill) -> bytes:
+        cost = bill.cost
         exchange.trace.note(
             "bill",
             {
-                "source": end.reading.source.value,
-                "usage": _buckets(end.reading.usage),
+                "source": bill.source.value,
+                "usage": _buckets(bill.usage),
+                "service_tier": bill.service_tier,
                 "lines_nano": {
                     "input": cost.input,
                     "output": cost.output,
                     "cache_read": cost.cache_read,
                     "cache_write": cost.cache_write,
+                    "other": cost.other,
                 },
                 "list_cost_nano": cost.list_cost,
                 "charge_nano": cost.charge,
@@ -149,9 +192,17 @@ class Settler:
                 "charge_multiplier": end.intent.charge_multiplier,
                 "price_version": cost.price_version,
                 "is_default_price": cost.is_default,
+                "review": bill.review,
             },
         )
         return exchange.trace.render()
+
+
+def _kept_limit(exchange: Exchange) -> int | None:
+    """The request's own output limit, where its dialect guarantees it: others count per candidate, or without
+    the thoughts."""
+    is_kept = exchange.target.dialect in (Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_RESPONSES)
+    return exchange.peek.max_output_tokens if is_kept else None
 
 
 def _buckets(usage: TokenUsage) -> dict[str, int]:
@@ -163,6 +214,9 @@ def _buckets(usage: TokenUsage) -> dict[str, int]:
         "output": usage.output,
         "reasoning": usage.reasoning,
         "images": usage.images,
+        "audio_input": usage.audio_input,
+        "audio_output": usage.audio_output,
+        "web_search_calls": usage.web_search_calls,
     }
 
 

@@ -17,12 +17,14 @@ _WAIT = ("waited_ms", "first_position", "result")
 _BILL = (
     "source",
     "usage",
+    "service_tier",
     "lines_nano",
     "list_cost_nano",
     "charge_nano",
     "charge_multiplier",
     "price_version",
     "is_default_price",
+    "review",
 )
 _FAULT = ("kind", "blame")
 

@@ -102,6 +102,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     served_model: str | None = None
     response_id: str | None = None
     service_tier: str | None = None
+    output_estimate: int = 0
+    """Output tokens by the bytes that were seen, for when the reported ones cannot be true."""
 
 
 class ResponseStream(Protocol):

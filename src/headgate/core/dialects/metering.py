@@ -7,6 +7,7 @@ Source: DESIGN 4; PAINS 2, 6, 7.
 
 from msgspec.structs import replace
 
+from headgate.core.dialects.request_body import BASE64_BYTES_PER_TOKEN, BASE64_TOKENS, media_bytes
 from headgate.core.usage import NO_USAGE, TokenUsage, UsageSource
 
 BYTES_PER_OUTPUT_TOKEN = 4
@@ -58,8 +59,10 @@ def streamed_output_tokens(units_seen: int, bytes_seen: int, *, envelope_bytes: 
 
 
 def whole_output_tokens(body: bytes, *, envelope_bytes: int) -> int:
-    """The same for an answer in one piece."""
-    return max(1, (len(body) - envelope_bytes) // BYTES_PER_OUTPUT_TOKEN)
+    """The same for an answer in one piece; what is inlined as base64 counts as the media that it is."""
+    media = media_bytes(body)
+    written = max(1, (len(body) - media - envelope_bytes) // BYTES_PER_OUTPUT_TOKEN)
+    return written + BASE64_TOKENS + media // BASE64_BYTES_PER_TOKEN if media else written
 
 
 def split_prompt(

@@ -124,13 +124,18 @@ def input_tokens_estimate(body: bytes) -> int:
     an inline image or document does not reserve a hundred times its price. Constant time, and the same body
     gives the same answer."""
     size = len(body)
+    media = media_bytes(body)
+    tokens = (size - media) // BYTES_PER_TOKEN
+    return tokens + media // BASE64_BYTES_PER_TOKEN + BASE64_TOKENS if media else tokens
+
+
+def media_bytes(body: bytes) -> int:
+    """How many bytes of a large body are base64, estimated from its windows; 0 for a small one."""
+    size = len(body)
     if size < SAMPLED_FROM_BYTES:
-        return size // BYTES_PER_TOKEN
+        return 0
     step = size // SAMPLES
     hits = sum(
         1 for at in range(step // 2, step // 2 + step * SAMPLES, step) if _BASE64_WINDOW.match(body, at)
     )
-    media = size * hits // SAMPLES
-    return (size - media) // BYTES_PER_TOKEN + (
-        media // BASE64_BYTES_PER_TOKEN + BASE64_TOKENS if media else 0
-    )
+    return size * hits // SAMPLES

@@ -116,6 +116,7 @@ def test_whole_answer_is_read_and_left_alone() -> None:
         served_model="c",
         response_id="msg_1",
         service_tier="standard",
+        output_estimate=1,
     )
 
 

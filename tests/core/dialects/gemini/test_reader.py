@@ -112,7 +112,11 @@ def test_whole_answer_gets_the_clients_model_back() -> None:
     assert not isinstance(answer, Fault)
     assert answer[0] == body.replace(b'"up"', b'"m"')
     assert answer[1] == Reading(
-        usage=TokenUsage(input=7, output=2), source=UsageSource.REPORTED, served_model="up", response_id="r"
+        usage=TokenUsage(input=7, output=2),
+        source=UsageSource.REPORTED,
+        served_model="up",
+        response_id="r",
+        output_estimate=1,
     )
 
 

@@ -171,6 +171,7 @@ def test_whole_chat_answer() -> None:
         served_model="up",
         response_id="c",
         service_tier="default",
+        output_estimate=1,
     )
     assert reading_of(b'{"id":"c"}').source is UsageSource.ESTIMATED
 

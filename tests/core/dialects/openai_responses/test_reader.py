@@ -145,6 +145,7 @@ def test_whole_answer_gets_the_clients_model_back() -> None:
         served_model="up",
         response_id="r",
         service_tier="default",
+        output_estimate=1,
     )
 
 

@@ -114,13 +114,12 @@ class MessagesReader:
         return False
 
     def reading(self, *, is_complete: bool, units_seen: int, bytes_seen: int) -> Reading:
+        estimate = streamed_output_tokens(units_seen, bytes_seen, envelope_bytes=_DELTA_ENVELOPE_BYTES)
         report = self._report
         usage, source = judge(
             to_usage(report) if report is not None else None,
             is_complete=is_complete,
-            output_tokens=streamed_output_tokens(
-                units_seen, bytes_seen, envelope_bytes=_DELTA_ENVELOPE_BYTES
-            ),
+            output_tokens=estimate,
             input_tokens=self._input_estimate,
             lacks_input=report is not None and report.lacks_input,
             lacks_output=not self._has_final_output,
@@ -131,6 +130,7 @@ class MessagesReader:
             served_model=self._message.model,
             response_id=self._message.id,
             service_tier=report.served_tier if report is not None else None,
+            output_estimate=estimate,
         )
 
 
@@ -146,10 +146,11 @@ def read_answer(
     if target.operation is Operation.COUNT:
         return body, Reading()
     report = answer.usage
+    estimate = whole_output_tokens(body, envelope_bytes=_MESSAGE_ENVELOPE_BYTES)
     usage, source = judge(
         to_usage(report) if report is not None else None,
         is_complete=True,
-        output_tokens=whole_output_tokens(body, envelope_bytes=_MESSAGE_ENVELOPE_BYTES),
+        output_tokens=estimate,
         input_tokens=peek.input_tokens_estimate,
         lacks_input=report is not None and report.lacks_input,
         lacks_output=report is not None and report.lacks_output,
@@ -160,6 +161,7 @@ def read_answer(
         served_model=answer.model,
         response_id=answer.id,
         service_tier=report.served_tier if report is not None else None,
+        output_estimate=estimate,
     )
     if client_model != upstream_model and answer.model is not None:
         body = set_members(body, {"model": msgspec.json.encode(client_model)})

@@ -128,13 +128,12 @@ class GeminiReader:
         return self._is_ended
 
     def reading(self, *, is_complete: bool, units_seen: int, bytes_seen: int) -> Reading:
+        estimate = streamed_output_tokens(units_seen, bytes_seen, envelope_bytes=_CHUNK_ENVELOPE_BYTES)
         report = self._report
         usage, source = judge(
             self._usage() if report is not None else None,
             is_complete=is_complete,
-            output_tokens=streamed_output_tokens(
-                units_seen, bytes_seen, envelope_bytes=_CHUNK_ENVELOPE_BYTES
-            ),
+            output_tokens=estimate,
             input_tokens=self._input_estimate,
             lacks_input=report is not None and report.lacks_input,
             lacks_output=report is not None and report.lacks_output and units_seen > 0,
@@ -145,6 +144,7 @@ class GeminiReader:
             served_model=self._served_model,
             response_id=self._response_id,
             service_tier=report.served_tier if report is not None else None,
+            output_estimate=estimate,
         )
 
     def _usage(self) -> TokenUsage:
@@ -170,10 +170,11 @@ def read_answer(
         return body, Reading()
     is_embedding = target.operation is Operation.EMBED
     report = answer.usage_metadata
+    estimate = 0 if is_embedding else whole_output_tokens(body, envelope_bytes=_CHUNK_ENVELOPE_BYTES)
     usage, source = judge(
         _whole_usage(report, peek, body, answer) if report is not None else None,
         is_complete=True,
-        output_tokens=0 if is_embedding else whole_output_tokens(body, envelope_bytes=_CHUNK_ENVELOPE_BYTES),
+        output_tokens=estimate,
         input_tokens=peek.input_tokens_estimate,
         lacks_input=report is not None and report.lacks_input,
         lacks_output=report is not None and report.lacks_output and bool(answer.candidates),
@@ -184,6 +185,7 @@ def read_answer(
         served_model=answer.model_version,
         response_id=answer.response_id,
         service_tier=report.served_tier if report is not None else None,
+        output_estimate=estimate,
     )
     if client_model != upstream_model and answer.model_version is not None:
         body = set_members(body, {"modelVersion": msgspec.json.encode(client_model)})

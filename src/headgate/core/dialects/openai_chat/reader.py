@@ -156,13 +156,12 @@ class ChatReader:
         return self._has_finish_reason
 
     def reading(self, *, is_complete: bool, units_seen: int, bytes_seen: int) -> Reading:
+        estimate = streamed_output_tokens(units_seen, bytes_seen, envelope_bytes=_CHUNK_ENVELOPE_BYTES)
         report = self._report
         usage, source = judge(
             to_usage(report, web_search_calls=int(self._has_searched)) if report is not None else None,
             is_complete=is_complete,
-            output_tokens=streamed_output_tokens(
-                units_seen, bytes_seen, envelope_bytes=_CHUNK_ENVELOPE_BYTES
-            ),
+            output_tokens=estimate,
             input_tokens=self._input_estimate,
             lacks_input=report is not None and report.lacks_input,
             lacks_output=report is not None and report.lacks_output,
@@ -171,6 +170,7 @@ class ChatReader:
         return Reading(
             usage=usage, source=source, served_model=served.model, response_id=served.id,
             service_tier=served.service_tier,
+            output_estimate=estimate,
         )  # fmt: skip
 
 
@@ -201,6 +201,7 @@ def read_answer(
         served_model=answer.model,
         response_id=answer.id,
         service_tier=answer.service_tier,
+        output_estimate=_output_estimate(body) if target.operation is Operation.GENERATE else 0,
     )
     if client_model != upstream_model and answer.model is not None:
         body = set_members(body, {"model": msgspec.json.encode(client_model)})
@@ -223,8 +224,12 @@ def _measure(
     return judge(
         to_usage(report, web_search_calls=searches) if report is not None else None,
         is_complete=True,
-        output_tokens=whole_output_tokens(body, envelope_bytes=_ANSWER_ENVELOPE_BYTES) if is_chat else 0,
+        output_tokens=_output_estimate(body) if is_chat else 0,
         input_tokens=peek.input_tokens_estimate,
         lacks_input=report is not None and report.lacks_input,
         lacks_output=is_chat and report is not None and report.lacks_output,
     )
+
+
+def _output_estimate(body: bytes) -> int:
+    return whole_output_tokens(body, envelope_bytes=_ANSWER_ENVELOPE_BYTES)

@@ -139,6 +139,7 @@ class ResponsesReader:
             served_model=known.model,
             response_id=known.id,
             service_tier=known.service_tier,
+            output_estimate=output,
         )
 
 
@@ -156,10 +157,11 @@ def read_answer(
     if target.operation is Operation.COUNT:
         return body, Reading()
     report = answer.usage
+    estimate = whole_output_tokens(body, envelope_bytes=_ANSWER_ENVELOPE_BYTES)
     usage, source = judge(
         to_usage(report, answer.output or (), answer.tool_usage) if report is not None else None,
         is_complete=True,
-        output_tokens=whole_output_tokens(body, envelope_bytes=_ANSWER_ENVELOPE_BYTES),
+        output_tokens=estimate,
         input_tokens=peek.input_tokens_estimate,
         lacks_input=report is not None and report.lacks_input,
         lacks_output=report is not None and report.lacks_output,
@@ -170,6 +172,7 @@ def read_answer(
         served_model=answer.model,
         response_id=answer.id,
         service_tier=answer.service_tier,
+        output_estimate=estimate,
     )
     if client_model != upstream_model and answer.model is not None:
         body = set_members(body, {"model": msgspec.json.encode(client_model)})
