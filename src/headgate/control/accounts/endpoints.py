@@ -111,6 +111,12 @@ async def recover_state(account_id: IdPath, work: CurrentWork) -> AccountView:
     return await _view(work, await AccountService(work).recover(account_id))
 
 
+@routes.route("POST", "/{account_id}/reset-quota", Permission.ADMIN)
+async def reset_quota(account_id: IdPath, work: CurrentWork) -> AccountView:
+    """Forget what the account's quota has counted; the limits stay."""
+    return await _view(work, await AccountService(work).reset_quota(account_id))
+
+
 @routes.route("GET", "/{account_id}/temp-unschedulable", Permission.ADMIN)
 async def get_temp_unschedulable(account_id: IdPath, work: CurrentWork) -> TempUnschedulableView:
     """Whether a rule has taken the account out for a while, and why."""

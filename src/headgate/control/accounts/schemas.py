@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from headgate.control.accounts.credentials import unsealed
+from headgate.control.accounts.quota import shown_quota
 from headgate.control.groups.schemas import GroupView, Ids
 from headgate.control.proxies.schemas import ProxyView
 from headgate.control.web.fields import Concurrency, Multiplier, Name, Notes, OptionalId, RequestBody
@@ -99,6 +100,23 @@ class AccountView(BaseModel):
     session_window_start: datetime | None
     session_window_end: datetime | None
     session_window_status: str
+    quota_limit: float | None = None
+    """USD of account cost; these are None where no such limit is set, and stand in `extra` as well."""
+    quota_used: float | None = None
+    quota_daily_limit: float | None = None
+    quota_daily_used: float | None = None
+    quota_daily_start: datetime | None = None
+    quota_daily_reset_mode: str | None = None
+    quota_daily_reset_hour: int | None = None
+    quota_daily_reset_at: datetime | None = None
+    quota_weekly_limit: float | None = None
+    quota_weekly_used: float | None = None
+    quota_weekly_start: datetime | None = None
+    quota_weekly_reset_mode: str | None = None
+    quota_weekly_reset_day: int | None = None
+    quota_weekly_reset_hour: int | None = None
+    quota_weekly_reset_at: datetime | None = None
+    quota_reset_timezone: str | None = None
     proxy: ProxyView | None = None
     account_groups: Sequence[AccountGroupView] = ()
     group_ids: Sequence[int] = ()
@@ -134,7 +152,9 @@ def account_view(
     groups: Sequence[GroupView] = (),
     proxy: ProxyView | None = None,
     in_use: int = 0,
+    now_ms: int,
 ) -> AccountView:
+    quota = shown_quota(row, now_ms)
     return AccountView(
         id=row.id,
         name=row.name,
@@ -142,7 +162,7 @@ def account_view(
         platform=row.platform,
         type=row.type,
         credentials=unsealed(vault, row.credentials_sealed, row.credentials_open).shown(),
-        extra=row.extra or {},
+        extra={**(row.extra or {}), **quota},
         proxy_id=row.proxy_id,
         concurrency=row.concurrency,
         load_factor=row.load_factor,
@@ -164,6 +184,7 @@ def account_view(
         session_window_start=row.session_window_start,
         session_window_end=row.session_window_end,
         session_window_status=row.session_window_status,
+        **quota,
         proxy=proxy,
         account_groups=links,
         group_ids=[link.group_id for link in links],

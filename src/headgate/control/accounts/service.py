@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from headgate.control.accounts.credentials import Credentials, merged, sealed, unsealed
 from headgate.control.accounts.destination import require_secret_for_move
+from headgate.control.accounts.quota import apply_extra, bounds_of, reset_quota
 from headgate.control.accounts.repository import AccountRepository
 from headgate.control.accounts.schemas import AccountCreate, AccountFields, AccountUpdate
 from headgate.control.groups.repository import GroupRepository
@@ -112,6 +113,13 @@ class AccountService:
         await self._clear_cooldowns(row)
         return self._touched(row)
 
+    async def reset_quota(self, account_id: int) -> AccountRow:
+        """What the quota has counted so far is forgotten. Raises ACCOUNT_NOT_FOUND."""
+        row = await self._accounts.get(account_id)
+        reset_quota(row)
+        self._work.bounds_changed(*bounds_of(row.id))
+        return self._touched(row)
+
     async def _clear_cooldowns(self, row: AccountRow) -> None:
         row.rate_limited_at = row.rate_limit_reset_at = row.overload_until = None
         row.temp_unschedulable_until, row.temp_unschedulable_reason = None, ""
@@ -140,9 +148,11 @@ class AccountService:
             raise BadRequest(f"credentials.base_url: {refusal}", reason="INVALID_BASE_URL")
 
     async def _apply(self, row: AccountRow, fields: AccountFields) -> None:
-        for name in ("notes", "extra", "concurrency", "priority", "auto_pause_on_expired"):
+        for name in ("notes", "concurrency", "priority", "auto_pause_on_expired"):
             if (value := getattr(fields, name)) is not None:
                 setattr(row, name, value)
+        if fields.extra is not None and apply_extra(row, fields.extra) and row.id is not None:
+            self._work.bounds_changed(*bounds_of(row.id))
         if fields.rate_multiplier is not None:
             row.cost_multiplier = multiplier_from(fields.rate_multiplier)
         if fields.load_factor is not None:

@@ -43,6 +43,7 @@ async def account_views(work: Work, rows: Sequence[AccountRow], *, is_live: bool
                 groups=[group_view(groups[link.group_id]) for link in own],
                 proxy=proxy_view(proxy) if proxy else None,
                 in_use=in_use.get(row.id, 0),
+                now_ms=work.now_ms(),
             )
         )
     return views
