@@ -27,6 +27,52 @@ async def test_a_record_has_the_contract_s_fields(control):
     assert not {"ip_address", "account", "account_cost", "account_rate_multiplier"} & set(item)
 
 
+async def test_a_record_shows_list_cost_multiplier_and_charge(control):
+    """The charge is the list cost times the multiplier, and every cost line is in the list cost (issue 3,
+    7)."""
+    lines = {"other_cost_nano": 500, "list_cost_nano": 3_570, "charge_nano": 7_140}
+    await store(control, record(user_id=control.anna.user_id, created_at_ms=control.clock.now_ms(), **lines))
+    (item,) = (await control.anna("GET", "/usage")).data["items"]
+    parts = ("input_cost", "output_cost", "cache_creation_cost", "cache_read_cost", "other_cost")
+    assert sum(item[part] for part in parts) == pytest.approx(item["total_cost"], abs=1e-12)
+    assert item["actual_cost"] == pytest.approx(item["total_cost"] * item["rate_multiplier"], abs=1e-12)
+    (item,) = (await control.admin("GET", "/admin/usage")).data["items"]
+    assert item["account_cost"] == 3.07e-06
+    assert item["account_rate_multiplier"] == 1
+
+
+async def test_a_record_says_who_paid_what_else_was_used_and_whether_to_look_at_it(control):
+    now, mine = control.clock.now_ms(), control.anna.user_id
+    await store(
+        control,
+        record(
+            exchange_id="sub", user_id=mine, created_at_ms=now, subscription_id=4, image_count=2,
+            image_size="2K",
+            audio_input_tokens=7, audio_output_tokens=9, web_search_calls=3, review="implausible",
+            reviewed_at_ms=now, quarantined='{"input": 12345678901}',
+        ),
+        record(exchange_id="bal", user_id=mine, created_at_ms=now - 1),
+    )  # fmt: skip
+    by_subscription, by_balance = (await control.anna("GET", "/usage")).data["items"]
+    assert (by_subscription["billing_type"], by_subscription["subscription_id"]) == (1, 4)
+    assert (by_balance["billing_type"], by_balance["subscription_id"], by_balance["review"]) == (
+        0,
+        None,
+        None,
+    )
+    shown = ("image_size", "audio_input_tokens", "audio_output_tokens", "web_search_calls", "review")
+    assert [by_subscription[name] for name in shown] == ["2K", 7, 9, 3, "implausible"]
+    assert "quarantined" not in by_subscription
+    admin = (await control.admin("GET", "/admin/usage")).data["items"][0]
+    assert admin["quarantined"] == {"input": 12345678901}
+    assert admin["reviewed_at"] is not None
+    for kind, names in (("1", ["sub"]), ("0", ["bal"]), ("", ["sub", "bal"])):
+        items = (await control.anna("GET", "/usage", query={"billing_type": kind})).data["items"]
+        assert [item["request_id"] for item in items] == names
+    stats = (await control.anna("GET", "/usage/stats", query={"billing_type": "1"})).data
+    assert (stats["total_requests"], stats["total_input_tokens"], stats["total_output_tokens"]) == (1, 17, 29)
+
+
 async def test_users_see_their_own_records_without_the_failed_attempts(control):
     mine, now = control.anna.user_id, control.clock.now_ms()
     await store(

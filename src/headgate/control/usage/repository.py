@@ -30,8 +30,10 @@ class UsageFilter:
     group_id: int | None = None
     model: str = ""
     is_stream: bool | None = None
+    is_by_subscription: bool | None = None
+    """Who paid: a subscription, or the balance."""
     is_nothing: bool = False
-    """The filter names something that no record has, such as a subscription."""
+    """The filter names something that no record has, such as a WebSocket."""
     hides_failed: bool = False
     """For users: attempts that gave nothing and cost nothing are the operator's business."""
     span: Span = Span()
@@ -43,7 +45,8 @@ class UsageFilter:
 
     @property
     def has_unindexed(self) -> bool:
-        return bool(self.model) or self.group_id is not None or self.is_stream is not None
+        others = (self.group_id, self.is_stream, self.is_by_subscription)
+        return bool(self.model) or any(value is not None for value in others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +134,8 @@ def _total(expression: ColumnElement[int] | InstrumentedAttribute[int]) -> Colum
 _ROW = UsageRecordRow
 _SUMS = (
     func.count(),
-    _total(_ROW.input_tokens),
-    _total(_ROW.output_tokens),
+    _total(_ROW.input_tokens + _ROW.audio_input_tokens),
+    _total(_ROW.output_tokens + _ROW.audio_output_tokens),
     _total(_ROW.cache_read_tokens + _ROW.cache_write_5m_tokens + _ROW.cache_write_1h_tokens),
     _total(_ROW.list_cost_nano),
     _total(_ROW.charge_nano),
@@ -169,6 +172,9 @@ def _conditions(wanted: UsageFilter) -> list[ColumnElement[bool]]:
         conditions.append(row.client_model == wanted.model)
     if wanted.is_stream is not None:
         conditions.append(row.is_stream.is_(wanted.is_stream))
+    if wanted.is_by_subscription is not None:
+        paid = row.subscription_id
+        conditions.append(paid.is_not(None) if wanted.is_by_subscription else paid.is_(None))
     if wanted.hides_failed:
         conditions.append(or_(row.outcome != "failed", row.charge_nano > 0))
     if wanted.span.from_ms is not None:

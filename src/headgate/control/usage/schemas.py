@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from headgate.core.money import MULTIPLIER_ONE, to_usd
+from headgate.kit import json
 from headgate.storage.models import UsageRecordRow
 
 
@@ -36,7 +37,7 @@ class UsageView(BaseModel):
     inbound_endpoint: str
     upstream_endpoint: str
     group_id: int
-    subscription_id: int | None = None
+    subscription_id: int | None
     input_tokens: int
     output_tokens: int
     cache_creation_tokens: int
@@ -48,16 +49,19 @@ class UsageView(BaseModel):
     cache_creation_cost: float
     cache_read_cost: float
     total_cost: float
+    """The list cost; times `rate_multiplier` it is `actual_cost`, the charge. 0 on both where nothing is
+    charged."""
     actual_cost: float
     rate_multiplier: float
-    billing_type: int = 0
+    billing_type: int
+    """0: the balance paid; 1: a subscription."""
     request_type: str
     stream: bool
     openai_ws_mode: bool = False
     duration_ms: int
     first_token_ms: int | None
     image_count: int
-    image_size: str | None = None
+    image_size: str | None
     media_type: str | None = None
     user_agent: str
     cache_ttl_overridden: bool = False
@@ -67,7 +71,15 @@ class UsageView(BaseModel):
     outcome: str
     usage_source: str
     reasoning_tokens: int
+    audio_input_tokens: int
+    """Beside `input_tokens`, not inside them; the same for output."""
+    audio_output_tokens: int
+    web_search_calls: int
+    other_cost: float
+    """Pictures, audio, web searches: with the four costs above it makes `total_cost`."""
     is_price_default: bool
+    review: str | None
+    """Why somebody should look at it: estimated, default_price or implausible."""
     price_version: str
     api_key: Named | None = None
     group: Named | None = None
@@ -80,6 +92,9 @@ class AdminUsageView(UsageView):
     served_model: str | None
     fault: str | None
     upstream_request_id: str | None
+    reviewed_at: datetime | None
+    quarantined: Mapping[str, Any] | None
+    """What the provider reported and nobody can believe; the record holds an estimate instead."""
     account: Named | None = None
     user: UserRef | None = None
 
@@ -145,6 +160,8 @@ def admin_usage_view(row: UsageRecordRow, names: References) -> AdminUsageView:
         served_model=row.served_model,
         fault=row.fault,
         upstream_request_id=row.upstream_request_id,
+        reviewed_at=_instant(row.reviewed_at_ms),
+        quarantined=None if row.quarantined is None else json.loads(row.quarantined),
         account=names.accounts.get(row.account_id),
         user=names.users.get(row.user_id),
     )
@@ -164,6 +181,8 @@ def usage_fields(row: UsageRecordRow, names: References) -> dict[str, Any]:
         "inbound_endpoint": row.inbound_endpoint,
         "upstream_endpoint": row.upstream_endpoint,
         "group_id": row.group_id,
+        "subscription_id": row.subscription_id,
+        "billing_type": 0 if row.subscription_id is None else 1,
         "input_tokens": row.input_tokens,
         "output_tokens": row.output_tokens,
         "cache_creation_tokens": row.cache_write_5m_tokens + row.cache_write_1h_tokens,
@@ -182,14 +201,24 @@ def usage_fields(row: UsageRecordRow, names: References) -> dict[str, Any]:
         "duration_ms": row.duration_ms,
         "first_token_ms": row.first_byte_ms,
         "image_count": row.image_count,
+        "image_size": row.image_size,
         "user_agent": row.user_agent,
-        "created_at": datetime.fromtimestamp(row.created_at_ms / 1000, tz=UTC),
+        "created_at": _instant(row.created_at_ms),
         "attempt": row.attempt,
         "outcome": row.outcome,
         "usage_source": row.usage_source,
         "reasoning_tokens": row.reasoning_tokens,
+        "audio_input_tokens": row.audio_input_tokens,
+        "audio_output_tokens": row.audio_output_tokens,
+        "web_search_calls": row.web_search_calls,
+        "other_cost": to_usd(row.other_cost_nano),
+        "review": row.review,
         "is_price_default": row.is_price_default,
         "price_version": row.price_version,
         "api_key": names.keys.get(row.key_id),
         "group": names.groups.get(row.group_id),
     }
+
+
+def _instant(at_ms: int | None) -> datetime | None:
+    return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, tz=UTC)

@@ -169,7 +169,8 @@ class UsageService:
             group_id=query.group_id,
             model=query.model,
             is_stream=_is_stream(query),
-            is_nothing=query.billing_type == "1" or query.request_type in ("ws_v2", "unknown"),
+            is_by_subscription={"0": False, "1": True}.get(query.billing_type),
+            is_nothing=query.request_type in ("ws_v2", "unknown"),
             hides_failed=hides_failed,
             span=span_of_dates(query.start_date, query.end_date, where)
             if query.start_date or query.end_date
