@@ -3,6 +3,7 @@
 import pytest
 
 from headgate.control.commands import AccountCommands, GroupCommands, KeyCommands, UserCommands, command_deps
+from headgate.core.world import RateLimit
 from headgate.errors import ApiError
 from headgate.kit.crypto import Vault
 from headgate.kit.secret import Secret
@@ -108,3 +109,17 @@ async def test_a_mistake_is_an_api_error_with_a_reason(deps, act, reason):
     with pytest.raises(ApiError) as caught:
         await act(deps)
     assert caught.value.reason == reason
+
+
+async def test_rate_limits_are_set_on_the_way(deps, engine):
+    await UserCommands(deps).create(email="anna@example.com", password=Secret("long enough"), rpm=100)
+    await GroupCommands(deps).create(name="claude", platform="anthropic", tpm=9_000)
+    made = await KeyCommands(deps).create(user="1", group="claude", rpm=60, tpm=1_000)
+    model = ReadModel(engine, deps.vault)
+    found = await model.load_key(deps.vault.key_hash(made.secret.reveal()))
+    assert found is not None
+    key, user = found
+    assert key.rate == RateLimit(requests=60, tokens=1_000)
+    assert user.rate == RateLimit(requests=100)
+    with pytest.raises(ApiError, match="rpm_limit"):
+        await KeyCommands(deps).create(user="1", group="claude", rpm=10**9 + 1)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from headgate.cli.entities import run, show
-from headgate.cli.options import ConfigFile, DataDir
+from headgate.cli.options import ConfigFile, DataDir, RequestsPerMinute, TokensPerMinute
 from headgate.control.commands import GroupCommands, GroupInfo
 
 commands = typer.Typer(no_args_is_help=True)
@@ -36,6 +36,8 @@ def create(
     quota_basis: Annotated[
         str, typer.Option(help="What key quotas and subscriptions count: charge or list_cost.")
     ] = "charge",
+    rpm: RequestsPerMinute = 0,
+    tpm: TokensPerMinute = 0,
     data_dir: DataDir = None,
     config: ConfigFile = None,
 ) -> None:
@@ -43,6 +45,7 @@ def create(
     _show([run(data_dir, config, lambda deps: GroupCommands(deps).create(
         name=name, platform=platform, multiplier=multiplier, is_exclusive=exclusive, overdraft_usd=overdraft,
         unknown_price=unknown_price, quota_basis=quota_basis,
+        rpm=rpm, tpm=tpm,
     ))])  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from headgate.cli.entities import run, show
-from headgate.cli.options import ConfigFile, DataDir, console
+from headgate.cli.options import ConfigFile, DataDir, RequestsPerMinute, TokensPerMinute, console
 from headgate.control.commands import KeyCommands, KeyInfo
 
 commands = typer.Typer(no_args_is_help=True)
@@ -20,12 +20,15 @@ def create(
     name: Annotated[str, typer.Option(help="Name.")] = "",
     quota: Annotated[float, typer.Option(help="USD it may spend in all; 0 = no limit.", min=0)] = 0,
     expires_in_days: Annotated[int | None, typer.Option(help="Days until it expires.", min=1)] = None,
+    rpm: RequestsPerMinute = 0,
+    tpm: TokensPerMinute = 0,
     data_dir: DataDir = None,
     config: ConfigFile = None,
 ) -> None:
     """Create an API key; it is shown this once."""
     made = run(data_dir, config, lambda deps: KeyCommands(deps).create(
-        user=user, group=group, name=name, quota_usd=quota, expires_in_days=expires_in_days
+        user=user, group=group, name=name, quota_usd=quota, expires_in_days=expires_in_days,
+        rpm=rpm, tpm=tpm,
     ))  # fmt: skip
     console.out(made.secret.reveal(), highlight=False)
 

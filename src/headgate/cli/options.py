@@ -22,6 +22,8 @@ DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="Directory of the SQLite file and the secret key.")
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML configuration file.")]
+RequestsPerMinute = Annotated[int, typer.Option("--rpm", help="Requests a minute; 0 = no limit.", min=0)]
+TokensPerMinute = Annotated[int, typer.Option("--tpm", help="Tokens a minute; 0 = no limit.", min=0)]
 
 
 def settings_from(data_dir: Path | None, config: Path | None, **overrides: Any) -> Settings:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from headgate.cli.entities import SecretFile, read_secret, run, show
-from headgate.cli.options import ConfigFile, DataDir
+from headgate.cli.options import ConfigFile, DataDir, RequestsPerMinute, TokensPerMinute
 from headgate.control.commands import UserCommands, UserInfo
 
 commands = typer.Typer(no_args_is_help=True)
@@ -18,6 +18,8 @@ def create(
     email: Annotated[str, typer.Argument(help="E-mail address.")],
     role: Annotated[str, typer.Option(help="user or admin.")] = "user",
     balance: Annotated[float | None, typer.Option(help="Prepaid balance in USD.")] = None,
+    rpm: RequestsPerMinute = 0,
+    tpm: TokensPerMinute = 0,
     secret_file: SecretFile = None,
     data_dir: DataDir = None,
     config: ConfigFile = None,
@@ -25,7 +27,7 @@ def create(
     """Create a user; the password comes from a prompt, a file or standard input."""
     password = read_secret(secret_file, "Password")
     _show([run(data_dir, config, lambda deps: UserCommands(deps).create(
-        email=email, password=password, role=role, balance_usd=balance
+        email=email, password=password, role=role, balance_usd=balance, rpm=rpm, tpm=tpm
     ))])  # fmt: skip
 
 

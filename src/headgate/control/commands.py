@@ -83,9 +83,19 @@ class UserCommands:
         self._deps = deps
 
     async def create(
-        self, *, email: str, password: Secret, role: str = "user", balance_usd: float | None = None
+        self,
+        *,
+        email: str,
+        password: Secret,
+        role: str = "user",
+        balance_usd: float | None = None,
+        rpm: int = 0,
+        tpm: int = 0,
     ) -> UserInfo:
-        draft = _checked(UserCreate, email=email, password=password.reveal(), role=role, balance=balance_usd)
+        draft = _checked(
+            UserCreate, email=email, password=password.reveal(), role=role, balance=balance_usd,
+            rpm_limit=rpm, tpm_limit=tpm,
+        )  # fmt: skip
         async with open_work(self._deps, SYSTEM) as work:
             return user_info(await UserService(work).create(draft))
 
@@ -130,12 +140,15 @@ class GroupCommands:
         overdraft_usd: float = 0,
         unknown_price: str = "inherit",
         quota_basis: str = "charge",
+        rpm: int = 0,
+        tpm: int = 0,
     ) -> GroupInfo:
         """`overdraft_usd` 0: an answer that the money no longer covers ends."""
         draft = _checked(
             GroupCreate, name=name, platform=platform, rate_multiplier=multiplier, is_exclusive=is_exclusive,
             overrun_policy="overdraft" if overdraft_usd > 0 else "strict", overdraft_limit_usd=overdraft_usd,
             unknown_price=unknown_price, quota_basis=quota_basis,
+            rpm_limit=rpm, tpm_limit=tpm,
         )  # fmt: skip
         async with open_work(self._deps, SYSTEM) as work:
             return group_info(await GroupService(work).create(draft))
@@ -228,6 +241,8 @@ class KeyCommands:
         name: str = "",
         quota_usd: float = 0,
         expires_in_days: int | None = None,
+        rpm: int = 0,
+        tpm: int = 0,
     ) -> NewKey:
         """`user` by e-mail or id, `group` by name or id. Raises GROUP_NOT_ALLOWED and what `KeyService`
         raises."""
@@ -235,7 +250,7 @@ class KeyCommands:
             owner, pool = await find_user(work, user), await find_group(work, group)
             draft = _checked(
                 KeyCreate, name=name or f"{pool.name} key", group_id=pool.id, quota=quota_usd,
-                expires_in_days=expires_in_days,
+                expires_in_days=expires_in_days, rpm_limit=rpm, tpm_limit=tpm,
             )  # fmt: skip
             row, secret = await KeyService(work).create(owner.id, draft)
             return NewKey(info=key_info(row, owner, pool), secret=Secret(secret))

@@ -6,6 +6,11 @@ from sqlalchemy import select
 from headgate.storage.models import DirectoryVersionRow
 
 
+async def directory_version(control):
+    async with control.deps.uow() as uow:
+        return await uow.session.scalar(select(DirectoryVersionRow.version))
+
+
 async def test_a_created_group_has_the_contract_s_fields(control):
     data = (await control.admin("POST", "/admin/groups", {"name": "g", "daily_limit_usd": "2.5"})).data
     assert (data["platform"], data["rate_multiplier"], data["status"]) == ("anthropic", 1.0, "active")
@@ -155,12 +160,22 @@ async def test_users_see_public_groups_and_those_allowed_to_them(control):
 
 
 async def test_the_data_plane_hears_of_changes_and_not_of_failures(control):
-    async def version():
-        async with control.deps.uow() as uow:
-            return await uow.session.scalar(select(DirectoryVersionRow.version))
-
-    before = await version()
+    before = await directory_version(control)
     group = await control.add_group()
-    after = await version()
+    after = await directory_version(control)
     await control.admin("PUT", f"/admin/groups/{group}", {"fallback_group_id": 77})
-    assert (after > before, await version()) == (True, after)
+    assert (after > before, await directory_version(control)) == (True, after)
+
+
+async def test_a_group_has_rate_limits_that_stay_when_absent(control):
+    group = await control.add_group(rpm_limit=600, tpm_limit=90_000)
+    before = await directory_version(control)
+    data = (await control.admin("PUT", f"/admin/groups/{group}", {"tpm_limit": 0})).data
+    assert (data["rpm_limit"], data["tpm_limit"]) == (600, 0)
+    assert await directory_version(control) > before
+
+
+@pytest.mark.parametrize("limit", [-1, 10**9 + 1, "x"])
+async def test_a_group_s_rate_limit_out_of_bounds_is_refused(control, limit):
+    answer = await control.admin("POST", "/admin/groups", {"name": "g", "rpm_limit": limit})
+    assert answer.status == 400

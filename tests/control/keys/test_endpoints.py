@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
+from headgate.core.world import RateLimit
 from headgate.storage.models import ApiKeyRow, LedgerEntryRow
 from headgate.storage.read_model import ReadModel
 
@@ -194,3 +195,28 @@ async def test_filters(control):
     ):
         items = (await control.anna("GET", "/keys", query=query)).data["items"]
         assert [item["name"] for item in items] == names
+
+
+async def test_an_owner_limits_the_rate_of_a_key(control, engine):
+    made = await create(control.anna, rpm_limit=60, tpm_limit=10**9)
+    assert (made.data["rpm_limit"], made.data["tpm_limit"]) == (60, 10**9)
+    changed = await control.anna("PUT", f"/keys/{made.data['id']}", {"rpm_limit": 0})
+    assert (changed.data["rpm_limit"], changed.data["tpm_limit"]) == (0, 10**9)
+    digest = control.deps.vault.key_hash(made.data["key"])
+    found = await ReadModel(engine, control.deps.vault).load_key(digest)
+    assert found is not None
+    assert found[0].rate == RateLimit(requests=0, tokens=10**9)
+
+
+async def test_a_key_has_no_rate_limit_unless_one_is_set(control):
+    made = await create(control.anna)
+    assert (made.data["rpm_limit"], made.data["tpm_limit"]) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["rpm_limit", "tpm_limit"])
+@pytest.mark.parametrize("limit", [-1, 10**9 + 1, 1.5, "many", float("1e300")])
+async def test_a_rate_limit_out_of_bounds_is_refused(control, name, limit):
+    answer = await create(control.anna, **{name: limit})
+    assert answer.status == 400
+    key = (await create(control.anna)).data["id"]
+    assert (await control.anna("PUT", f"/keys/{key}", {name: limit})).status == 400

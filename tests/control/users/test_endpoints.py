@@ -17,6 +17,7 @@ async def test_a_created_user_has_the_contract_s_fields(control):
     assert {
         "id", "email", "username", "role", "balance", "concurrency", "status", "allowed_groups", "created_at",
         "updated_at", "notes", "group_rates", "current_concurrency", "subscriptions",
+        "rpm_limit", "tpm_limit",
     } == set(data)  # fmt: skip
     assert (data["role"], data["status"], data["balance"], data["concurrency"]) == ("user", "active", 12.5, 7)
 
@@ -131,3 +132,23 @@ async def test_an_admin_sees_a_user_s_keys_masked(control):
     answer = await control.admin("GET", f"/admin/users/{control.anna.user_id}/api-keys")
     assert [item["name"] for item in answer.data["items"]] == ["k"]
     assert secret.encode() not in answer.body
+
+
+async def test_a_user_has_rate_limits_that_stay_when_absent(control):
+    body = {"email": "rate@example.com", "password": "long enough", "rpm_limit": 30, "tpm_limit": 5_000}
+    made = (await control.admin("POST", "/admin/users", body)).data
+    assert (made["rpm_limit"], made["tpm_limit"]) == (30, 5_000)
+    changed = (await control.admin("PUT", f"/admin/users/{made['id']}", {"rpm_limit": 0})).data
+    assert (changed["rpm_limit"], changed["tpm_limit"]) == (0, 5_000)
+
+
+@pytest.mark.parametrize("limit", [-1, 10**9 + 1, "x"])
+async def test_a_user_s_rate_limit_out_of_bounds_is_refused(control, limit):
+    body = {"email": "rate@example.com", "password": "long enough", "tpm_limit": limit}
+    assert (await control.admin("POST", "/admin/users", body)).status == 400
+
+
+async def test_users_cannot_raise_their_own_limits(control):
+    me = (await control.anna("GET", "/auth/me")).data
+    answer = await control.anna("PUT", f"/admin/users/{me['id']}", {"rpm_limit": 1})
+    assert answer.status == 403

@@ -13,6 +13,7 @@ from headgate.control.web.fields import (
     Name,
     Notes,
     OptionalId,
+    PerMinute,
     RequestBody,
     Usd,
 )
@@ -78,6 +79,9 @@ class GroupFields(RequestBody):
     price."""
     quota_basis: Literal["charge", "list_cost"] | None = None
     """Ours: what subscription windows and key quotas count; a balance always pays the charge (ADR 15)."""
+    rpm_limit: PerMinute | None = None
+    tpm_limit: PerMinute | None = None
+    """Ours: of all users of the group together."""
     copy_accounts_from_group_ids: Ids = Field(default_factory=list)
 
 
@@ -132,6 +136,8 @@ class GroupView(BaseModel):
     fallback_group_id_on_invalid_request: int | None
     allow_messages_dispatch: bool
     quota_basis: str
+    rpm_limit: int
+    tpm_limit: int
     created_at: datetime
     updated_at: datetime
 
@@ -205,6 +211,8 @@ def _fields(row: GroupRow) -> dict[str, Any]:
         "fallback_group_id_on_invalid_request": row.fallback_group_id_on_invalid_request,
         "allow_messages_dispatch": row.allow_messages_dispatch,
         "quota_basis": row.quota_basis,
+        "rpm_limit": row.rpm_limit,
+        "tpm_limit": row.tpm_limit,
         "created_at": row.created_at,
         "updated_at": row.updated_at,
     }

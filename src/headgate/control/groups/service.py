@@ -36,6 +36,8 @@ _PLAIN = (
     "overrun_policy",
     "unknown_price",
     "quota_basis",
+    "rpm_limit",
+    "tpm_limit",
 )
 _REFERENCES = ("fallback_group_id", "fallback_group_id_on_invalid_request", "default_proxy_id")
 

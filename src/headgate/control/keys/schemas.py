@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field
 
 from headgate.control.groups.schemas import GroupView
-from headgate.control.web.fields import Name, OptionalId, RequestBody, Usd, storable
+from headgate.control.web.fields import Name, OptionalId, PerMinute, RequestBody, Usd, storable
 from headgate.core.money import to_usd
 from headgate.storage.directory_rows import window_used
 from headgate.storage.models import ApiKeyRow
@@ -29,6 +29,8 @@ class KeyCreate(RequestBody):
     rate_limit_5h: Usd = 0
     rate_limit_1d: Usd = 0
     rate_limit_7d: Usd = 0
+    rpm_limit: PerMinute = 0
+    tpm_limit: PerMinute = 0
 
 
 class KeyUpdate(RequestBody):
@@ -46,6 +48,8 @@ class KeyUpdate(RequestBody):
     rate_limit_5h: Usd | None = None
     rate_limit_1d: Usd | None = None
     rate_limit_7d: Usd | None = None
+    rpm_limit: PerMinute | None = None
+    tpm_limit: PerMinute | None = None
     reset_rate_limit_usage: bool = False
 
 
@@ -68,6 +72,8 @@ class KeyView(BaseModel):
     rate_limit_5h: float
     rate_limit_1d: float
     rate_limit_7d: float
+    rpm_limit: int
+    tpm_limit: int
     usage_5h: float
     usage_1d: float
     usage_7d: float
@@ -116,6 +122,8 @@ def key_view(
         rate_limit_5h=to_usd(row.limit_5h_nano),
         rate_limit_1d=to_usd(row.limit_1d_nano),
         rate_limit_7d=to_usd(row.limit_7d_nano),
+        rpm_limit=row.rpm_limit,
+        tpm_limit=row.tpm_limit,
         **windows,
         group=group,
     )

@@ -15,6 +15,7 @@ from headgate.control.web.fields import (
     Multiplier,
     Notes,
     OptionalId,
+    PerMinute,
     RequestBody,
     Usd,
 )
@@ -42,6 +43,8 @@ class UserCreate(RequestBody):
     notes: Notes = ""
     balance: Usd | None = None
     concurrency: Concurrency | None = None
+    rpm_limit: PerMinute = 0
+    tpm_limit: PerMinute = 0
     allowed_groups: GroupIds = Field(default_factory=list)
     role: Literal["user", "admin"] = "user"
 
@@ -54,6 +57,8 @@ class UserUpdate(RequestBody):
     username: Username | None = None
     notes: Notes | None = None
     concurrency: Concurrency | None = None
+    rpm_limit: PerMinute | None = None
+    tpm_limit: PerMinute | None = None
     status: Literal["active", "disabled"] | None = None
     allowed_groups: GroupIds | None = None
     group_rates: Annotated[

@@ -35,6 +35,8 @@ class UserService:
             notes=draft.notes,
             balance_nano=0,
             concurrency=auth.default_user_concurrency if draft.concurrency is None else draft.concurrency,
+            rpm_limit=draft.rpm_limit,
+            tpm_limit=draft.tpm_limit,
             token_version=0,
             created_at=now,
             updated_at=now,
@@ -55,7 +57,7 @@ class UserService:
         if change.email is not None:
             row.email = await self._free_email(change.email, owner=row.id)
         await self._change_standing(row, change)
-        for name in ("username", "notes", "concurrency"):
+        for name in ("username", "notes", "concurrency", "rpm_limit", "tpm_limit"):
             if (value := getattr(change, name)) is not None:
                 setattr(row, name, value)
         row.updated_at = self._work.now()

@@ -17,6 +17,8 @@ class UserView(BaseModel):
     role: str
     balance: float
     concurrency: int
+    rpm_limit: int
+    tpm_limit: int
     status: str
     allowed_groups: Sequence[int]
     created_at: datetime
@@ -35,6 +37,8 @@ def user_fields(row: UserRow, allowed_groups: Sequence[int]) -> dict[str, Any]:
         "role": row.role,
         "balance": to_usd(row.balance_nano),
         "concurrency": row.concurrency,
+        "rpm_limit": row.rpm_limit,
+        "tpm_limit": row.tpm_limit,
         "status": row.status,
         "allowed_groups": list(allowed_groups),
         "created_at": row.created_at,

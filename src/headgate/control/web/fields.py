@@ -21,6 +21,9 @@ Multiplier = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Notes = Annotated[str, Field(max_length=10_000)]
 Concurrency = Annotated[int, Field(ge=-1, le=1_000_000)]
+MAX_PER_MINUTE = 1_000_000_000
+PerMinute = Annotated[int, Field(ge=0, le=MAX_PER_MINUTE)]
+"""Requests or tokens; 0 = unlimited."""
 
 
 def storable(text: str) -> str:
