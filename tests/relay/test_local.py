@@ -1,6 +1,7 @@
 """What is answered here without a provider: model lists, the key's usage, courtesies (spec 2.9, 2.10)."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ from headgate.relay.authentication import Authenticator
 from headgate.relay.directory import Directory
 from headgate.relay.local import LocalAnswers
 from headgate.relay.routes import Local, match
-from headgate.storage.models import AccountRow, UserRow
+from headgate.storage.models import AccountRow, ApiKeyRow, GroupRow, SubscriptionRow, UserRow
 from headgate.storage.read_model import ReadModel
-from tests.relay.conftest import Change
+from tests.relay.conftest import DOLLAR, Change
 from tests.relay.people import Client, responder_for
+from tests.storage.books import NOW
 
+HOUR = timedelta(hours=1)
 ANTHROPIC = {"x-api-key": "sk-1", "anthropic-version": "2023-06-01"}
 
 
@@ -88,6 +91,42 @@ async def test_usage_is_told_even_with_an_empty_balance(local: LocalAnswers, cha
     await change(update(UserRow).values(balance_nano=0))
     status, body = await answer(local, "/v1/usage", ANTHROPIC)
     assert (status, body["balance"], body["usage"]["total"]["requests"]) == (200, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [{"status": "expired"}, {"status": "quota_exhausted", "quota_nano": 10}, {"expires_at": NOW - HOUR}],
+    ids=["expired", "exhausted", "over"],
+)
+async def test_usage_is_told_to_keys_that_may_ask_for_nothing_else(
+    local: LocalAnswers, change: Change, directory: Directory, key: dict[str, Any]
+) -> None:
+    await change(update(ApiKeyRow).values(**key))
+    await directory.refresh()
+    status, body = await answer(local, "/v1/usage", ANTHROPIC)
+    assert (status, body["isValid"]) == (200, True)
+
+
+@pytest.mark.parametrize(("ends", "is_valid", "remaining"), [(HOUR, True, 4.0), (-HOUR, False, 0)])
+async def test_usage_of_a_subscription_is_told_whether_or_not_it_still_runs(
+    local: LocalAnswers,
+    change: Change,
+    directory: Directory,
+    ends: timedelta,
+    is_valid: bool,
+    remaining: float,
+) -> None:
+    await change(
+        update(GroupRow).values(subscription_type="subscription", daily_limit_nano=5 * DOLLAR),
+        SubscriptionRow(
+            id=1, user_id=1, group_id=1, starts_at=NOW - 2 * HOUR, expires_at=NOW + ends, assigned_at=NOW,
+            created_at=NOW, updated_at=NOW, daily_window_start=NOW, daily_used_nano=DOLLAR,
+        ),
+    )  # fmt: skip
+    await directory.refresh()
+    status, body = await answer(local, "/v1/usage", ANTHROPIC)
+    assert (status, body["isValid"], body["remaining"]) == (200, is_valid, remaining)
+    assert body["subscription"]["daily_usage_usd"] == 1.0
 
 
 @pytest.mark.parametrize("query", [b"start_date=2025-06-01", b"start_date=2025-06-01&end_date=2025-06-02"])

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from headgate.core.ids import GroupId, KeyId
+from headgate.core.ids import GroupId, KeyId, SubscriptionId
 from headgate.core.usage import TokenUsage
 from headgate.core.world import CredentialKind, DisconnectPolicy, Provider
 from headgate.kit.clock import FakeClock
@@ -17,6 +17,7 @@ from headgate.storage.models import (
     PriceOverrideRow,
     ProxyRow,
     SettingRow,
+    SubscriptionRow,
     UserGroupMultiplierRow,
 )
 from headgate.storage.read_model import UNBOUNDED, ReadModel
@@ -238,7 +239,10 @@ async def test_usage_of_a_key_is_summed_by_day_model_and_minute(
     await book(finished_at_ms=yesterday, model="b", duration_ms=1000, charge=100)
     await book(finished_at_ms=NOW_MS - 3_600_000, duration_ms=2000, charge=200)
     await book(
-        finished_at_ms=NOW_MS, duration_ms=3000, charge=300, usage=TokenUsage(input=7, cache_write_1h=3)
+        finished_at_ms=NOW_MS,
+        duration_ms=3000,
+        charge=300,
+        usage=TokenUsage(input=4, audio_input=3, cache_write_1h=3),
     )
     await book(finished_at_ms=NOW_MS, outcome="failed", charge=0)
     await book(finished_at_ms=NOW_MS, key=2)
@@ -253,6 +257,31 @@ async def test_usage_of_a_key_is_summed_by_day_model_and_minute(
     assert usage.quota_used_nano == 600
     assert usage.windows == ((600, NOW_MS),)
     assert usage.balance_nano == 5_000 - 600 - 800
+
+
+async def test_usage_of_a_subscription_counts_its_running_windows_only(
+    read_model: ReadModel, sessions: Sessions
+) -> None:
+    yesterday = NOW - 25 * HOUR
+    subscription = SubscriptionRow(
+        id=1, user_id=1, group_id=1, starts_at=NOW, expires_at=NOW + 24 * HOUR, assigned_at=NOW,
+        created_at=NOW, updated_at=NOW, daily_window_start=yesterday, daily_used_nano=1,
+        weekly_window_start=yesterday, weekly_used_nano=2, monthly_window_start=NOW, monthly_used_nano=3,
+    )  # fmt: skip
+    await store(sessions, user_row(1), group_row(1), key_row(1), subscription)
+
+    async def used(number: int | None) -> tuple[int, int, int] | None:
+        usage = await read_model.key_usage(
+            KeyId(1),
+            since_ms=0,
+            until_ms=1,
+            subscription_id=None if number is None else SubscriptionId(number),
+        )
+        return usage.subscription_used_nano
+
+    assert await used(1) == (0, 2, 3)
+    assert await used(None) is None
+    assert await used(2) is None
 
 
 async def test_a_database_that_is_away_is_said_so() -> None:

@@ -97,7 +97,15 @@ class LocalAnswers:
 
     async def _usage(self, caller: Caller, query: bytes) -> dict[str, Any]:
         since, until = self._period(query)
-        totals = await self._read_model.key_usage(caller.key.id, since_ms=since, until_ms=until)
+        subscription = (
+            caller.user.subscriptions.get(caller.group.id) if caller.group.is_subscription else None
+        )
+        totals = await self._read_model.key_usage(
+            caller.key.id,
+            since_ms=since,
+            until_ms=until,
+            subscription_id=None if subscription is None else subscription.id,
+        )
         return usage_answer(caller, totals, now_ms=self._clock.now_ms())
 
     def _period(self, query: bytes) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from headgate.core.ids import KeyId
+from headgate.core.ids import KeyId, SubscriptionId
 from headgate.core.pricing.price import Price
 from headgate.core.world import Account, ApiKey, Group, User
 from headgate.kit.clock import Clock, SystemClock
@@ -90,6 +90,9 @@ class KeyUsage:
     quota_used_nano: int
     windows: tuple[tuple[int, int | None], ...]
     """(used, start in ms) of each window that has a limit, in the order of `ApiKey.windows`."""
+    subscription_used_nano: tuple[int, int, int] | None = None
+    """Of the running daily, weekly and monthly window; None: no subscription was asked about, or it is
+    gone."""
 
 
 class ReadModel:
@@ -184,7 +187,9 @@ class ReadModel:
         started_ms = used(row, what, now_ms)[1]
         return None if started_ms is None else started_ms + lengths[what]
 
-    async def key_usage(self, key_id: KeyId, *, since_ms: int, until_ms: int) -> KeyUsage:
+    async def key_usage(
+        self, key_id: KeyId, *, since_ms: int, until_ms: int, subscription_id: SubscriptionId | None = None
+    ) -> KeyUsage:
         """Usage of an existing key; `since_ms` (inclusive) to `until_ms` (exclusive) limits `models` only."""
         now_ms = self._clock.now_ms()
         record = UsageRecordRow
@@ -208,6 +213,7 @@ class ReadModel:
                 windows=tuple(
                     mapping.window_used(row, window.name, now_ms) for window in mapping.key_from(row).windows
                 ),
+                subscription_used_nano=await _subscription_used(session, subscription_id, now_ms),
             )
 
     async def _accounts(self, session: AsyncSession) -> tuple[Account, ...]:
@@ -309,10 +315,23 @@ async def _key_and_balance(session: AsyncSession, key_id: int) -> tuple[ApiKeyRo
     return key, balance
 
 
+async def _subscription_used(
+    session: AsyncSession, subscription_id: int | None, now_ms: int
+) -> tuple[int, int, int] | None:
+    row = None if subscription_id is None else await session.get(SubscriptionRow, subscription_id)
+    if row is None or row.deleted_at is not None:
+        return None
+    daily, weekly, monthly = (
+        mapping.subscription_used(row, name, now_ms)[0] for name in ("daily", "weekly", "monthly")
+    )
+    return daily, weekly, monthly
+
+
 def _sums() -> tuple[ColumnElement[Any], ...]:
     record = UsageRecordRow
     columns = (
-        record.input_tokens, record.output_tokens, record.cache_read_tokens, record.cache_write_5m_tokens,
+        record.input_tokens + record.audio_input_tokens, record.output_tokens + record.audio_output_tokens,
+        record.cache_read_tokens, record.cache_write_5m_tokens,
         record.cache_write_1h_tokens, record.list_cost_nano, record.charge_nano,
     )  # fmt: skip
     return (func.count(), *(func.coalesce(func.sum(column), 0) for column in columns))
