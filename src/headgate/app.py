@@ -81,13 +81,13 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
         engine = await open_database(settings, stack)
         await require_same_key(engine, vault, clock)
         refreshers: list[Callable[[], Awaitable[None]]] = []
-        uow = _unit_of_work(engine, refreshers)
+        uow = _unit_of_work(engine, vault.ledger_key(), refreshers)
         first_admin = await ensure_admin(uow, settings, clock)
         if settings.run_mode == "simple":
             await ensure_simple_mode(uow, clock)
         state = open_state(settings, clock)
         stack.push_async_callback(state.close)
-        journal = await open_journal(settings, clock, process_id, fail_points)
+        journal = await open_journal(settings, clock, process_id, vault.ledger_key(), fail_points)
         stack.push_async_callback(journal.close)
         base = Foundation(
             settings=settings,
@@ -119,10 +119,10 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
 
 
 def _unit_of_work(
-    engine: AsyncEngine, refreshers: list[Callable[[], Awaitable[None]]]
+    engine: AsyncEngine, ledger_key: bytes, refreshers: list[Callable[[], Awaitable[None]]]
 ) -> Callable[[], UnitOfWork]:
     """Transactions whose changes this process's data plane sees before their answer leaves."""
-    sessions = session_factory(engine)
+    sessions = session_factory(engine, ledger_key)
 
     async def refresh() -> None:
         for refresher in refreshers:

@@ -30,7 +30,7 @@ async def _kill_journal_connections(target: DatabaseTarget) -> int:
             await connection.fetchval(
                 "SELECT count(pg_terminate_backend(l.pid)) FROM pg_locks l"
                 " JOIN pg_database d ON d.oid = l.database"
-                " WHERE l.locktype = 'advisory' AND d.datname = current_database()"
+                " WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND d.datname = current_database()"
             )
         )
     finally:
@@ -102,3 +102,20 @@ async def test_a_row_locked_by_the_management_api_delays_and_does_not_lose(
     await journal.settle(settlement(intent("b")))
     assert await value(engine, "SELECT balance_nano FROM users WHERE id = 1") == -1600
     await journal.close()
+
+
+async def test_a_journal_that_lost_its_connection_takes_a_free_chain(
+    postgres_target: DatabaseTarget, engine: AsyncEngine
+) -> None:
+    journal = await open_journal_at(postgres_target, SystemClock(), "p")
+    for number in range(3):
+        await journal.settle(settlement(intent(f"x{number}")))
+        await _kill_journal_connections(postgres_target)
+    await journal.close()
+    places = "SELECT COUNT(*) FROM ledger_entries WHERE seq > 0 AND chain > 0"
+    assert await value(engine, places) == 6
+    ends = (
+        "SELECT COUNT(*) FROM ledger_chains c WHERE c.seq ="
+        " (SELECT MAX(seq) FROM ledger_entries e WHERE e.chain = c.chain)"
+    )
+    assert await value(engine, ends) == await value(engine, "SELECT COUNT(*) FROM ledger_chains")

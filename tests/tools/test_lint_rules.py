@@ -1,6 +1,6 @@
 import pytest
 
-from tools.lint_rules import commit_once, narrow_except, no_rows_in_relay, secret_in_log
+from tools.lint_rules import append_only, commit_once, narrow_except, no_rows_in_relay, secret_in_log
 from tools.lint_rules.source import Rule, Source
 
 
@@ -69,3 +69,33 @@ def test_a_broad_except_that_raises_again_is_allowed() -> None:
 
 def test_a_named_exception_is_allowed() -> None:
     assert lines(narrow_except.check, "try:\n    f()\nexcept ValueError:\n    pass\n") == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "session.execute(update(LedgerEntryRow).values(amount_nano=1))",
+        "sa.delete(LedgerEntryRow)",
+        "entry, record = LedgerEntryRow, UsageRecordRow; delete(entry)",
+        "entry = LedgerEntryRow; update(entry)",
+        "connection.execute('UPDATE ledger_entries SET amount_nano = 1')",
+        "connection.execute(f'delete from ledger_entries WHERE id = {n}')",
+        "'TRUNCATE TABLE ledger_entries'",
+    ],
+)
+def test_changing_a_ledger_entry_is_found(statement: str) -> None:
+    assert lines(append_only.check, statement, "src/headgate/storage/ledger.py") == [1]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert(LedgerEntryRow)",
+        "update(UserRow)",
+        "'INSERT INTO ledger_entries (id) VALUES (1)'",
+        "'DELETE FROM ledger_entries_of_somebody_else'",
+        "entry = UsageRecordRow; update(entry)",
+    ],
+)
+def test_adding_ledger_entries_is_allowed(statement: str) -> None:
+    assert lines(append_only.check, statement, "src/headgate/storage/ledger.py") == []

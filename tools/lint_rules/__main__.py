@@ -3,11 +3,12 @@
 import sys
 from pathlib import Path
 
-from tools.lint_rules import commit_once, narrow_except, no_rows_in_relay, secret_in_log
+from tools.lint_rules import append_only, commit_once, narrow_except, no_rows_in_relay, secret_in_log
 from tools.lint_rules.source import Finding, Rule, Source
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RULES: tuple[Rule, ...] = (
+    append_only.check,
     commit_once.check,
     narrow_except.check,
     no_rows_in_relay.check,

@@ -42,7 +42,7 @@ def run(data_dir: Path | None, config: Path | None, use_case: Callable[[WorkDeps
                 vault = open_vault(settings)
                 engine = await open_database(settings, stack)
                 await require_same_key(engine, vault, clock)
-                sessions = session_factory(engine)
+                sessions = session_factory(engine, vault.ledger_key())
                 guard = AddressGuard(settings.security.url_allowlist, clock=clock)
                 deps = command_deps(
                     settings, lambda: UnitOfWork(sessions), vault, clock, check_base_url=guard.problem_with

@@ -33,6 +33,7 @@ class Vault:
         self._wrap = AESGCM(_derive(master_key, b"headgate/wrap"))
         self._pepper = _derive(master_key, b"headgate/api-key-hash")
         self._signing = _derive(master_key, b"headgate/signing")
+        self._ledger = _derive(master_key, b"headgate/ledger")
 
     def key_hash(self, api_key: str) -> bytes:
         """Keyed digest under which an API key is stored and looked up; always 32 bytes, whatever comes in
@@ -44,6 +45,11 @@ class Vault:
     def signature(self, purpose: str, message: bytes) -> bytes:
         """HMAC-SHA256 under a key bound to `purpose`."""
         return hmac.new(self._signing, purpose.encode() + b"\0" + message, hashlib.sha256).digest()
+
+    def ledger_key(self) -> bytes:
+        """The key of the ledger's hash chains (32 bytes): the journal hashes by the thousand, without a call
+        here for each."""
+        return self._ledger
 
     def seal(self, plaintext: bytes, *, context: str) -> bytes:
         """Encrypt; `context` (such as `account.credentials`) must be the same when unsealing."""

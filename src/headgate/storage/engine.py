@@ -29,6 +29,7 @@ from sqlalchemy.util import await_only
 from headgate.errors import StartupError
 from headgate.kit.secret import Secret
 from headgate.settings import Settings
+from headgate.storage.ledger_chain import LEDGER_KEY, NO_KEY
 from headgate.storage.unit_of_work import UnitOfWork
 
 _WAL_TRIES = 200
@@ -129,9 +130,10 @@ def postgres_session(target: DatabaseTarget) -> dict[str, str]:
     }
 
 
-def session_factory(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
-    """Sessions whose objects stay readable after the commit (answers are rendered after it)."""
-    return async_sessionmaker(engine, expire_on_commit=False)
+def session_factory(engine: AsyncEngine, ledger_key: bytes = NO_KEY) -> async_sessionmaker[AsyncSession]:
+    """Sessions whose objects stay readable after the commit (answers are rendered after it). `ledger_key`:
+    what they chain ledger entries with (`Vault.ledger_key`)."""
+    return async_sessionmaker(engine, expire_on_commit=False, info={LEDGER_KEY: ledger_key})
 
 
 async def check_reachable(engine: AsyncEngine, target: DatabaseTarget) -> None:

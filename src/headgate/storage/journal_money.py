@@ -13,11 +13,6 @@ from headgate.core.pricing.cost import CostLines
 from headgate.storage.journal import AccountWindows, Intent, Settlement
 from headgate.storage.journal_rows import SUBSCRIPTION_WINDOW_MS, WINDOW_MS, Row
 
-LEDGER_COLUMNS = (
-    "exchange_id", "attempt", "kind", "debit_book", "credit_book", "amount_nano", "price_version", "tariff",
-    "multiplier", "created_at_ms",
-)  # fmt: skip
-
 MAX_AMOUNT_NANO = 10**15
 """A million USD: more than any call can cost. Sums of a group, and of years, stay inside BIGINT."""
 _FAILED = "failed"
@@ -82,27 +77,32 @@ def require_possible(cost: CostLines) -> None:
 
 
 def ledger_rows(settlements: Iterable[Settlement], keys_with_quota: Collection[int]) -> list[Row]:
-    """The lines of settlements that cost something, in `LEDGER_COLUMNS`: `charge` payer -> revenue, `key`
-    key -> usage where the key has a quota, `cost` cost -> account."""
+    """The lines of settlements that cost something, as `ledger_chain.CHAINED_COLUMNS`: `charge` payer ->
+    revenue, `key` key -> usage where the key has a quota, `cost` cost -> account."""
     rows: list[Row] = []
     for settlement in settlements:
-        intent, cost, at = settlement.intent, settlement.cost, settlement.finished_at_ms
-        name, attempt, version = intent.exchange_id, intent.attempt, cost.price_version
-        lines = ""
+        intent, cost = settlement.intent, settlement.cost
+        name, attempt, at = intent.exchange_id, intent.attempt, settlement.finished_at_ms
+        version, lines = cost.price_version, tariff(cost) if cost.list_cost else ""
         counted = counted_nano(settlement)
-        paid = cost.charge if intent.subscription_id is None else counted
+        for_list = MULTIPLIER_ONE if intent.quota_basis == "list_cost" else intent.charge_multiplier
+        if intent.subscription_id is None:
+            paid, factor = cost.charge, intent.charge_multiplier
+        else:
+            paid, factor = counted, for_list
         if paid > 0:
-            lines = tariff(cost)
-            factor = _factor(intent, is_balance=intent.subscription_id is None)
-            rows.append((name, attempt, "charge", payer(intent), "revenue", paid, version, lines, factor, at))
+            book = payer(intent)
+            rows.append((
+                name, attempt, "charge", book, "revenue", paid, version, lines, factor, "", None, at,
+            ))  # fmt: skip
         if counted > 0 and intent.counts_key and intent.key_id in keys_with_quota:
-            lines = lines or tariff(cost)
-            factor, book = _factor(intent, is_balance=False), f"key:{intent.key_id}"
-            rows.append((name, attempt, "key", book, "usage", counted, version, lines, factor, at))
+            book = f"key:{intent.key_id}"
+            rows.append((
+                name, attempt, "key", book, "usage", counted, version, lines, for_list, "", None, at,
+            ))  # fmt: skip
         if (owed := cost.account_cost) > 0:
-            lines, factor = lines or tariff(cost), intent.cost_multiplier
-            book = f"account:{intent.account_id}"
-            rows.append((name, attempt, "cost", "cost", book, owed, version, lines, factor, at))
+            book, factor = f"account:{intent.account_id}", intent.cost_multiplier
+            rows.append((name, attempt, "cost", "cost", book, owed, version, lines, factor, "", None, at))
     return rows
 
 
@@ -173,6 +173,10 @@ def account_crossed(delta: str) -> str:
 KEY_HAS_LIMITS = "(quota_nano > 0 OR limit_5h_nano > 0 OR limit_1d_nano > 0 OR limit_7d_nano > 0)"
 
 
+KEY_SPENT = "(quota_nano > 0 AND quota_used_nano >= quota_nano AND status = 'active')"
+"""After `key_update`: its quota is used up now, and its status does not say so yet."""
+
+
 def account_rows(accounts: dict[int, AccountSpend]) -> list[Row]:
     """(id, nano-USD, daily start and end, weekly start and end), in id order."""
     return [
@@ -187,11 +191,6 @@ def account_rows(accounts: dict[int, AccountSpend]) -> list[Row]:
 def _is_over(begun: str, length_ms: int, now: str) -> str:
     """Ended, never begun, or begun by a clock that was set back since by more than the window is long."""
     return f"({begun} IS NULL OR {begun} + {length_ms} <= {now} OR {begun} > {now} + {length_ms})"
-
-
-def _factor(intent: Intent, *, is_balance: bool) -> int:
-    is_list = intent.quota_basis == "list_cost" and not is_balance
-    return MULTIPLIER_ONE if is_list else intent.charge_multiplier
 
 
 def _raise(sums: dict[int, int], number: int, amount: int) -> None:

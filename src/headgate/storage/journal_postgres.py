@@ -20,8 +20,10 @@ from headgate.storage import journal_money as booking
 from headgate.storage import journal_rows as rows
 from headgate.storage.engine import DatabaseTarget, postgres_session
 from headgate.storage.journal import Intent, OpenIntent, RowRefused, StorageUnavailable
+from headgate.storage.journal_chains import PostgresChain
 from headgate.storage.journal_group import Op
 from headgate.storage.journal_rows import OpKind, Row
+from headgate.storage.ledger_chain import ENTRY_COLUMNS
 
 _ROW_ERRORS = (
     asyncpg.IntegrityConstraintViolationError,
@@ -37,16 +39,14 @@ _OUTAGES = (
 _LAST_USED_EVERY_MS = 30_000
 
 
-def _insert(table: str, columns: Mapping[str, str], tail: str, extra: Mapping[str, str] | None = None) -> str:
+def _insert(table: str, columns: Mapping[str, str], tail: str) -> str:
     """`columns` name -> PostgreSQL type of the array element; `flag` is an int that becomes a boolean."""
     given = ", ".join(
         f"${n}::{'int' if kind == 'flag' else kind}[]" for n, kind in enumerate(columns.values(), 1)
     )
-    names = [*columns, *(extra or {})]
     values = [f"{name}::boolean" if kind == "flag" else name for name, kind in columns.items()]
-    values.extend((extra or {}).values())
     return (
-        f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(values)}"  # noqa: S608
+        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)}"  # noqa: S608
         f" FROM unnest({given}) AS given({', '.join(columns)}) {tail}"
     )
 
@@ -54,7 +54,8 @@ def _insert(table: str, columns: Mapping[str, str], tail: str, extra: Mapping[st
 def _types(columns: Sequence[str], texts: frozenset[str]) -> dict[str, str]:
     flags = {"is_stream", "is_price_default", "counts_key"}
     small = {
-        "attempt", "charge_multiplier", "cost_multiplier", "multiplier", "image_count", "web_search_calls",
+        "attempt", "charge_multiplier", "cost_multiplier", "multiplier", "chain", "image_count",
+        "web_search_calls",
     }  # fmt: skip
     kinds = {
         **dict.fromkeys(columns, "bigint"),
@@ -71,6 +72,7 @@ _TEXTS = frozenset({
     "fault", "upstream_request_id", "inbound_endpoint", "upstream_endpoint", "served_model", "price_version",
     "service_tier", "reasoning_effort", "user_agent", "client_ip", "kind", "debit_book", "credit_book",
     "trace", "quota_basis", "image_size", "review", "quarantined", "tariff",
+    "note",
 })  # fmt: skip
 _OR_NOTHING = "ON CONFLICT DO NOTHING"
 _INTENTS = _insert("usage_intents", _types(rows.INTENT_COLUMNS, _TEXTS), _OR_NOTHING)
@@ -78,12 +80,9 @@ _USAGE = _insert(
     "usage_records", _types(rows.USAGE_COLUMNS, _TEXTS), f"{_OR_NOTHING} RETURNING exchange_id, attempt"
 )
 _TRACES = _insert("exchange_traces", _types(rows.TRACE_COLUMNS, _TEXTS), _OR_NOTHING)
-_LEDGER = _insert("ledger_entries", _types(booking.LEDGER_COLUMNS, _TEXTS), "", {"note": "''"})
+_LEDGER = _insert("ledger_entries", _types(ENTRY_COLUMNS, _TEXTS) | {"hash": "bytea"}, "")
 _LOCK_USERS = "SELECT id FROM users WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE"
-_LOCK_KEYS = (
-    "SELECT id, quota_nano > 0 AS has_quota FROM api_keys WHERE id = ANY($1::bigint[])"
-    " ORDER BY id FOR NO KEY UPDATE"
-)
+_LOCK_KEYS = "SELECT id FROM api_keys WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE"
 _LOCK_SUBSCRIPTIONS = (
     "SELECT id FROM user_subscriptions WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE"
 )
@@ -96,6 +95,7 @@ _KEYS = (
     f"UPDATE api_keys SET {booking.key_update('$3::bigint', '$4::bigint', 'd.delta')}"  # noqa: S608
     " FROM unnest($1::bigint[], $2::bigint[]) AS d(id, delta)"
     f" WHERE api_keys.id = d.id AND {booking.KEY_HAS_LIMITS}"
+    f" RETURNING api_keys.id, quota_nano > 0 AS has_quota, {booking.KEY_SPENT} AS is_spent"
 )
 _SUBSCRIPTIONS = (
     f"UPDATE user_subscriptions SET {booking.subscription_update('$3::bigint', '$4::bigint', 'd.delta')}"  # noqa: S608
@@ -111,10 +111,7 @@ _CROSSED = (
     " JOIN unnest($1::bigint[], $2::bigint[]) AS d(number, nano) ON id = number"
     f" WHERE {booking.account_crossed('nano')}"
 )
-_EXHAUSTED = (
-    "UPDATE api_keys SET status = 'quota_exhausted' WHERE status = 'active' AND quota_nano > 0"
-    " AND quota_used_nano >= quota_nano AND id = ANY($1::bigint[])"
-)
+_EXHAUSTED = "UPDATE api_keys SET status = 'quota_exhausted' WHERE id = ANY($1::bigint[])"
 _FORGET = "DELETE FROM usage_intents WHERE attempt = $1 AND exchange_id = ANY($2::text[])"
 _KEY_USED = "UPDATE api_keys SET last_used_at = $1 WHERE id = ANY($2::bigint[])"
 _ACCOUNT_USED = "UPDATE accounts SET last_used_at = $1 WHERE id = ANY($2::bigint[])"
@@ -131,6 +128,7 @@ class PostgresWriter:
         process: str,
         clock: Clock,
         timezone: str,
+        ledger_key: bytes,
         fail_points: FailPoints = NO_FAIL_POINTS,
     ) -> None:
         self._target = target
@@ -139,7 +137,9 @@ class PostgresWriter:
         self._fail_points = fail_points
         self._day_start = rows.DayStart(timezone)
         self._used: dict[tuple[str, int], int] = {}
+        self._ledger_key = ledger_key
         self._connection: Any = None
+        self._chain: PostgresChain
 
     async def write(self, ops: Sequence[Op]) -> Mapping[Op, RowRefused]:
         """See `GroupWriter.write`."""
@@ -154,6 +154,7 @@ class PostgresWriter:
                     return {}
                 except _ROW_ERRORS:
                     self._used.clear()
+                    self._chain.forget()
                     async with connection.transaction():
                         return await self._one_by_one(connection, ops)
         except _OUTAGES as error:
@@ -200,6 +201,7 @@ class PostgresWriter:
                 connection.terminate()
                 raise
             self._connection = connection
+            self._chain = PostgresChain(connection, self._ledger_key, _LEDGER)
         return self._connection
 
     def _drop_connection(self) -> None:
@@ -225,6 +227,7 @@ class PostgresWriter:
                 async with connection.transaction():
                     await self._apply(connection, (op,))
             except _ROW_ERRORS as error:
+                self._chain.forget()
                 refused[op] = RowRefused(type(error).__name__)
         return refused
 
@@ -255,7 +258,7 @@ class PostgresWriter:
         now_ms = self._clock.now_ms()
         with_quota = await self._move(connection, booking.money(new), now_ms)
         if entries := booking.ledger_rows(new, with_quota):
-            await connection.execute(_LEDGER, *_arrays(entries))
+            await self._chain.append(entries)
         await self._touch(connection, _KEY_USED, {s.intent.key_id for s in new}, now_ms)
         await self._touch(connection, _ACCOUNT_USED, {s.intent.account_id for s in new}, now_ms)
 
@@ -283,12 +286,11 @@ class PostgresWriter:
         self, connection: Any, keys: dict[int, int], now_ms: int, day_ms: int
     ) -> tuple[Collection[int], bool]:
         """Returns the keys that have a quota, and whether one used it up now."""
-        locked = await connection.fetch(_LOCK_KEYS, list(keys))
-        with_quota = {record["id"] for record in locked if record["has_quota"]}
-        await connection.execute(_KEYS, list(keys), list(keys.values()), now_ms, day_ms)
-        if not with_quota:
-            return with_quota, False
-        return with_quota, _count(await connection.execute(_EXHAUSTED, list(with_quota))) > 0
+        await connection.execute(_LOCK_KEYS, list(keys))
+        raised = await connection.fetch(_KEYS, list(keys), list(keys.values()), now_ms, day_ms)
+        if spent := [record["id"] for record in raised if record["is_spent"]]:
+            await connection.execute(_EXHAUSTED, spent)
+        return {record["id"] for record in raised if record["has_quota"]}, bool(spent)
 
     async def _raise_quotas(
         self, connection: Any, accounts: dict[int, booking.AccountSpend], now_ms: int

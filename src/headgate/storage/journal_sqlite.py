@@ -20,8 +20,10 @@ from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.storage import journal_money as booking
 from headgate.storage import journal_rows as rows
 from headgate.storage.journal import Intent, OpenIntent, RowRefused, StorageUnavailable
+from headgate.storage.journal_chains import SqliteChain
 from headgate.storage.journal_group import Op
 from headgate.storage.journal_rows import OpKind, Row
+from headgate.storage.ledger_chain import ENTRY_COLUMNS
 
 T = TypeVar("T")
 
@@ -79,7 +81,7 @@ _OR_NOTHING = "ON CONFLICT DO NOTHING"
 _INTENTS = _insert("usage_intents", rows.INTENT_COLUMNS, _OR_NOTHING)
 _USAGE = _insert("usage_records", rows.USAGE_COLUMNS, _OR_NOTHING)
 _TRACES = _insert("exchange_traces", rows.TRACE_COLUMNS, _OR_NOTHING)
-_LEDGER = _insert("ledger_entries", (*booking.LEDGER_COLUMNS, "note"))
+_LEDGER = _insert("ledger_entries", ENTRY_COLUMNS)
 _BALANCES = _Bulk(
     "UPDATE users SET balance_nano = balance_nano - d.column2"
     " FROM (VALUES {rows}) AS d WHERE users.id = d.column1",
@@ -90,7 +92,10 @@ _KEYS = _Bulk(
     f" FROM (VALUES {{rows}}) AS d WHERE api_keys.id = d.column1 AND {booking.KEY_HAS_LIMITS}",
     "(?,?,?,?)",
 )
-_WITH_QUOTA = _Bulk("SELECT id FROM api_keys WHERE quota_nano > 0 AND id IN ({rows})", "?")
+_WITH_QUOTA = _Bulk(
+    f"SELECT id, {booking.KEY_SPENT} FROM api_keys WHERE quota_nano > 0 AND id IN ({{rows}})",  # noqa: S608
+    "?",
+)
 _SUBSCRIPTIONS = _Bulk(
     f"UPDATE user_subscriptions SET {booking.subscription_update('d.column3', 'd.column4', 'd.column2')}"  # noqa: S608
     " FROM (VALUES {rows}) AS d WHERE user_subscriptions.id = d.column1",
@@ -107,11 +112,7 @@ _CROSSED = _Bulk(
     f" WHERE {booking.account_crossed('nano')}",
     "(?,?)",
 )
-_EXHAUSTED = _Bulk(
-    "UPDATE api_keys SET status = 'quota_exhausted' WHERE status = 'active' AND quota_nano > 0"
-    " AND quota_used_nano >= quota_nano AND id IN ({rows})",
-    "?",
-)
+_EXHAUSTED = "UPDATE api_keys SET status = 'quota_exhausted' WHERE id = ?"
 _FORGET = _Bulk("DELETE FROM usage_intents WHERE attempt = ? AND exchange_id IN ({rows})", "?")
 _PROGRESS = rows.progress_update()
 _KEY_USED = "UPDATE api_keys SET last_used_at = ? WHERE id = ?"
@@ -131,6 +132,7 @@ class SqliteBooks:
         process: str,
         clock: Clock,
         timezone: str,
+        ledger_key: bytes,
         fail_points: FailPoints = NO_FAIL_POINTS,
     ) -> None:
         self._process = process
@@ -143,6 +145,7 @@ class SqliteBooks:
         )
         for pragma in (*pragmas, "PRAGMA cache_size = -32768"):
             self._connection.execute(pragma).close()
+        self._chain = SqliteChain(self._connection, ledger_key, _LEDGER)
 
     def write(self, ops: Sequence[Op]) -> Mapping[Op, RowRefused]:
         """See `GroupWriter.write`."""
@@ -222,7 +225,7 @@ class SqliteBooks:
         now_ms = self._clock.now_ms()
         with_quota = self._move(booking.money(settlements), now_ms)
         if entries := booking.ledger_rows(settlements, with_quota):
-            _LEDGER.run(self._connection, [(*entry, "") for entry in entries])
+            self._chain.append(entries)
         self._touch(settlements, now_ms)
 
     def _move(self, money: booking.Money, now_ms: int) -> Collection[int]:
@@ -242,8 +245,11 @@ class SqliteBooks:
         if not keys:
             return (), False
         _KEYS.run(self._connection, [(key, delta, now_ms, day_ms) for key, delta in keys.items()])
-        with_quota = {row[0] for row in _WITH_QUOTA.fetch(self._connection, [(key,) for key in keys])}
-        return with_quota, bool(_EXHAUSTED.run(self._connection, [(key,) for key in with_quota]))
+        with_quota: dict[int, int] = dict(_WITH_QUOTA.fetch(self._connection, [(key,) for key in keys]))
+        spent = [key for key, is_spent in with_quota.items() if is_spent]
+        for key in spent:
+            self._connection.execute(_EXHAUSTED, (key,))
+        return with_quota, bool(spent)
 
     def _raise_quotas(self, accounts: dict[int, booking.AccountSpend], now_ms: int) -> bool:
         """Returns whether an account has just reached a limit."""

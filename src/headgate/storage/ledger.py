@@ -1,44 +1,90 @@
-"""The ledger's own rules: manual adjustments, and the proof that it agrees with balances and records
-(DESIGN 5).
+"""What the management plane writes into the ledger: adjustments, resets, corrections (DESIGN 5, ADR 14).
 
 A user's balance is what entered the book `user:<id>` minus what left it. Every change of
 `users.balance_nano` writes an entry in the same transaction: charges by the journal, everything else
 through `adjust_balance`. The same holds for the used quota of a key (`key:<id>`, `reset_key_quota`) and all
-that a subscription has used (`subscription:<id>`).
+that a subscription has used (`subscription:<id>`). Entries are only ever added: what was wrong is put right
+by `correct_charge`.
+
+Whoever changes a balance here first locks its row, then the head of the management plane's chain. A
+transaction that moves several users' money should do so in the order of their ids.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+import structlog
+from sqlalchemy import insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from headgate.storage.models import ApiKeyRow, LedgerEntryRow, UsageRecordRow, UserRow
+from headgate.storage.ledger_chain import (
+    ENTRY_COLUMNS,
+    LEDGER_KEY,
+    MANAGEMENT,
+    NO_KEY,
+    Head,
+    beginning,
+    link,
+    resume,
+)
+from headgate.storage.ledger_verify import BalanceMismatch, LedgerReport, verify
+from headgate.storage.models import ApiKeyRow, LedgerChainRow, LedgerEntryRow, UserRow
+
+__all__ = [
+    "BalanceMismatch", "LedgerReport", "NewEntry", "adjust_balance", "append", "reset_key_quota", "verify",
+]  # fmt: skip
+
+log = structlog.get_logger(__name__)
+
+_STORED = text("SELECT seq, hash FROM ledger_chains WHERE chain = :chain")
+_NEWEST = text("SELECT seq, hash FROM ledger_entries WHERE chain = :chain ORDER BY seq DESC LIMIT 1")
+_BEGIN = text("INSERT INTO ledger_chains (chain, seq, hash) VALUES (:chain, 0, :seal) ON CONFLICT DO NOTHING")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BalanceMismatch:
-    """A user whose stored balance is not what the ledger says, in nano-USD."""
+class NewEntry:
+    """A line about to be written: `amount_nano` (positive) leaves `debit_book` and enters `credit_book`."""
 
-    user_id: int
-    balance_nano: int
-    ledger_nano: int
+    exchange_id: str
+    """The exchange, or the id of the operation (at most 64 characters)."""
+    attempt: int = 0
+    kind: str
+    debit_book: str
+    credit_book: str
+    amount_nano: int
+    price_version: str = ""
+    tariff: str = ""
+    multiplier: int | None = None
+    note: str = ""
+    actor_id: int | None
+    created_at_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerReport:
-    """The result of `verify`."""
+async def append(session: AsyncSession, entry: NewEntry) -> None:
+    """Write a line at the end of the management plane's chain, in the caller's transaction.
 
-    entries: int
-    mismatches: tuple[BalanceMismatch, ...]
-    records_without_entry: int
-    """Usage records with a charge or an account cost and no ledger entry of the same amount."""
-    entries_without_record: int
-    """Charges, costs and key usage whose usage record is missing or says another amount."""
-
-    @property
-    def is_sound(self) -> bool:
-        return not (self.mismatches or self.records_without_entry or self.entries_without_record)
+    Raises the database's IntegrityError where (exchange_id, attempt, kind) is in the ledger already."""
+    key: bytes = session.info.get(LEDGER_KEY, NO_KEY)
+    head = await _locked_head(session, key)
+    (row,), head = link(
+        key,
+        head,
+        [
+            (
+                entry.exchange_id, entry.attempt, entry.kind, entry.debit_book, entry.credit_book,
+                entry.amount_nano, entry.price_version, entry.tariff, entry.multiplier, entry.note,
+                entry.actor_id, entry.created_at_ms,
+            )
+        ],
+    )  # fmt: skip
+    await session.execute(insert(LedgerEntryRow).values(dict(zip(ENTRY_COLUMNS, row, strict=True))))
+    heads = LedgerChainRow
+    await session.execute(
+        update(heads)
+        .where(heads.chain == head.chain)
+        .values(seq=head.seq, hash=head.seal)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def adjust_balance(
@@ -57,24 +103,19 @@ async def adjust_balance(
     IntegrityError.
     """
     book = f"user:{user_id}"
-    entry = LedgerEntryRow(
-        exchange_id=operation_id,
-        attempt=0,
-        kind="adjustment",
-        debit_book="equity" if delta_nano >= 0 else book,
-        credit_book=book if delta_nano >= 0 else "equity",
-        amount_nano=abs(delta_nano),
-        note=note,
-        actor_id=actor_id,
-        created_at_ms=now_ms,
-    )
-    session.add(entry)
-    await session.flush()
-    await session.execute(
-        update(UserRow)
-        .where(UserRow.id == user_id)
-        .values(balance_nano=UserRow.balance_nano + delta_nano)
-        .execution_options(synchronize_session=False)
+    await _raise_balance(session, user_id, delta_nano)
+    await append(
+        session,
+        NewEntry(
+            exchange_id=operation_id,
+            kind="adjustment",
+            debit_book="equity" if delta_nano >= 0 else book,
+            credit_book=book if delta_nano >= 0 else "equity",
+            amount_nano=abs(delta_nano),
+            note=note,
+            actor_id=actor_id,
+            created_at_ms=now_ms,
+        ),
     )
 
 
@@ -89,10 +130,11 @@ async def reset_key_quota(
     used = await session.scalar(select(key.quota_used_nano).where(key.id == key_id)) or 0
     if used == 0:
         return 0
-    session.add(
-        LedgerEntryRow(
+    await session.execute(mine.values(quota_used_nano=key.quota_used_nano - used))
+    await append(
+        session,
+        NewEntry(
             exchange_id=operation_id,
-            attempt=0,
             kind="adjustment",
             debit_book="equity",
             credit_book=f"key:{key_id}",
@@ -100,81 +142,37 @@ async def reset_key_quota(
             note="quota reset",
             actor_id=actor_id,
             created_at_ms=now_ms,
-        )
+        ),
     )
-    await session.flush()
-    await session.execute(mine.values(quota_used_nano=key.quota_used_nano - used))
     return used
 
 
-async def verify(engine: AsyncEngine) -> LedgerReport:
-    """Compare the ledger with the balances and with the usage records. Reads everything: not for the
-    request path."""
-    async with AsyncSession(engine) as session:
-        books = await _book_sums(session)
-        users = await session.execute(select(UserRow.id, UserRow.balance_nano))
-        mismatches = tuple(
-            BalanceMismatch(
-                user_id=user_id, balance_nano=balance, ledger_nano=books.get(f"user:{user_id}", 0)
-            )
-            for user_id, balance in users
-            if balance != books.get(f"user:{user_id}", 0)
-        )
-        return LedgerReport(
-            entries=await session.scalar(select(func.count()).select_from(LedgerEntryRow)) or 0,
-            mismatches=mismatches,
-            records_without_entry=await _count(session, _unbooked("charge"), _unbooked("cost")),
-            entries_without_record=await session.scalar(_unfounded()) or 0,
-        )
-
-
-async def _book_sums(session: AsyncSession) -> Mapping[str, int]:
-    """Credits minus debits of every user book."""
-    sums: dict[str, int] = {}
-    for column, sign in ((LedgerEntryRow.credit_book, 1), (LedgerEntryRow.debit_book, -1)):
-        query = (
-            select(column, func.sum(LedgerEntryRow.amount_nano)).where(column.like("user:%")).group_by(column)
-        )
-        for book, amount in await session.execute(query):
-            sums[book] = sums.get(book, 0) + sign * int(amount)
-    return sums
-
-
-async def _count(session: AsyncSession, *queries: Select[int]) -> int:
-    return sum([await session.scalar(query) or 0 for query in queries])
-
-
-def _unbooked(kind: str) -> Select[int]:
-    entry, record = LedgerEntryRow, UsageRecordRow
-    amount = record.charge_nano if kind == "charge" else record.account_cost_nano
-    same = and_(
-        entry.exchange_id == record.exchange_id,
-        entry.attempt == record.attempt,
-        entry.kind == kind,
-        _amount_of(kind),
-    )
-    return (
-        select(func.count()).select_from(record).outerjoin(entry, same).where(amount > 0, entry.id.is_(None))
+async def _raise_balance(session: AsyncSession, user_id: int, delta_nano: int) -> None:
+    await session.execute(
+        update(UserRow)
+        .where(UserRow.id == user_id)
+        .values(balance_nano=UserRow.balance_nano + delta_nano)
+        .execution_options(synchronize_session=False)
     )
 
 
-def _unfounded() -> Select[int]:
-    entry, record = LedgerEntryRow, UsageRecordRow
-    same = and_(
-        entry.exchange_id == record.exchange_id,
-        entry.attempt == record.attempt,
-        or_(*(and_(entry.kind == kind, _amount_of(kind)) for kind in ("charge", "cost", "key"))),
-    )
-    query = select(func.count()).select_from(entry).outerjoin(record, same)
-    return query.where(entry.kind != "adjustment", record.id.is_(None))
+async def _locked_head(session: AsyncSession, key: bytes) -> Head:
+    """The end of the management plane's chain, locked to the end of the transaction. A chain that somebody
+    has been at is left alone: the next lower number goes on."""
+    for chain in count(MANAGEMENT, -1):
+        await _lock(session, key, chain)
+        stored = (await session.execute(_STORED, {"chain": chain})).one()
+        newest = (await session.execute(_NEWEST, {"chain": chain})).one_or_none()
+        head = resume(key, chain, (stored[0], stored[1]), None if newest is None else (newest[0], newest[1]))
+        if head is not None:
+            return head
+        log.error("ledger_chain_broken", chain=chain, remedy="run `headgate ledger verify`")
+    raise AssertionError("there is always another chain")
 
 
-def _amount_of(kind: str) -> ColumnElement[bool]:
-    """The entry's amount is the record's: what a quota counts may be the list cost (group's quota basis)."""
-    entry, record = LedgerEntryRow, UsageRecordRow
-    if kind == "cost":
-        return entry.amount_nano == record.account_cost_nano
-    is_list_cost = entry.amount_nano == record.list_cost_nano
-    if kind == "charge":
-        is_list_cost = and_(record.subscription_id.is_not(None), is_list_cost)
-    return or_(entry.amount_nano == record.charge_nano, is_list_cost)
+async def _lock(session: AsyncSession, key: bytes, chain: int) -> None:
+    heads = LedgerChainRow
+    if await session.scalar(select(heads.chain).where(heads.chain == chain)) is None:
+        await session.execute(_BEGIN, {"chain": chain, "seal": beginning(key, chain).seal})
+    lock = update(heads).where(heads.chain == chain).values(seq=heads.seq)
+    await session.execute(lock.execution_options(synchronize_session=False))

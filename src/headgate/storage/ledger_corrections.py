@@ -1,0 +1,154 @@
+"""Putting a charge right after the fact: new lines, never changed ones (DESIGN 5, ADR 14).
+
+A correction moves the book and the counter of whoever paid, as the charge did; a subscription's and a key's
+windows that were running at the time of the call and still are move along. The usage record keeps what was
+measured and charged then; what an exchange has cost in the end is the sum of its lines.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from headgate.storage.journal_rows import SUBSCRIPTION_WINDOW_MS, WINDOW_MS
+from headgate.storage.ledger import NewEntry, append
+from headgate.storage.models import ApiKeyRow, LedgerEntryRow, SubscriptionRow, UsageRecordRow, UserRow
+
+CORRECTION = "correction"
+"""Kind of a correction's first line; the exchange's later ones are `correction.2`, `correction.3` ..."""
+
+
+class NoSuchExchange(LookupError):
+    """There is no usage record of this exchange and attempt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """What an attempt costs more than is booked; negative: less. Nano-USD."""
+
+    exchange_id: str
+    attempt: int
+    charge_nano: int = 0
+    """Of the payer: the subscription that the record names, else the user."""
+    key_nano: int = 0
+    """Of the key's used quota; 0 for a key that has none."""
+    account_nano: int = 0
+    """Owed to the provider."""
+    reason: str
+    actor_id: int | None
+    now_ms: int
+    price_version: str = ""
+    tariff: str = ""
+
+
+async def correct_charge(session: AsyncSession, correction: Correction) -> list[str]:
+    """Write the lines and move the counters, in the caller's transaction; returns the spending bounds that
+    changed. Raises NoSuchExchange."""
+    record = await _record(session, correction)
+    bounds: list[str] = []
+    if record.subscription_id is None:
+        payer = f"user:{record.user_id}"
+        await _raise_balance(session, record.user_id, -correction.charge_nano)
+        bounds.append(f"{payer}:balance")
+    else:
+        payer = f"subscription:{record.subscription_id}"
+        await _raise_subscription(session, record, correction)
+        bounds += [f"sub:{record.subscription_id}:{name}" for name in SUBSCRIPTION_WINDOW_MS]
+    if correction.key_nano:
+        await _raise_key(session, record, correction)
+        bounds += [f"key:{record.key_id}:{name}" for name in ("quota", *WINDOW_MS)]
+    moves = (
+        (payer, "revenue", correction.charge_nano),
+        (f"key:{record.key_id}", "usage", correction.key_nano),
+        ("cost", f"account:{record.account_id}", correction.account_nano),
+    )
+    await _write(session, correction, [move for move in moves if move[2]])
+    return bounds
+
+
+async def _record(session: AsyncSession, correction: Correction) -> Any:
+    record = UsageRecordRow
+    query = select(
+        record.user_id, record.key_id, record.account_id, record.subscription_id, record.created_at_ms
+    ).where(record.exchange_id == correction.exchange_id, record.attempt == correction.attempt)
+    found = (await session.execute(query)).one_or_none()
+    if found is None:
+        raise NoSuchExchange(f"there is no usage record of {correction.exchange_id}/{correction.attempt}")
+    return found
+
+
+async def _write(session: AsyncSession, correction: Correction, moves: list[tuple[str, str, int]]) -> None:
+    """The payer's row is locked by now: corrections of one exchange come one after the other."""
+    entry = LedgerEntryRow
+    before = await session.scalar(
+        select(func.count()).where(
+            entry.exchange_id == correction.exchange_id,
+            entry.attempt == correction.attempt,
+            entry.kind.startswith(CORRECTION),
+        )
+    )
+    for number, (debit, credit, amount) in enumerate(moves, (before or 0) + 1):
+        await append(
+            session,
+            NewEntry(
+                exchange_id=correction.exchange_id,
+                attempt=correction.attempt,
+                kind=CORRECTION if number == 1 else f"{CORRECTION}.{number}",
+                debit_book=debit if amount > 0 else credit,
+                credit_book=credit if amount > 0 else debit,
+                amount_nano=abs(amount),
+                price_version=correction.price_version,
+                tariff=correction.tariff,
+                note=correction.reason,
+                actor_id=correction.actor_id,
+                created_at_ms=correction.now_ms,
+            ),
+        )
+
+
+async def _raise_balance(session: AsyncSession, user_id: int, delta: int) -> None:
+    user = UserRow
+    await _update(session, user, user_id, {"balance_nano": user.balance_nano + delta})
+
+
+async def _raise_subscription(session: AsyncSession, record: Any, correction: Correction) -> None:
+    row, delta = SubscriptionRow, correction.charge_nano
+    values: dict[str, Any] = {"total_used_nano": row.total_used_nano + delta}
+    for name, length in SUBSCRIPTION_WINDOW_MS.items():
+        begun, used = getattr(row, f"{name}_window_start"), getattr(row, f"{name}_used_nano")
+        values[f"{name}_used_nano"] = _within(begun, used, length, delta, record, correction)
+    await _update(session, row, record.subscription_id, values)
+
+
+async def _raise_key(session: AsyncSession, record: Any, correction: Correction) -> None:
+    row, delta = ApiKeyRow, correction.key_nano
+    used = row.quota_used_nano + delta
+    is_revived = and_(row.status == "quota_exhausted", used < row.quota_nano)
+    values: dict[str, Any] = {
+        "quota_used_nano": used,
+        "status": case((is_revived, "active"), else_=row.status),
+    }
+    for name, length in WINDOW_MS.items():
+        begun, counter = getattr(row, f"window_{name}_start"), getattr(row, f"used_{name}_nano")
+        values[f"used_{name}_nano"] = _within(begun, counter, length, delta, record, correction)
+    await _update(session, row, record.key_id, values)
+
+
+def _within(
+    begun: Any, used: Any, length_ms: int, delta: int, record: Any, correction: Correction
+) -> ColumnElement[int]:
+    """The counter of a window: moved, never below 0, if the call fell into it and it still runs."""
+    at, now = _instant(record.created_at_ms), _instant(correction.now_ms - length_ms)
+    is_same = and_(begun.is_not(None), begun <= at, begun > now)
+    return case((and_(is_same, used + delta > 0), used + delta), (is_same, 0), else_=used)
+
+
+def _instant(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, tz=UTC)
+
+
+async def _update(session: AsyncSession, row: Any, number: int, values: dict[str, Any]) -> None:
+    change = update(row).where(row.id == number).values(values)
+    await session.execute(change.execution_options(synchronize_session=False))
