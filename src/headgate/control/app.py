@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from headgate.control.accounts import endpoints as accounts
 from headgate.control.auth import endpoints as auth
+from headgate.control.codes import endpoints as codes
 from headgate.control.deps import ControlDeps
 from headgate.control.groups import endpoints as groups
 from headgate.control.keys import endpoints as keys
@@ -18,7 +19,7 @@ from headgate.control.web.body_limit import BodyLimit
 from headgate.control.web.routing import GuardedRoute
 from headgate.control.web.security_headers import SecurityHeaders
 
-SLICES = (auth, users, groups, accounts, proxies, keys, subscriptions, usage, prices, settings)
+SLICES = (auth, users, groups, accounts, proxies, keys, subscriptions, codes, usage, prices, settings)
 
 
 def create_control_app(deps: ControlDeps) -> FastAPI:

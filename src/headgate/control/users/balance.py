@@ -1,24 +1,21 @@
 """Balances: every movement is a ledger line, moved once per Idempotency-Key (spec 7.15, 8.2; DESIGN 5)."""
 
 import hashlib
-from collections.abc import Sequence
-from datetime import UTC, datetime
 
-from sqlalchemy import CompoundSelect, func, select, union_all
+from sqlalchemy import select
 
+from headgate.control.codes.audit import record_balance_change
 from headgate.control.users.repository import UserRepository
-from headgate.control.users.schemas import BalanceBody, BalanceEvent, BalanceHistory
-from headgate.control.web.envelope import Paging
+from headgate.control.users.schemas import BalanceBody
 from headgate.control.work import Work
-from headgate.core.money import from_usd, to_usd
+from headgate.core.money import from_usd
 from headgate.errors import BadRequest, Conflict
 from headgate.kit.ids import IdFactory
 from headgate.storage.ledger import adjust_balance
 from headgate.storage.models import LedgerEntryRow, UserRow
-from headgate.storage.models.books import ADJUSTMENTS
 
-_MAX_NANO = 2**62
-_EQUITY = "equity"
+MAX_BALANCE_NANO = 2**62
+"""Half of what 64 bits hold, so that a charge on top cannot overflow."""
 
 
 class BalanceService:
@@ -27,7 +24,7 @@ class BalanceService:
         self._users = UserRepository(work.session)
 
     async def change(self, user_id: int, body: BalanceBody) -> UserRow:
-        """Raises USER_NOT_FOUND, INSUFFICIENT_BALANCE, IDEMPOTENCY_KEY_CONFLICT.
+        """Raises USER_NOT_FOUND, INSUFFICIENT_BALANCE, IDEMPOTENCY_KEY_CONFLICT, INVALID_INPUT.
 
         The same Idempotency-Key with the same body moves money once; the user is answered either way.
         """
@@ -46,14 +43,23 @@ class BalanceService:
                 delta = -amount
         if user.balance_nano + delta < 0:
             raise BadRequest("insufficient balance", reason="INSUFFICIENT_BALANCE")
-        if abs(user.balance_nano + delta) > _MAX_NANO:
-            raise BadRequest("balance would be too large")
         return await self.adjust(user, delta, note=body.notes, operation_id=operation_id)
 
     async def adjust(
         self, user: UserRow, delta_nano: int, *, note: str, operation_id: str | None = None
     ) -> UserRow:
-        """Book a difference; 0 books nothing."""
+        """Book an administrator's difference and its audit row; 0 books nothing. Raises INVALID_INPUT."""
+        if delta_nano == 0:
+            return user
+        operation_id = operation_id or f"op:{IdFactory().new()}"
+        await record_balance_change(self._work, user.id, delta_nano, note=note, operation_id=operation_id)
+        return await self.move(user, delta_nano, note=note, operation_id=operation_id)
+
+    async def move(self, user: UserRow, delta_nano: int, *, note: str, operation_id: str) -> UserRow:
+        """Book a difference, once for its operation; the user must be locked. Raises INVALID_INPUT when the
+        balance would not fit."""
+        if abs(user.balance_nano + delta_nano) > MAX_BALANCE_NANO:
+            raise BadRequest("balance would be too large")
         if delta_nano == 0:
             return user
         await adjust_balance(
@@ -62,33 +68,12 @@ class BalanceService:
             delta_nano=delta_nano,
             note=note,
             actor_id=self._work.actor_id,
-            operation_id=operation_id or f"op:{IdFactory().new()}",
+            operation_id=operation_id,
             now_ms=self._work.now_ms(),
         )
         self._work.bounds_changed(f"user:{user.id}:balance")
         await self._work.session.refresh(user)
         return user
-
-    async def history(self, user_id: int, paging: Paging) -> BalanceHistory:
-        """Adjustments of a user, newest first; charges are in the usage list."""
-        await self._users.get(user_id)
-        ids = _adjustment_ids(user_id)
-        entry = LedgerEntryRow
-        total = await self._work.session.scalar(select(func.count()).select_from(ids.subquery())) or 0
-        rows = await self._work.session.scalars(
-            select(entry)
-            .where(entry.id.in_(select(ids.subquery().c.id)))
-            .order_by(entry.id.desc())
-            .limit(paging.page_size)
-            .offset(paging.offset)
-        )
-        recharged = await self._work.session.scalar(
-            select(func.coalesce(func.sum(entry.amount_nano), 0)).where(
-                entry.credit_book == f"user:{user_id}", ADJUSTMENTS
-            )
-        )
-        page = paging.wrap(_events(user_id, rows.all()), total)
-        return BalanceHistory(**dict(page), total_recharged=to_usd(int(recharged or 0)))
 
     async def _operation(self, user_id: int, body: BalanceBody) -> str | None:
         """The id under which this movement is booked; None when it is booked already."""
@@ -116,33 +101,3 @@ class BalanceService:
 def _digest(*parts: str) -> str:
     """24 hex digits (96 bits): two of them and the prefix fit the 64 characters of a ledger id."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
-
-
-def _adjustment_ids(user_id: int) -> CompoundSelect[int]:
-    """Two look-ups in the partial index of adjustments: into the user's book, and out of it to equity."""
-    entry = LedgerEntryRow
-    book = f"user:{user_id}"
-    return union_all(
-        select(entry.id).where(entry.credit_book == book, ADJUSTMENTS),
-        select(entry.id).where(entry.credit_book == _EQUITY, entry.debit_book == book, ADJUSTMENTS),
-    )
-
-
-def _events(user_id: int, rows: Sequence[LedgerEntryRow]) -> list[BalanceEvent]:
-    events = []
-    for row in rows:
-        sign = 1 if row.credit_book == f"user:{user_id}" else -1
-        instant = datetime.fromtimestamp(row.created_at_ms / 1000, tz=UTC)
-        events.append(
-            BalanceEvent(
-                id=row.id,
-                code=row.exchange_id,
-                value=to_usd(sign * row.amount_nano),
-                used_by=user_id,
-                used_at=instant,
-                created_at=instant,
-                notes=row.note,
-                actor_id=row.actor_id,
-            )
-        )
-    return events

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from fastapi import Query
 
+from headgate.control.codes.history import history_of
+from headgate.control.codes.schemas import BalanceHistory
 from headgate.control.keys.repository import KeyRepository
 from headgate.control.keys.schemas import KeyGroupAnswer, KeyView, key_view
 from headgate.control.keys.service import KeyService
@@ -14,7 +16,6 @@ from headgate.control.users.repository import UserFilter, UserRepository
 from headgate.control.users.schemas import (
     AdminUserView,
     BalanceBody,
-    BalanceHistory,
     KeyGroupBody,
     UserCreate,
     UserUpdate,
@@ -78,9 +79,12 @@ async def change_balance(user_id: IdPath, body: BalanceBody, work: CurrentWork) 
 
 
 @routes.route("GET", "/users/{user_id}/balance-history", Permission.ADMIN)
-async def balance_history(user_id: IdPath, work: CurrentWork, paging: PagingParams) -> BalanceHistory:
-    """Adjustments of the balance, newest first."""
-    return await BalanceService(work).history(user_id, paging)
+async def balance_history(
+    user_id: IdPath, work: CurrentWork, paging: PagingParams, type: Search = ""
+) -> BalanceHistory:
+    """Codes that the user redeemed and adjustments by administrators, newest first."""
+    await UserRepository(work.session).get(user_id)
+    return await history_of(work, user_id, paging, kind=type)
 
 
 @routes.route("GET", "/users/{user_id}/api-keys", Permission.ADMIN)

@@ -1,16 +1,16 @@
 """Bodies and answers about users (spec 1.25, 8.2). Money is USD here, nano-USD inside."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from headgate.control.auth.passwords import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS
 from headgate.control.subscriptions.schemas import AdminSubscriptionView
 from headgate.control.users.view import UserView, user_fields
 from headgate.control.web.fields import (
     MAX_ID,
+    Amount,
     Concurrency,
     Multiplier,
     Notes,
@@ -19,7 +19,7 @@ from headgate.control.web.fields import (
     RequestBody,
     Usd,
 )
-from headgate.core.money import MULTIPLIER_ONE
+from headgate.core.money import MULTIPLIER_ONE, from_usd
 from headgate.storage.models import UserRow
 
 Email = Annotated[str, Field(min_length=3, max_length=255)]
@@ -69,41 +69,15 @@ class UserUpdate(RequestBody):
 class BalanceBody(RequestBody):
     """`set` may be to 0; adding or subtracting nothing is a mistake."""
 
-    balance: Usd
+    balance: Amount
     operation: Literal["set", "add", "subtract"]
     notes: Notes = ""
 
     @model_validator(mode="after")
     def _moves_something(self) -> Self:
-        if self.operation != "set" and self.balance == 0:
+        if self.operation != "set" and from_usd(self.balance) == 0:
             raise ValueError("balance must be greater than 0")
         return self
-
-
-class BalanceEvent(BaseModel):
-    """An adjustment in the shape of an audit redeem code (spec 8.2): `value` is the signed difference in
-    USD."""
-
-    id: int
-    code: str
-    type: str = "admin_balance"
-    value: float
-    status: str = "used"
-    used_by: int
-    used_at: datetime
-    created_at: datetime
-    notes: str
-    group_id: int | None = None
-    actor_id: int | None
-
-
-class BalanceHistory(BaseModel):
-    items: Sequence[BalanceEvent]
-    total: int
-    page: int
-    page_size: int
-    pages: int
-    total_recharged: float
 
 
 class KeyGroupBody(RequestBody):

@@ -3,6 +3,7 @@
 
 import re
 
+from headgate.control.codes.audit import record_concurrency_change
 from headgate.control.users.balance import BalanceService
 from headgate.control.users.repository import UserRepository, normal_email
 from headgate.control.users.schemas import UserCreate, UserUpdate
@@ -57,7 +58,9 @@ class UserService:
         if change.email is not None:
             row.email = await self._free_email(change.email, owner=row.id)
         await self._change_standing(row, change)
-        for name in ("username", "notes", "concurrency", "rpm_limit", "tpm_limit"):
+        if change.concurrency is not None:
+            await self._change_concurrency(row, change.concurrency)
+        for name in ("username", "notes", "rpm_limit", "tpm_limit"):
             if (value := getattr(change, name)) is not None:
                 setattr(row, name, value)
         row.updated_at = self._work.now()
@@ -81,6 +84,13 @@ class UserService:
         row.token_version += 1
         await self._users.soft_delete(row, self._work.now())
         self._work.touch_directory()
+
+    async def _change_concurrency(self, row: UserRow, concurrency: int) -> None:
+        """Locked, so that the difference in the audit row is the one that happened."""
+        await self._users.locked(row.id)
+        if concurrency != row.concurrency:
+            await record_concurrency_change(self._work, row.id, concurrency - row.concurrency)
+            row.concurrency = concurrency
 
     async def _change_standing(self, row: UserRow, change: UserUpdate) -> None:
         if change.password is not None:
