@@ -173,7 +173,7 @@ async def test_filters(control):
     mine, now = control.anna.user_id, control.clock.now_ms()
     await store(
         control,
-        record(exchange_id="s", user_id=mine, created_at_ms=now, is_stream=False),
+        record(exchange_id="s", user_id=mine, created_at_ms=now, is_stream=False, subscription_id=3),
         record(exchange_id="t", user_id=mine, created_at_ms=now + 1, client_model="gpt-5", group_id=2),
     )
     for query, found in (
@@ -183,7 +183,8 @@ async def test_filters(control):
         ({"group_id": 2}, ["t"]),
         ({"user_id": mine}, ["t", "s"]),
         ({"account_id": 9}, []),
-        ({"billing_type": "1"}, []),
+        ({"billing_type": "1"}, ["s"]),
+        ({"billing_type": "0"}, ["t"]),
         ({"request_type": "ws_v2"}, []),
     ):
         data = (await control.admin("GET", "/admin/usage", query=query)).data

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Path
 
 from headgate.control.keys.service import KeyService
+from headgate.control.usage.review import ReviewReason, ReviewService
 from headgate.control.usage.schemas import (
     AdminUsageStats,
     AdminUsageView,
@@ -99,6 +100,24 @@ async def all_stats(work: CurrentWork, query: AdminQuery) -> AdminUsageStats:
     """Sums: `period` today (default), week or month, or dates; at most 31 days without a user, key or
     account."""
     return await UsageService(work).admin_stats(query)
+
+
+@routes.route("GET", "/admin/usage/review", Permission.ADMIN)
+async def to_review(
+    work: CurrentWork, paging: PagingParams, reason: ReviewReason | None = None
+) -> Page[AdminUsageView]:
+    """Records with estimated usage, a default price or a report that cannot be true, until somebody has
+    looked at them; newest first."""
+    rows, total = await ReviewService(work).page(reason, paging)
+    names = await UsageService(work).references(rows, for_admin=True)
+    return paging.wrap([admin_usage_view(row, names) for row in rows], total)
+
+
+@routes.route("POST", "/admin/usage/{record_id}/review", Permission.ADMIN)
+async def review(record_id: IdPath, work: CurrentWork) -> AdminUsageView:
+    """Take a record off the review list. Its amounts stay what they are."""
+    row = await ReviewService(work).review(record_id)
+    return admin_usage_view(row, await UsageService(work).references([row], for_admin=True))
 
 
 @routes.route("GET", "/admin/usage/{record_id}", Permission.ADMIN)

@@ -80,6 +80,15 @@ class UsageRepository:
             raise NotFound("usage record not found", reason="USAGE_LOG_NOT_FOUND")
         return row
 
+    async def get_for_change(self, record_id: int) -> UsageRecordRow:
+        """Locked until the transaction ends, where the database knows row locks. Raises
+        USAGE_LOG_NOT_FOUND."""
+        found = select(UsageRecordRow).where(UsageRecordRow.id == record_id).with_for_update()
+        row = await self._session.scalar(found)
+        if row is None:
+            raise NotFound("usage record not found", reason="USAGE_LOG_NOT_FOUND")
+        return row
+
     async def page(
         self, wanted: UsageFilter, paging: Paging, *, counts: bool
     ) -> tuple[Sequence[UsageRecordRow], int]:
