@@ -1,10 +1,11 @@
-"""PostgreSQL goes away under the gateway: 503 within a bounded time, then at once; back by itself (spec
-4.6)."""
+"""PostgreSQL, or Redis, goes away under the gateway: 503 within a bounded time, then at once; back by itself
+(spec 4.6)."""
 
 import asyncio
 import json
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.e2e.speakers import CHAT, GEMINI, MESSAGES, Speaker
 from tests.e2e.wire import Answer
 from tests.support.gateway import Gateway, Provisioned, running_gateway
 from tests.support.postgres import PostgresServer, running_postgres
+from tests.support.redis_server import free_port, redis_process
 from tests.support.simulator import RunningSimulator
 
 COMMIT_TIMEOUT_S, OPEN_S, FAILURES = 1.0, 2.0, 3
@@ -27,7 +29,6 @@ SLACK_S = 2.0
 """A machine that is busy with other tests."""
 AT_ONCE_S = 0.5
 SPEAKERS = (MESSAGES, CHAT, GEMINI)
-pytestmark = pytest.mark.pg
 
 
 @pytest.fixture
@@ -53,6 +54,13 @@ def timed(gateway: Gateway, caller: Provisioned, speaker: Speaker) -> tuple[Answ
     return speaker.ask(gateway, caller.key), time.monotonic() - began
 
 
+def wait_until_served(gateway: Gateway, caller: Provisioned, speaker: Speaker) -> None:
+    deadline = time.monotonic() + 30
+    while timed(gateway, caller, speaker)[0].status != 200:
+        assert time.monotonic() < deadline, "does not recover by itself"
+        time.sleep(0.2)
+
+
 def breaker_state(gateway: Gateway) -> float:
     _, text = gateway.get("/metrics")
     (line,) = [
@@ -66,6 +74,7 @@ def readiness(gateway: Gateway) -> tuple[int, str]:
     return status, json.loads(body)["checks"]["billing"]
 
 
+@pytest.mark.pg
 def test_while_the_books_are_away_everybody_is_refused_quickly_and_served_again_when_they_are_back(
     gateway: Gateway, postgres: PostgresServer, simulator: RunningSimulator, books: Books
 ) -> None:
@@ -91,10 +100,7 @@ def test_while_the_books_are_away_everybody_is_refused_quickly_and_served_again_
         assert b"billing_service_error" in answer.body
 
     postgres.start()
-    deadline = time.monotonic() + 30
-    while (answer := timed(gateway, callers[MESSAGES.name], MESSAGES)[0]).status != 200:
-        assert time.monotonic() < deadline, "does not recover by itself"
-        time.sleep(0.2)
+    wait_until_served(gateway, callers[MESSAGES.name], MESSAGES)
     for speaker in SPEAKERS:
         assert timed(gateway, callers[speaker.name], speaker)[0].status == 200
     assert breaker_state(gateway) == 0
@@ -105,3 +111,23 @@ def test_while_the_books_are_away_everybody_is_refused_quickly_and_served_again_
     log = gateway.log_file.read_text()
     assert "billing_breaker_opened" in log
     assert "billing_breaker_closed" in log
+
+
+@pytest.mark.redis
+def test_the_same_when_redis_goes_away(tmp_path: Path, simulator: RunningSimulator) -> None:
+    port = free_port()
+    with ExitStack() as server:
+        url, _ = server.enter_context(redis_process(tmp_path, port=port))
+        with running_gateway(tmp_path / "gateway", HEADGATE_REDIS_URL=url, **SETTINGS) as gateway:
+            caller = gateway.provision("openai", simulator.url)
+            assert timed(gateway, caller, CHAT)[0].status == 200
+            server.close()
+            for _ in range(FAILURES):
+                assert timed(gateway, caller, CHAT)[0].status == 503
+            assert readiness(gateway)[1] == "circuit breaker open: state_unavailable"
+            answer, took = timed(gateway, caller, CHAT)
+            assert (answer.status, answer.json["error"]["code"]) == (503, "billing_service_error")
+            assert took < AT_ONCE_S
+            with redis_process(tmp_path, port=port):
+                wait_until_served(gateway, caller, CHAT)
+                assert breaker_state(gateway) == 0
