@@ -7,7 +7,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 # Two workers: what the smallest CI machine has cores for.
 WORKERS ?= 2
-KILLS ?= 24
+KILLS ?= 30
 UNIT := not pg and not redis and not e2e and not live
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --exclude-newer "7 days" \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade
@@ -52,7 +52,7 @@ test: setup setup-old-sdks ## the whole suite, with real PostgreSQL, real Redis,
 test-all: test ## `test`, then the checks that talk to real providers (need keys in the environment)
 	$(PY) -m pytest -q -m live || [ $$? -eq 5 ]
 
-crash-test: setup ## kill the gateway KILLS (24) times per database under load; its books stay right
+crash-test: setup ## kill the gateway KILLS (30) times per database under load; its books stay right
 	$(PY) -m tests.crash --kills $(KILLS)
 
 bench: setup ## the benchmark that docs/benchmarks.md quotes

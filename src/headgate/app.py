@@ -142,12 +142,18 @@ async def _start_jobs(
 ) -> None:
     housekeeping = Housekeeping(
         process_id=process_id,
+        limits=base.settings.limits,
         state=base.state,
         lines=base.lines,
         directory_watch=plane.directory.watch,
         lease_heartbeat=plane.leases.run,
         recover=lambda: complete_open_intents(
-            base.journal, plane.directory, base.state.locks, base.clock, base.fail_points
+            base.journal,
+            plane.directory,
+            base.state.locks,
+            base.clock,
+            lock_s=base.settings.limits.process_ttl_s,
+            fail_points=base.fail_points,
         ),
         chores=_chores(base, uow),
     )

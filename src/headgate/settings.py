@@ -151,6 +151,10 @@ class LimitsSettings(_Section):
     """Output tokens reserved at admission (at most the request's own limit)."""
     slot_lease_s: int = Field(15, ge=3)
     """Slots of a crashed process come back after this long."""
+    process_ttl_s: float = Field(30, ge=1)
+    """A process that is silent for this long is dead: another one completes its open intents."""
+    sweep_interval_s: float = Field(15, gt=0)
+    """Between two looks for dead processes and expired reservations."""
 
 
 class CircuitBreakerSettings(_Section):

@@ -10,39 +10,29 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from tests.crash.lane import Lane
 from tests.crash.nursery import Nursery
+from tests.crash.pair import PairLane
 from tests.crash.plan import plan
 from tests.crash.report import print_report
 from tests.e2e.money_books import Books
-from tests.support.postgres import running_postgres
+from tests.support.postgres import PostgresServer, running_postgres
+from tests.support.redis_server import running_redis
 
 SQLITE, POSTGRES = "sqlite", "postgresql"
-LANES_PER_DATABASE = 1
+PAIR_SHARE = 1 / 3
+_PAIR_BEGINS_AT = 13
+"""Where the plan of the lane beside it ends in the short form, so that together they visit every place."""
 
 
 def main() -> int:
     options = _options()
     seed = options.seed if options.seed is not None else int(time.time())
     folder = Path(tempfile.mkdtemp(prefix="headgate-crash-"))
-    databases = [SQLITE, POSTGRES] if options.database == "both" else [options.database]
-    deadline = time.monotonic() + options.minutes * 60
     with ExitStack() as stack:
-        nursery = stack.enter_context(Nursery())
-        lanes = [
-            Lane(
-                name=f"{database} {number}" if options.lanes > 1 else database,
-                books=_books(database, folder / f"{database}-{number}", stack),
-                folder=folder / f"{database}-{number}",
-                nursery=nursery,
-                kills=plan(_share(options.kills, number, options.lanes), seed=seed + number),
-                seed=seed + number,
-                deadline=deadline,
-            )
-            for database in databases
-            for number in range(options.lanes)
-        ]
+        lanes = _lanes(options, seed, folder, stack)
         problems = _run(lanes)
     print_report(lanes, seed=seed)
     if problems:
@@ -52,8 +42,43 @@ def main() -> int:
     return 0
 
 
-def _share(kills: int, number: int, lanes: int) -> int:
-    return kills // lanes + (number < kills % lanes)
+def _lanes(options: argparse.Namespace, seed: int, folder: Path, stack: ExitStack) -> list[Lane]:
+    """SQLite: one gateway. PostgreSQL: one gateway, and beside it a pair with Redis for a third of the
+    kills."""
+    nursery = stack.enter_context(Nursery())
+    common: dict[str, Any] = {"nursery": nursery, "deadline": time.monotonic() + options.minutes * 60}
+    lanes: list[Lane] = []
+    if options.database in (SQLITE, "both"):
+        place = folder / "sqlite"
+        books = Books(f"sqlite:///{place / 'gateway' / 'data' / 'headgate.db'}")
+        kills = plan(options.kills, seed=seed)
+        lanes.append(Lane(name="sqlite", books=books, folder=place, kills=kills, seed=seed, **common))
+    if options.database in (POSTGRES, "both"):
+        server = stack.enter_context(running_postgres())
+        for_pair = round(options.kills * PAIR_SHARE)
+        books = Books(asyncio.run(server.create_database("alone")))
+        kills = plan(options.kills - for_pair, seed=seed)
+        lanes.append(
+            Lane(name="postgresql", books=books, folder=folder / "alone", kills=kills, seed=seed, **common)
+        )
+        if for_pair:
+            lanes.append(_pair(server, folder / "pair", for_pair, seed + 1, stack, common))
+    return lanes
+
+
+def _pair(
+    server: PostgresServer, folder: Path, kills: int, seed: int, stack: ExitStack, common: dict[str, Any]
+) -> PairLane:
+    folder.mkdir(parents=True)
+    return PairLane(
+        name="postgresql+redis, two",
+        books=Books(asyncio.run(server.create_database("pair"))),
+        folder=folder,
+        kills=plan(kills, seed=seed, first=_PAIR_BEGINS_AT),
+        seed=seed,
+        redis_url=stack.enter_context(running_redis(folder)),
+        **common,
+    )
 
 
 def _run(lanes: Sequence[Lane]) -> list[str]:
@@ -68,19 +93,10 @@ def _run(lanes: Sequence[Lane]) -> list[str]:
     return problems
 
 
-def _books(database: str, folder: Path, stack: ExitStack) -> Books:
-    folder.mkdir(parents=True)
-    if database == SQLITE:
-        return Books(f"sqlite:///{folder / 'gateway' / 'data' / 'headgate.db'}")
-    server = stack.enter_context(running_postgres())
-    return Books(asyncio.run(server.create_database("crash")))
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
     parser.add_argument("--database", choices=[SQLITE, POSTGRES, "both"], default="both")
-    parser.add_argument("--kills", type=int, default=24, help="per database")
-    parser.add_argument("--lanes", type=int, default=LANES_PER_DATABASE, help="gateways per database")
+    parser.add_argument("--kills", type=int, default=30, help="per database")
     parser.add_argument(
         "--seed", type=int, default=None, help="the same seed gives the same plan and traffic"
     )

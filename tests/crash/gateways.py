@@ -36,7 +36,7 @@ class MortalGateway(Gateway):
         return cls(
             nursery=nursery,
             url=f"http://127.0.0.1:{port}",
-            log_file=folder / "gateway.log",
+            log_file=folder / f"gateway-{port}.log",
             data_dir=folder / "data",
             environment=environment,
             port=port,

@@ -22,13 +22,16 @@ from tests.support.simulator import running_simulator
 
 RECOVERY_S = 60.0
 """Nobody may wait longer for the books to be complete."""
-_WHOLE_EVERY = 10
+WHOLE_EVERY = 10
 """Kills between two looks at the whole ledger."""
+_ACKNOWLEDGED_S = 15.0
 SETTINGS = {
     **SAFE_FOR_TESTS,
     "HEADGATE_GATEWAY__OVERLOAD_COOLDOWN_S": "0",
     "HEADGATE_GATEWAY__UNREACHABLE_COOLDOWN_S": "0",
     "HEADGATE_AUTH__LOGIN_LIMIT_PER_MINUTE": "10000",
+    "HEADGATE_IDEMPOTENCY__LOCK_S": "2",
+    "HEADGATE_IDEMPOTENCY__RETRY_BACKOFF_S": "0",
     "HEADGATE_LOG__LEVEL": "warning",
 }
 
@@ -42,7 +45,7 @@ class Diary:
     """By place; `random` for the rest."""
     missed: Counter[str] = field(default_factory=Counter)
     """Places that a round of traffic did not reach; those rounds ended in a random kill."""
-    restarts: int = 0
+    starts: int = 0
     recovery_s: float = 0.0
     """The longest: from a start to no open intent."""
     start_s: list[float] = field(default_factory=list)
@@ -61,8 +64,10 @@ class Lane:
     seed: int
     deadline: float
     """Monotonic: no kill after it."""
+    processes: int = 1
     diary: Diary = field(init=False)
     judge: Judge = field(init=False)
+    gateways: list[MortalGateway] = field(default_factory=list)
     _unjudged: list[Outcome] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -84,79 +89,101 @@ class Lane:
             self.provider = stack.enter_context(
                 running_simulator(seed=self.seed, pace_ms=3, keep_lines=50_000)
             )
-            self.gateway = MortalGateway.at(
-                self.nursery, self.folder / "gateway", free_port(), self._environment()
-            )
-            stack.callback(self._end_gateway)
+            stack.callback(self._end_gateways)
+            self.gateways = [
+                MortalGateway.at(self.nursery, self.folder / "gateway", free_port(), self._environment())
+                for _ in range(self.processes)
+            ]
             self.gateway.start()
-            world = settle_down(self.gateway, self.provider)
-            self.judge.world = world
-            self.traffic = Traffic(world=world, dice=random.Random(self.seed))
-            self.gateway.kill()
-            for number, kill in enumerate(self.kills, 1):
-                if self.judge.findings or time.monotonic() > self.deadline:
-                    break
-                self._cycle(number, kill)
-            self._last_words()
-        self.diary.start_s = self.gateway.start_s
+            self.judge.world = settle_down(self.gateway, self.provider)
+            self.traffic = Traffic(world=self.judge.world, dice=random.Random(self.seed))
+            self._all_kills()
+            if not self.findings:
+                self._last_words()
+        self.diary.start_s = [took for gateway in self.gateways for took in gateway.start_s]
         self.diary.seconds = time.monotonic() - began
+
+    @property
+    def gateway(self) -> MortalGateway:
+        """The first one, for management calls."""
+        return self.gateways[0]
 
     def _environment(self) -> dict[str, str]:
         is_ours = self.books.url.startswith("sqlite")
         return {**SETTINGS, **({} if is_ours else {"HEADGATE_DATABASE_URL": self.books.url})}
+
+    def _all_kills(self) -> None:
+        self.gateway.kill()
+        for number, kill in enumerate(self.kills, 1):
+            if self.is_over:
+                return
+            self._cycle(number, kill)
+
+    @property
+    def is_over(self) -> bool:
+        return bool(self.findings) or time.monotonic() > self.deadline
 
     def _cycle(self, number: int, kill: Kill) -> None:
         """Start, armed for the next death; recover from the last one; be judged; serve; die."""
         if not self._start(kill.armed):
             self._note(kill, is_as_planned=True)
             return
-        self._judge()
-        if number % _WHOLE_EVERY == 0:
-            self.judge.whole()
+        self._judge(is_whole=number % WHOLE_EVERY == 0)
         trouble(self.provider, self.traffic.dice)
         batch = self.traffic.round(self.gateway.admin_token)
         outcomes, is_as_planned = under_fire(self.gateway, batch, kill)
         self._note(kill, is_as_planned=is_as_planned)
-        self.traffic.hear(outcomes)
-        self._unjudged += outcomes
+        self._hear(outcomes)
 
     def _start(self, armed: str = "") -> bool:
         """False: it died again before it served. Serving means recovered, as far as this process can know."""
         began = time.monotonic()
-        self.diary.restarts += 1
+        self.diary.starts += 1
         if not self.gateway.start(armed):
             return False
+        self._wait_for_recovery(began)
+        return True
+
+    def _wait_for_recovery(self, began: float) -> None:
         while self.books.open_intents() and time.monotonic() < began + RECOVERY_S:
             time.sleep(0.05)
         self.diary.recovery_s = max(self.diary.recovery_s, time.monotonic() - began)
-        return True
+
+    def _hear(self, outcomes: Sequence[Outcome]) -> None:
+        self.traffic.hear(outcomes)
+        self._unjudged += outcomes
 
     def _note(self, kill: Kill, *, is_as_planned: bool) -> None:
         if not is_as_planned:
             self.diary.missed[kill.name] += 1
         self.diary.kills[kill.name if is_as_planned else RANDOM] += 1
 
-    def _judge(self) -> None:
+    def _judge(self, *, is_whole: bool) -> None:
         """The chapter that the last death ended."""
         bill = self.provider.settled_bill(timeout_s=15)
         self.judge.chapter(bill, self._unjudged, self.traffic.writes)
         self._unjudged = []
-        if held := self.gateway.metric("headgate_slots_held"):
-            self.judge.findings.append(f"{held} slots are held by nobody")
+        for gateway in self.gateways:
+            if held := gateway.metric("headgate_slots_held"):
+                self.findings.append(f"{held} slots are held by nobody")
         self.provider.reset_bill()
+        if is_whole:
+            self.judge.whole()
 
     def _last_words(self) -> None:
-        """A last start: everything asked for is acknowledged, everything is judged."""
-        if self.judge.findings:
-            return
-        self._start()
-        rest = self.traffic.leftovers(self.gateway.admin_token)
-        self.traffic.hear(asyncio.run(volley(self.gateway.url, rest)))
+        """Everything asked for is acknowledged in the end, and everything is judged."""
+        if not self.gateway.is_alive:
+            self._start()
+        deadline = time.monotonic() + _ACKNOWLEDGED_S
+        while self.traffic.writes.pending and time.monotonic() < deadline:
+            rest = self.traffic.leftovers(self.gateway.admin_token)
+            self.traffic.hear(asyncio.run(volley(self.gateway.url, rest)))
+            time.sleep(0.5)
         if self.traffic.writes.pending:
-            self.judge.findings.append(f"never acknowledged: {self.traffic.writes.pending}")
-        self._judge()
-        self.judge.whole()
+            self.findings.append(f"never acknowledged: {self.traffic.writes.pending}")
+        self._judge(is_whole=True)
 
-    def _end_gateway(self) -> None:
-        if self.gateway.is_alive:
-            self.gateway.kill()
+    def _end_gateways(self) -> None:
+        for gateway in self.gateways:
+            if gateway.is_alive:
+                gateway.kill()

@@ -8,7 +8,7 @@ from itertools import cycle, islice
 from headgate.kit.fail_points import FailPoint
 
 RANDOM = "random"
-LATEST_S = 1.8
+LATEST_S = 2.5
 MOST_HITS = {
     FailPoint.AFTER_ADMISSION: 40, FailPoint.AFTER_INTENT_QUEUED: 40, FailPoint.AFTER_INTENT_COMMITTED: 40,
     FailPoint.AFTER_UPSTREAM_HEAD: 40, FailPoint.AFTER_FIRST_BYTE: 20, FailPoint.MID_STREAM: 250,
@@ -38,13 +38,14 @@ class Kill:
         return RANDOM if self.place is None else self.place.value
 
 
-def plan(amount: int, *, seed: int) -> list[Kill]:
-    """Every named step in turn, two of three; the rest at random. The same seed gives the same plan."""
-    return list(islice(_endless(random.Random(seed)), amount))
+def plan(amount: int, *, seed: int, first: int = 0) -> list[Kill]:
+    """Every named step in turn, two of three, beginning with the `first`; the rest at random. The same seed
+    gives the same plan."""
+    return list(islice(_endless(random.Random(seed), first), amount))
 
 
-def _endless(dice: random.Random) -> Iterator[Kill]:
-    places = cycle(FailPoint)
+def _endless(dice: random.Random, first: int) -> Iterator[Kill]:
+    places = islice(cycle(FailPoint), first, None)
     while True:
         for _ in range(2):
             place = next(places)

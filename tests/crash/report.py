@@ -33,7 +33,7 @@ def _all(counts: Counter[str]) -> int:
 _ROWS: tuple[tuple[str, Callable[[Lane], object]], ...] = (
     ("kills", lambda lane: _all(lane.diary.kills)),
     ("fail points that a round did not reach", lambda lane: _all(lane.diary.missed)),
-    ("starts", lambda lane: lane.diary.restarts),
+    ("starts", lambda lane: lane.diary.starts),
     ("calls that the provider saw", lambda lane: lane.totals.calls),
     ("records", lambda lane: _all(lane.totals.records)),
     ("  completed", lambda lane: lane.totals.records["completed"]),

@@ -102,13 +102,21 @@ def _as_shot(write: Adjustment, admin_token: str) -> Shot:
 def under_fire(gateway: MortalGateway, batch: Sequence[Shot], kill: Kill) -> tuple[list[Outcome], bool]:
     """Send `batch` and let the gateway die meanwhile. Returns what the clients saw, and whether it died at
     the place that was planned."""
-    return asyncio.run(_under_fire(gateway, batch, kill))
+
+    async def run() -> tuple[list[Outcome], bool]:
+        load = start_load(gateway, batch)
+        is_as_planned = await death(gateway, load, kill)
+        return await load, is_as_planned
+
+    return asyncio.run(run())
 
 
-async def _under_fire(
-    gateway: MortalGateway, batch: Sequence[Shot], kill: Kill
-) -> tuple[list[Outcome], bool]:
-    load = asyncio.ensure_future(volley(gateway.url, batch, at_once=AT_ONCE, timeout_s=_ANSWER_S))
+def start_load(gateway: MortalGateway, batch: Sequence[Shot]) -> "asyncio.Future[list[Outcome]]":
+    return asyncio.ensure_future(volley(gateway.url, batch, at_once=AT_ONCE, timeout_s=_ANSWER_S))
+
+
+async def death(gateway: MortalGateway, load: "asyncio.Future[list[Outcome]]", kill: Kill) -> bool:
+    """Returns when the gateway is dead: at its place, or else by our hand. True: as planned."""
     if kill.place is None:
         await asyncio.sleep(kill.delay_s)
     else:
@@ -117,4 +125,4 @@ async def _under_fire(
             await asyncio.sleep(0.01)
     is_as_planned = kill.place is None or not gateway.is_alive
     await asyncio.to_thread(gateway.kill)
-    return await load, is_as_planned
+    return is_as_planned

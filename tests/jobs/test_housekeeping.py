@@ -46,7 +46,8 @@ class House:
 
     def keeper(self) -> Housekeeping:
         return Housekeeping(
-            process_id="p1", state=self.state, lines=self.lines, recover=self._recover,
+            process_id="p1", limits=LimitsSettings(), state=self.state, lines=self.lines,
+            recover=self._recover,
             chores=[Chore(name="chore", every_s=0.01, run=self._chore)],
             directory_watch=lambda: self._work("watch"), lease_heartbeat=lambda: self._work("heartbeat"),
         )  # fmt: skip

@@ -10,16 +10,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from headgate.kit.tasks import TaskOwner
 from headgate.observability.logging import BufferedLines
+from headgate.settings import LimitsSettings
 from headgate.state.protocols import SharedState, StateUnavailable
 from headgate.storage.journal import StorageUnavailable
 
 log = structlog.get_logger(__name__)
 
 _FLUSH_S = 0.1
-_SWEEP_S = 15.0
-_PRESENCE_S = 5.0
-_PRESENCE_TTL_S = 30.0
-"""A process that is silent for this long is dead: its open intents are completed by another."""
+_PRESENCES_PER_TTL = 6
+"""How often a process says that it lives, so that several misses do not make it dead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +34,7 @@ class Chore:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Housekeeping:
     process_id: str
+    limits: LimitsSettings
     state: SharedState
     lines: BufferedLines
     directory_watch: Callable[[], Coroutine[Any, Any, None]]
@@ -56,14 +56,14 @@ class Housekeeping:
             tasks.spawn(_repeat(chore), name=chore.name)
 
     async def _announce(self) -> str | None:
-        return await self.state.locks.acquire(f"process:{self.process_id}", ttl_s=_PRESENCE_TTL_S)
+        return await self.state.locks.acquire(f"process:{self.process_id}", ttl_s=self.limits.process_ttl_s)
 
     async def _stay_present(self, token: str | None) -> None:
         while True:
-            await asyncio.sleep(_PRESENCE_S)
+            await asyncio.sleep(self.limits.process_ttl_s / _PRESENCES_PER_TTL)
             try:
                 if token is None or not await self.state.locks.renew(
-                    f"process:{self.process_id}", token, ttl_s=_PRESENCE_TTL_S
+                    f"process:{self.process_id}", token, ttl_s=self.limits.process_ttl_s
                 ):
                     token = await self._announce()
             except StateUnavailable:
@@ -72,7 +72,7 @@ class Housekeeping:
     async def _sweep(self) -> None:
         """Expired reservations, and intents of processes that died while we ran."""
         while True:
-            await asyncio.sleep(_SWEEP_S)
+            await asyncio.sleep(self.limits.sweep_interval_s)
             try:
                 expired = await self.state.reservations.sweep()
                 if expired:

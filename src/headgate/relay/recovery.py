@@ -20,23 +20,23 @@ from headgate.storage.journal import AccountWindows, Journal, OpenIntent, Settle
 
 log = structlog.get_logger(__name__)
 
-_LOCK_TTL_S = 30.0
-
 
 async def complete_open_intents(
     journal: Journal,
     directory: Directory,
     locks: LockStore,
     clock: Clock,
+    *,
+    lock_s: float = 30.0,
     fail_points: FailPoints = NO_FAIL_POINTS,
 ) -> int:
     """Settle the intents of dead processes; returns how many. A live process holds `process:<id>` and is
-    left alone."""
+    left alone; whoever completes for a dead one holds it for `lock_s`."""
     completed = 0
     alive: dict[str, bool] = {}
     for found in await journal.open_intents():
         if found.process not in alive:
-            token = await locks.acquire(f"process:{found.process}", ttl_s=_LOCK_TTL_S)
+            token = await locks.acquire(f"process:{found.process}", ttl_s=lock_s)
             alive[found.process] = token is None
         if alive[found.process]:
             continue
