@@ -15,13 +15,17 @@ from headgate.observability.access_log import AccessLog
 from headgate.observability.logging import BufferedLines
 from headgate.observability.metrics import RelayMetrics
 from headgate.prices import price_book_builder
+from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.admission import Admission
 from headgate.relay.attempt import AttemptRunner
 from headgate.relay.authentication import Authenticator
 from headgate.relay.billing_gate import BillingGate
 from headgate.relay.body import BodyReader
 from headgate.relay.broken_sessions import BrokenSessions
+from headgate.relay.cost_preview import CostPreview
 from headgate.relay.directory import Directory
+from headgate.relay.estimator import Estimator
+from headgate.relay.experience import Experience
 from headgate.relay.gateway import Gateway, TrustedProxies
 from headgate.relay.leases import LeaseKeeper
 from headgate.relay.local import LocalAnswers
@@ -31,6 +35,7 @@ from headgate.relay.rate_gate import RateGate
 from headgate.relay.reserver import Reserver
 from headgate.relay.settlement import Settler
 from headgate.relay.slot_queue import SlotQueue
+from headgate.relay.stream_cover import CoverFactory
 from headgate.settings import Settings
 from headgate.state.protocols import SharedState
 from headgate.storage.free_read_model import FreeReadModel
@@ -82,11 +87,14 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
     leases = LeaseKeeper(state.slots, lease_s=settings.limits.slot_lease_s)
     queueing = SlotQueue(state.slots, tasks)
     billing = BillingGate(settings.billing.circuit_breaker, clock)
-    pipeline = _pipeline(base, directory, read_model, clients, billing, bodies, leases, metrics, queueing)
+    pipeline = _pipeline(
+        base, directory, read_model, clients, billing, bodies, leases, metrics, queueing, tasks
+    )
     local = LocalAnswers(pipeline.authenticator, directory, read_model, clock)
+    preview = CostPreview(pipeline.authenticator, bodies, pipeline.admission.estimator, read_model)
     access_log = AccessLog(base.lines, settings.log, clock)
     gateway = Gateway(
-        pipeline, local, base.journal, clock, metrics, tasks, settings.gateway, trusted, access_log
+        pipeline, local, preview, base.journal, clock, metrics, tasks, settings.gateway, trusted, access_log
     )
     metrics.gauges |= {
         "headgate_settlement_lag_seconds": ("Age of the oldest settlement not committed", base.journal.lag_s),
@@ -126,20 +134,24 @@ def _pipeline(
     leases: LeaseKeeper,
     metrics: RelayMetrics,
     queueing: SlotQueue,
+    tasks: TaskOwner,
 ) -> Pipeline:
     settings, clock, state, journal = base.settings, base.clock, base.state, base.journal
     reserver = Reserver(state.reservations, read_model, clock, settings.limits)
     directory.on_refreshed.append(reserver.forget_all)
     rates = RateGate(state.rates, clock, settings.limits)
-    settler = Settler(directory, journal, state.reservations, rates, clock, metrics, base.fail_points)
+    experience = Experience()
+    quotas = AccountQuotas(reserver, state.reservations, clock)
+    estimator = Estimator(directory, experience, settings.limits)
+    settler = Settler(
+        directory, journal, state.reservations, rates, clock, metrics, experience, quotas, base.fail_points
+    )
     return Pipeline(
         authenticator=Authenticator(directory, clock),
         bodies=bodies,
         billing=billing,
-        admission=Admission(
-            directory, reserver, state, queueing, leases, rates, settings.gateway, settings.limits
-        ),
-        picker=Picker(directory, state, queueing, clock, settings.gateway),
+        admission=Admission(estimator, reserver, state, queueing, leases, rates, settings.gateway),
+        picker=Picker(directory, state, queueing, clock, quotas, settings.gateway),
         attempts=AttemptRunner(
             clients,
             billing,
@@ -150,9 +162,11 @@ def _pipeline(
             metrics,
             bodies,
             settings.gateway,
+            CoverFactory(reserver, tasks, settings.limits.first_output_slice_tokens),
             base.fail_points,
         ),
         leases=leases,
+        quotas=quotas,
         broken=BrokenSessions(clock),
         settings=settings.gateway,
         fail_points=base.fail_points,

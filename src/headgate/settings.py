@@ -148,7 +148,16 @@ class GatewaySettings(_Section):
 class LimitsSettings(_Section):
     reservation_ttl_s: int = Field(7200, ge=60)
     first_output_slice_tokens: int = Field(1024, ge=1)
-    """Output tokens reserved at admission (at most the request's own limit)."""
+    """Output tokens of a stream that are reserved at admission (at most the request's own limit), until the
+    key's own answers by the model have taught how many it takes; also the step by which a running stream's
+    reservation grows."""
+    unstated_output_tokens: int = Field(16_384, ge=1)
+    """Output tokens reserved for an answer in one piece whose request states no limit."""
+    min_output_tokens: int = Field(128, ge=1)
+    """With less output than this (or than the request's own, smaller limit) to be paid for, a request is
+    refused."""
+    held_money_wait_s: float = Field(10, ge=0)
+    """How long a request waits when only what others have reserved keeps it from being covered."""
     slot_lease_s: int = Field(15, ge=3)
     """Slots of a crashed process come back after this long."""
     process_ttl_s: float = Field(30, ge=1)

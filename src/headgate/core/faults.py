@@ -37,6 +37,10 @@ class FaultKind(StrEnum):
     USER_INACTIVE = "user_inactive"
     BALANCE_INSUFFICIENT = "balance_insufficient"
     SUBSCRIPTION_REQUIRED = "subscription_required"
+    SUBSCRIPTION_INVALID = "subscription_invalid"  # expired, suspended, not begun
+    SUBSCRIPTION_LIMIT = "subscription_limit"  # a window is used up
+    MAX_COST_EXCEEDED = "max_cost_exceeded"  # the caller's own x-headgate-max-cost
+    BUDGET_ENDED = "budget_ended"  # a running stream could not be covered any further
     REQUEST_INVALID = "request_invalid"
     REQUEST_TOO_LARGE = "request_too_large"
     REQUEST_TIMEOUT = "request_timeout"
@@ -105,6 +109,10 @@ _TABLE: dict[FaultKind, tuple[int, Blame, Retry]] = {
     FaultKind.USER_INACTIVE: (401, _C, "stop"),
     FaultKind.BALANCE_INSUFFICIENT: (403, _C, "stop"),
     FaultKind.SUBSCRIPTION_REQUIRED: (403, _C, "stop"),
+    FaultKind.SUBSCRIPTION_INVALID: (403, _C, "stop"),
+    FaultKind.SUBSCRIPTION_LIMIT: (429, _C, "stop"),
+    FaultKind.MAX_COST_EXCEEDED: (400, _C, "stop"),
+    FaultKind.BUDGET_ENDED: (403, _C, "stop"),
     FaultKind.REQUEST_INVALID: (400, _C, "stop"),
     FaultKind.REQUEST_TOO_LARGE: (413, _C, "stop"),
     FaultKind.REQUEST_TIMEOUT: (408, _C, "stop"),

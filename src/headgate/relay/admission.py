@@ -4,17 +4,15 @@ Takes the user's slot and reserves money for the input plus a first slice of out
 applies (balance, key quota, key windows). What cannot be covered is refused here, with the limit named.
 """
 
-from headgate.core.faults import Fault, FaultKind, RelayError
+from headgate.core.limits.budget import budget_of
 from headgate.core.limits.rates import has_rate_limit
-from headgate.core.pricing.book import PriceUnknown
-from headgate.core.pricing.cost import estimate_charge
-from headgate.relay.directory import Directory
+from headgate.relay.estimator import Estimator
 from headgate.relay.exchange import Exchange
 from headgate.relay.leases import LeaseKeeper
 from headgate.relay.rate_gate import RateGate
 from headgate.relay.reserver import Reserver
 from headgate.relay.slot_queue import SlotQueue
-from headgate.settings import GatewaySettings, LimitsSettings
+from headgate.settings import GatewaySettings
 from headgate.state.protocols import (
     ReservationStore,
     SharedState,
@@ -27,16 +25,15 @@ from headgate.state.protocols import (
 class Admission:
     def __init__(
         self,
-        directory: Directory,
+        estimator: Estimator,
         reserver: Reserver,
         state: SharedState,
         queueing: SlotQueue,
         leases: LeaseKeeper,
         rates: RateGate,
         gateway: GatewaySettings,
-        limits: LimitsSettings,
     ) -> None:
-        self._directory = directory
+        self.estimator = estimator
         self._reserver = reserver
         self._slots: SlotStore = state.slots
         self._reservations: ReservationStore = state.reservations
@@ -44,7 +41,6 @@ class Admission:
         self._leases = leases
         self.rates = rates
         self._gateway = gateway
-        self._limits = limits
 
     async def enter(self, exchange: Exchange) -> SlotLease:
         """Take the user's slot and reserve the money. Whoever enters calls `leave` with the lease, whatever
@@ -57,7 +53,7 @@ class Admission:
         lease = await self._user_slot(exchange)
         self._leases.hold(lease)
         try:
-            await self._reserver.reserve(exchange, self.estimate(exchange))
+            await self._cover(exchange)
         except BaseException:
             await self._leases.release(lease)
             raise
@@ -91,27 +87,21 @@ class Admission:
             ),
         )
 
-    def estimate(self, exchange: Exchange) -> int:
-        """Nano-USD for the estimated input plus the first slice of output, multiplier included. Raises
-        `RelayError` (PRICE_UNKNOWN) when the operator refuses models without a price."""
-        peek, slice_tokens = exchange.peek, self._limits.first_output_slice_tokens
-        names = self._directory.names_of(exchange.caller.group.id, exchange.handler.provider, peek.model)
-        quote = self._directory.prices.quote(*names, at_ms=exchange.started_at_ms)
-        if isinstance(quote, PriceUnknown):
-            message = f"The model {peek.model[:200]} has no price; the operator must set one"
-            raise RelayError(Fault(kind=FaultKind.PRICE_UNKNOWN, message=message))
-        return estimate_charge(
-            quote.price,
-            input_tokens=peek.input_tokens_estimate,
-            output_tokens=min(peek.max_output_tokens or slice_tokens, slice_tokens),
-            charge_multiplier=exchange.charge_multiplier,
-            service_tier=peek.service_tier,
-        )
+    async def _cover(self, exchange: Exchange) -> None:
+        """Reserve the money; what cannot be covered in full becomes the request's output limit."""
+        budget = budget_of(exchange.caller, exchange.charge_multiplier, now_ms=exchange.started_at_ms)
+        need, allowed = self.estimator.need(exchange, budget)
+        exchange.need, exchange.high_input_nano = need, need.fixed_nano
+        granted = await self._reserver.reserve(exchange, need)
+        limit = granted if granted < need.wanted_tokens else allowed
+        stated = exchange.peek.max_output_tokens
+        if limit is not None and (stated is None or limit < stated * exchange.peek.choices):
+            exchange.limit_output(limit)
 
     async def _drop_reservation(self, exchange: Exchange) -> None:
         """Whatever was not settled (refused, failed, nothing consumed) is released without a charge."""
-        bounds, exchange.reserved_bounds = exchange.reserved_bounds, ()
-        if bounds:
+        hold, exchange.hold = exchange.hold, None
+        if hold is not None:
             try:
                 await self._reservations.settle(exchange.id, {})
             except StateUnavailable:

@@ -3,12 +3,15 @@ pipeline's."""
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from headgate.core.dialects.contract import Operation, PreparedBody, Reading, ResponseStream
 from headgate.core.dialects.upstream_answers import without_credential
 from headgate.core.faults import Fault, FaultKind, RelayError
+from headgate.core.ids import SubscriptionId
 from headgate.core.routing.cooldown import CooldownDefaults, account_effect
 from headgate.core.usage import NO_USAGE, TokenUsage, UsageSource
-from headgate.core.world import Account, Dialect, DisconnectPolicy
+from headgate.core.world import Account, Caller, Dialect, DisconnectPolicy
 from headgate.kit.clock import Clock
 from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.observability.metrics import RelayMetrics
@@ -17,9 +20,10 @@ from headgate.relay.body import BodyReader
 from headgate.relay.exchange import Exchange
 from headgate.relay.headers import accepted_codings, for_client, for_upstream
 from headgate.relay.picker import Picked
-from headgate.relay.pump import StreamEnd, StreamPump
+from headgate.relay.pump import OUR_OWN_ENDS, StreamEnd, StreamPump
 from headgate.relay.responder import Responder
 from headgate.relay.settlement import COMPLETED, FAILED, NOTHING_READ, PARTIAL, AttemptEnd, Settler
+from headgate.relay.stream_cover import CoverFactory, StreamCover
 from headgate.relay.watchdog import Watchdog
 from headgate.settings import GatewaySettings
 from headgate.state.protocols import Cooldown, CooldownStore
@@ -50,10 +54,12 @@ class AttemptRunner:
         metrics: RelayMetrics,
         bodies: BodyReader,
         settings: GatewaySettings,
+        covers: CoverFactory,
         fail_points: FailPoints = NO_FAIL_POINTS,
     ) -> None:
         self.clients = clients
         self.billing = billing
+        self.covers = covers
         self.journal = journal
         self.settler = settler
         self.cooldowns = cooldowns
@@ -135,12 +141,17 @@ class _Attempt:
         self._is_accepted = False
         """The provider answered 2xx: from here on it may bill."""
         self._noted: TokenUsage | None = None
+        self._cover: StreamCover | None = None
         self._started_at_ms = self._intent.started_at_ms
 
     async def run(self) -> None:
         exchange, handler = self._exchange, self._exchange.handler
         prepared = handler.prepare(
-            exchange.target, exchange.peek, exchange.body, upstream_model=self._picked.upstream_model
+            exchange.target,
+            exchange.peek,
+            exchange.body,
+            upstream_model=self._picked.upstream_model,
+            output_limit=exchange.output_limit,
         )
         request = self._build(prepared)
         self._endpoint = request.endpoint
@@ -260,11 +271,17 @@ class _Attempt:
             finish_grace_s=settings.finish_grace_s,
             on_commit=self._commit,
             fail_points=self._runner.fail_points,
+            cover=self._cover_of(stream),
         )
         end = await pump.run(self._book_stream)
         if end.fault is not None:
             self._note["fault"] = end.fault.kind.value
             exchange.is_broken = True
+
+    def _cover_of(self, stream: ResponseStream) -> StreamCover | None:
+        if self._is_metered:
+            self._cover = self._runner.covers.open(self._exchange, stream)
+        return self._cover
 
     def _note_progress(self, stream: ResponseStream) -> None:
         """Should this process die now, the record will know what the provider has said so far."""
@@ -290,7 +307,11 @@ class _Attempt:
 
     async def _book_stream(self, end: StreamEnd) -> None:
         outcome, reading = COMPLETED if end.fault is None else PARTIAL, end.reading
-        if end.fault is not None and reading.source is UsageSource.NONE:
+        if self._cover is not None and self._cover.extensions:
+            self._note["reservation_extended"] = self._cover.extensions
+        if end.fault is not None and end.fault.kind in OUR_OWN_ENDS and self._cover is not None:
+            reading = replace(reading, usage=self._cover.final_usage(), source=UsageSource.ESTIMATED)
+        elif end.fault is not None and reading.source is UsageSource.NONE:
             reading = (
                 self._estimate()
             )  # broken off before a word about usage: the input was read all the same
@@ -351,6 +372,7 @@ class _Attempt:
                 upstream_endpoint=self._endpoint,
                 first_byte_ms=first_byte_ms,
                 is_last=is_last,
+                quota=self._picked.account.quota,
             ),
         )
 
@@ -372,9 +394,19 @@ class _Attempt:
             charge_multiplier=exchange.charge_multiplier,
             cost_multiplier=account.cost_multiplier,
             input_estimate=exchange.peek.input_tokens_estimate,
-            started_at_ms=self._runner.clock.now_ms(),
+            subscription_id=_subscription_of(caller),
             counts_key=caller.key.is_limited,
+            quota_basis=caller.group.quota_basis.value,
+            started_at_ms=self._runner.clock.now_ms(),
         )
+
+
+def _subscription_of(caller: Caller) -> SubscriptionId | None:
+    """Whose windows pay; None: the balance does."""
+    if not caller.group.is_subscription:
+        return None
+    subscription = caller.user.subscriptions.get(caller.group.id)
+    return None if subscription is None else subscription.id
 
 
 def _request_id(headers: Mapping[str, str]) -> str | None:

@@ -4,8 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from headgate.core.dialects.contract import DialectHandler, Peek, Target
 from headgate.core.ids import ExchangeId, SessionKey
+from headgate.core.limits.budget import Budget, Need
+from headgate.core.money import to_usd
+from headgate.core.pricing.cost import Quote
 from headgate.core.world import Caller
 from headgate.relay.trace import TraceBuilder
 
@@ -25,6 +30,21 @@ class ClientConnection(Protocol):
         ...
 
     def abort(self) -> None: ...
+
+
+class Hold(msgspec.Struct, kw_only=True, gc=False):
+    """Money held under the exchange's id. Mutable: it grows with the stream."""
+
+    budget: Budget
+    list_nano: int
+    """List cost that is covered."""
+
+
+class AccountHold(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Held against the quota of the account that serves the current attempt."""
+
+    reservation_id: str
+    hold: Hold
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,16 +75,44 @@ class Exchange:
     """The provider's name of the answer, when it can be continued, fetched or deleted under that name."""
     charge_multiplier: int = 10_000
     attempts: int = 0
-    reserved_bounds: tuple[str, ...] = ()
     rate_tokens: int = 0
     """Drawn by estimate from the limits on tokens, and not corrected yet (relay/rate_gate.py)."""
     announced: list[tuple[bytes, bytes]] = field(default_factory=list)
     """Headers of our own for the answer's head, whatever the answer will be; the responder's list."""
+    quote: Quote | None = None
+    """The price by which the request was admitted."""
+    need: Need | None = None
+    """What was asked of the budget at admission; None before, and where nothing has to be paid."""
+    high_input_nano: int = 0
+    """List cost of the input as it was estimated high."""
+    hold: Hold | None = None
+    """What is reserved for this exchange right now."""
+    account_hold: AccountHold | None = None
+    budget_left_nano: int | None = None
+    """The least that is left of the caller's bounds beside what is reserved; None: no limit, or not known."""
+    output_limit: int | None = None
+    """The output limit that is sent upstream instead of the client's, because no more can be paid for."""
     is_committed: bool = False
     """A client-visible byte of an answer is out: no other account may be tried (DESIGN 4, commit point)."""
 
     is_broken: bool = False
     """The answer broke off after its first byte."""
+
+    def limit_output(self, tokens: int) -> None:
+        """Send this output limit upstream instead of the client's, unless the provider would refuse it."""
+        limit = tokens // self.peek.choices
+        if limit >= max(self.peek.min_output_tokens, 1):
+            self.output_limit = limit
+            self.trace.note("output_limit", limit)
+
+    def announce_budget(self) -> None:
+        """Answer headers: the edit that money made to the request, and what is left beside what is
+        reserved."""
+        if self.output_limit is not None:
+            self.announced.append((b"x-headgate-edits", b"max_output_tokens=%d" % self.output_limit))
+        if self.budget_left_nano is not None:
+            left = b"%.6f" % to_usd(self.budget_left_nano)
+            self.announced.append((b"x-headgate-budget-remaining", left))
 
     @property
     def has_caller(self) -> bool:

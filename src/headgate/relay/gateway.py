@@ -4,7 +4,7 @@ happened."""
 import asyncio
 import ipaddress
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Awaitable, Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -19,13 +19,14 @@ from headgate.observability.access_log import AccessLog
 from headgate.observability.metrics import RelayMetrics
 from headgate.relay.billing_gate import billing_fault, cause_of
 from headgate.relay.body import Receive
+from headgate.relay.cost_preview import CostPreview
 from headgate.relay.dialects import HANDLERS
 from headgate.relay.exchange import ClientConnection, Exchange
 from headgate.relay.headers import client_ip, collapse
 from headgate.relay.local import LocalAnswers
 from headgate.relay.pipeline import Pipeline
 from headgate.relay.responder import Responder, Send
-from headgate.relay.routes import Local, dialect_of, match
+from headgate.relay.routes import PREVIEWED, Local, LocalEndpoint, dialect_of, match
 from headgate.relay.trace import TraceBuilder
 from headgate.relay.watchdog import Watchdog, tick_for
 from headgate.settings import GatewaySettings
@@ -45,6 +46,7 @@ class Gateway:
         self,
         pipeline: Pipeline,
         local: LocalAnswers,
+        preview: CostPreview,
         journal: Journal,
         clock: Clock,
         metrics: RelayMetrics,
@@ -55,6 +57,7 @@ class Gateway:
     ) -> None:
         self._pipeline = pipeline
         self._local = local
+        self._preview = preview
         self._journal = journal
         self._clock = clock
         self._metrics = metrics
@@ -80,34 +83,34 @@ class Gateway:
         ip = client_ip(scope["client"][0] if scope["client"] else "", headers, self._trusted)
         if isinstance(route, Fault):
             await responder.fail(route)
-        elif isinstance(route, Local):
-            await self._answer_locally(route, headers, query, ip, responder)
+            return
+        if isinstance(route, Local) and route.endpoint is not LocalEndpoint.COST_PREVIEW:
+            await self._answer_locally(self._local.answer(route, headers, query, ip, responder), responder)
+            return
+        exchange = Exchange(
+            id=exchange_id,
+            request_id=request_id,
+            method=method,
+            path=path,
+            query=query,
+            headers=headers,
+            client_ip=ip,
+            target=route if isinstance(route, Target) else PREVIEWED,
+            handler=handler,
+            connection=connection,
+            started_at_ms=self._clock.now_ms(),
+            started=asyncio.get_running_loop().time(),
+            trace=TraceBuilder(),
+            announced=responder.announced,
+        )
+        if isinstance(route, Local):
+            await self._answer_locally(self._preview.answer(exchange, receive, responder), responder)
         else:
-            loop = asyncio.get_running_loop()
-            now = loop.time()
-            exchange = Exchange(
-                id=exchange_id,
-                request_id=request_id,
-                method=method,
-                path=path,
-                query=query,
-                headers=headers,
-                client_ip=ip,
-                target=route,
-                handler=handler,
-                connection=connection,
-                started_at_ms=self._clock.now_ms(),
-                started=now,
-                trace=TraceBuilder(),
-                announced=responder.announced,
-            )
             await self._relay(exchange, receive, responder)
 
-    async def _answer_locally(
-        self, route: Local, headers: Mapping[str, str], query: bytes, ip: str, responder: Responder
-    ) -> None:
+    async def _answer_locally(self, answering: Awaitable[None], responder: Responder) -> None:
         try:
-            await self._local.answer(route, headers, query, ip, responder)
+            await answering
         except RelayError as error:
             await responder.fail(error.fault)
         except (StateUnavailable, StorageUnavailable) as error:

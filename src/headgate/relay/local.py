@@ -36,8 +36,11 @@ class LocalAnswers:
     async def answer(
         self, route: Local, headers: Mapping[str, str], query: bytes, client_ip: str, responder: Responder
     ) -> None:
-        """Raises `RelayError` for callers without a valid key."""
+        """Raises `RelayError` for callers without a valid key. COST_PREVIEW, which reads a body, is
+        `cost_preview`'s."""
         match route.endpoint:
+            case LocalEndpoint.COST_PREVIEW:
+                raise AssertionError("the gateway sends this to cost_preview.py")
             case LocalEndpoint.ROOT:
                 await responder.whole(200, _JSON, _WELCOME)
             case LocalEndpoint.EVENT_LOGGING:

@@ -24,6 +24,7 @@ from headgate.core.routing.selection import (
 )
 from headgate.core.world import Account
 from headgate.kit.clock import Clock
+from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
 from headgate.relay.slot_queue import SlotQueue
@@ -60,9 +61,11 @@ class Picker:
         state: SharedState,
         queueing: SlotQueue,
         clock: Clock,
+        quotas: AccountQuotas,
         settings: GatewaySettings,
     ) -> None:
         self._queueing = queueing
+        self._quotas = quotas
         self._directory = directory
         self._slots: SlotStore = state.slots
         self._cooldowns: CooldownStore = state.cooldowns
@@ -80,15 +83,22 @@ class Picker:
     async def pick(self, exchange: Exchange, plan: FailoverPlan) -> Picked:
         """Raises `RelayError`: NO_ACCOUNT (or the last attempt's fault), QUEUE_FULL, QUEUE_TIMEOUT."""
         sticky_to = await self._affinity.get(exchange.session) if exchange.session else None
-        for _ in range(_RACES):
+        races = 0
+        while True:
             selection = await self._select(exchange, plan, sticky_to)
-            if not isinstance(selection, Selected):
+            if isinstance(selection, NoneEligible):
+                break
+            if not await self._quotas.hold(exchange, selection.account):
+                continue  # no candidate any more
+            if isinstance(selection, WaitFor) or races == _RACES:
                 break
             lease = await self._slots.try_acquire(
                 slot_of(selection.account.id), limit=selection.account.concurrency, owner=exchange.id
             )
             if lease is not None:
                 return self._picked(exchange, selection, lease)
+            await self._quotas.release(exchange, None)
+            races += 1
             await asyncio.sleep(0)
         exchange.trace.facts.setdefault("selections", []).append(explain(selection))
         if isinstance(selection, NoneEligible):
@@ -110,11 +120,12 @@ class Picker:
         lease = await self._slots.try_acquire(
             slot_of(account.id), limit=account.concurrency, owner=exchange.id
         )
-        return (
-            None
-            if lease is None
-            else Picked(account=account, upstream_model=last.upstream_model, lease=lease)
-        )
+        if lease is None:
+            return None
+        if not await self._quotas.hold(exchange, account):
+            await self._slots.release(lease)
+            return None
+        return Picked(account=account, upstream_model=last.upstream_model, lease=lease)
 
     async def stick(self, exchange: Exchange, account_id: AccountId) -> None:
         """The account answered: the conversation stays with it, and so does what it stored."""
@@ -146,7 +157,10 @@ class Picker:
     async def _candidates(self, accounts: tuple[Account, ...]) -> list[Candidate]:
         names = [slot_of(account.id) for account in accounts]
         loads = await self._slots.load(names)
-        cooling = await self._cooldowns.active([account.id for account in accounts])
+        cooling = [
+            *await self._cooldowns.active([account.id for account in accounts]),
+            *self._quotas.refused(),
+        ]
         by_account = _grouped(cooling) if cooling else {}
         last_used = self._last_used
         return [

@@ -15,6 +15,7 @@ from headgate.core.routing.affinity import session_of
 from headgate.core.routing.failover import FailoverPlan
 from headgate.core.world import Provider
 from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
+from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.admission import Admission
 from headgate.relay.attempt import UNMETERED, AttemptRunner
 from headgate.relay.authentication import Authenticator
@@ -40,6 +41,7 @@ class Pipeline:
     picker: Picker
     attempts: AttemptRunner
     leases: LeaseKeeper
+    quotas: AccountQuotas
     broken: BrokenSessions
     settings: GatewaySettings
     fail_points: FailPoints = NO_FAIL_POINTS
@@ -62,9 +64,11 @@ class Pipeline:
                     lease = await self.admission.enter(exchange)
                 try:
                     self.fail_points.reach(FailPoint.AFTER_ADMISSION)
+                    exchange.announce_budget()
                     await self._serve(exchange, responder, watchdog)
                 finally:
                     self.fail_points.reach(FailPoint.BEFORE_RELEASE)
+                    await self.quotas.release(exchange, None)
                     await self.admission.leave(exchange, lease)
         finally:
             watchdog.stop()
@@ -132,6 +136,7 @@ class Pipeline:
         except RelayError as error:
             return error.fault
         finally:
+            await self.quotas.release(exchange, None)
             if picked.lease is not None:
                 await self.leases.release(picked.lease)
         return None

@@ -15,7 +15,11 @@ from headgate.core.dialects.contract import Reading, ResponseStream
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.relay.responder import RawHeaderList, Responder
+from headgate.relay.stream_cover import NEVER, StreamCover
 from headgate.relay.watchdog import FINISH_GRACE_OVER, Watchdog
+
+OUR_OWN_ENDS = frozenset({FaultKind.BUDGET_ENDED, FaultKind.STATE_UNAVAILABLE})
+"""What ends a stream although the provider would go on."""
 
 
 class ByteSource(Protocol):
@@ -61,6 +65,7 @@ class StreamPump:
         finish_grace_s: float,
         on_commit: Callable[[], None],
         fail_points: FailPoints = NO_FAIL_POINTS,
+        cover: StreamCover | None = None,
     ) -> None:
         self._source = source
         self._stream = stream
@@ -78,13 +83,20 @@ class StreamPump:
         self._grace_s = finish_grace_s
         self._on_commit = on_commit
         self._fail_points = fail_points
+        self._cover = cover
+        self._passed = 0
+        """Bytes of the answer that went out."""
+        self._check_at = NEVER if cover is None else cover.check_at
         self._first_byte: float | None = None
         self._loop = asyncio.get_running_loop()
 
     async def run(self, book: Book) -> StreamEnd:
         """Pump to the end, book, then let the last bytes go. Raises `RelayError` before the commit point."""
         broken = await self._pump()
-        tail = self._stream.close()
+        if broken is not None and self._cover is not None and broken.kind in OUR_OWN_ENDS:
+            tail = self._stream.cut_short(broken, self._cover.final_usage())
+        else:
+            tail = self._stream.close()
         fault = broken or self._stream.fault
         if fault is not None and not self._stream.committed:
             raise RelayError(fault)
@@ -106,11 +118,14 @@ class StreamPump:
                 )
                 if out:
                     await self._pass(out, now)
+                    self._passed += len(out)
                     watchdog.last_read = (
                         time()
                     )  # the time in which the client was waited for is not the provider's
                 if stream.fault is not None and not stream.fault_shown:
                     return stream.fault
+                if self._passed >= self._check_at and (fault := await self._covered()) is not None:
+                    return fault
                 if stream.finished and watchdog.finish_by is None:
                     watchdog.finish_by = now + self._grace_s
                 elif self._is_live and decoder is None and not stream.finished:
@@ -130,7 +145,26 @@ class StreamPump:
             self._left = out
             return False
         self._fail_points.reach(FailPoint.MID_STREAM)
+        self._passed += len(out)
+        if self._passed >= self._check_at:
+            return self._is_covered()
         return True
+
+    def _is_covered(self) -> bool:
+        """The reservation lasts, or grows beside the stream; False: `_pump` must wait for it."""
+        cover = self._cover
+        if cover is None or not cover.is_covered(self._passed):
+            return False
+        self._check_at = cover.check_at
+        return True
+
+    async def _covered(self) -> Fault | None:
+        cover = self._cover
+        if cover is None or self._stream.finished:
+            return None
+        fault = None if cover.is_covered(self._passed) else await cover.ensure(self._passed)
+        self._check_at = cover.check_at
+        return fault
 
     def _take_left(self) -> bytes:
         left, self._left = self._left, b""

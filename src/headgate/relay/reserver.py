@@ -2,17 +2,23 @@
 
 The store mirrors what the database says is left; this module fills it, empties it when the world moved, and
 asks the database once more before it believes a refusal (a window may have rolled over, another process may
-have credited).
+have credited). Where what is left does not cover all the output wanted, less is granted, down to a floor;
+where only other requests under way stand in between, it waits for them, because most give back more than
+they use.
 """
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
-from headgate.core.faults import RelayError
-from headgate.core.limits.admission import claims_for, refused_fault
+from headgate.core.faults import Fault, FaultKind, RelayError
+from headgate.core.limits.admission import Shortage, refused_fault
+from headgate.core.limits.budget import Budget, Need, SpendingBound
 from headgate.kit.clock import Clock
-from headgate.relay.exchange import Exchange
+from headgate.relay.exchange import AccountHold, Exchange, Hold
 from headgate.settings import LimitsSettings
 from headgate.state.protocols import (
+    NO_LIMIT,
     Claim,
     Refused,
     ReservationStore,
@@ -25,6 +31,9 @@ from headgate.storage.read_model import ReadModel
 _RECHECK_MS = 1_000
 """A refused bound is read again at most this often: refusals must stay cheap."""
 _MOST_BOUNDS = 100_000
+_FIRST_LOOK_S = 0.01
+_LAST_LOOK_S = 0.25
+"""How often held money is looked for again while an exchange waits for it: from, growing to."""
 
 
 class Reserver:
@@ -35,23 +44,58 @@ class Reserver:
         self._read_model = read_model
         self._clock = clock
         self._ttl_ms = limits.reservation_ttl_s * 1000
+        self._wait_s = limits.held_money_wait_s
         self._loaded: dict[str, int] = {}
         """Bound -> when this process last read it from the database (Unix ms)."""
+        self.waiting = 0
+        """Exchanges that wait for held money right now (metric)."""
 
-    async def reserve(self, exchange: Exchange, nano: int) -> None:
-        """Hold `nano` on all bounds of the caller, or raise `RelayError` naming the first that cannot cover
-        it."""
-        claims = [Claim(bound, amount) for bound, amount in claims_for(exchange.caller, nano)]
-        if not claims:
-            return
-        answer = await self._ask(exchange, claims)
-        if isinstance(answer, Refused) and self._is_stale(answer.bound):
-            await self._reservations.forget([answer.bound])
-            answer = await self._ask(exchange, claims)
+    async def reserve(self, exchange: Exchange, need: Need) -> int:
+        """Hold the fixed part and as much of the wanted output as can be covered; returns those tokens, at
+        least `need.floor_tokens`. Raises `RelayError` naming the first bound that cannot cover even that."""
+        if not need.budget.bounds:
+            return need.wanted_tokens
+        search = _Search(self, exchange, need)
+        return await search.run()
+
+    async def extend(
+        self, hold: Hold, reservation_id: str, list_nano: int, *, may_overdraw: bool
+    ) -> Refused | None:
+        """Hold so much more list cost for a running stream; None: held. Raises `StateUnavailable`."""
+        before, after = hold.list_nano, hold.list_nano + list_nano
+        budget = hold.budget
+        claims = [
+            Claim(
+                bound.name,
+                budget.amount(bound, after) - budget.amount(bound, before),
+                bound.overdraft_nano if may_overdraw else 0,
+            )
+            for bound in budget.bounds
+        ]
+        answer = await self.ask(reservation_id, claims)
         if isinstance(answer, Refused):
-            raise RelayError(refused_fault(answer.bound, answer.available, needed_nano=nano))
-        exchange.reserved_bounds = tuple(claim.bound for claim in claims)
-        exchange.trace.note("reserved", {"nano": nano, "bounds": exchange.reserved_bounds})
+            return answer
+        hold.list_nano = after
+        return None
+
+    async def hold_account(self, reservation_id: str, budget: Budget, list_nano: int) -> Hold | Refused:
+        """Hold an attempt's likely cost against its account's quota. Raises `StateUnavailable`."""
+        answer = await self.ask(reservation_id, _claims(budget, list_nano))
+        if isinstance(answer, Refused) and self.is_stale(answer.bound):
+            await self._reservations.forget([answer.bound])
+            answer = await self.ask(reservation_id, _claims(budget, list_nano))
+        return answer if isinstance(answer, Refused) else Hold(budget=budget, list_nano=list_nano)
+
+    async def extend_account(self, held: AccountHold, list_nano: int) -> None:
+        """The same for the account's quota, which never ends a running answer: the limit may be passed."""
+        before, after = held.hold.list_nano, held.hold.list_nano + list_nano
+        budget = held.hold.budget
+        claims = [
+            Claim(bound.name, budget.amount(bound, after) - budget.amount(bound, before), NO_LIMIT)
+            for bound in budget.bounds
+        ]
+        await self.ask(held.reservation_id, claims)
+        held.hold.list_nano = after
 
     async def forget_all(self) -> None:
         """Configuration changed somewhere: read every bound again when it is next needed."""
@@ -59,14 +103,36 @@ class Reserver:
         if bounds:
             await self._reservations.forget(bounds)
 
-    async def _ask(self, exchange: Exchange, claims: Sequence[Claim]) -> Reserved | Refused:
+    async def refusal(self, bound: SpendingBound, refused: Refused, needed_nano: int) -> Fault:
+        """The fault for a claim that `bound` could not cover, with the instant when the limit begins anew."""
+        shortage = Shortage(needed_nano=needed_nano, available_nano=refused.available, held_nano=refused.held)
+        resets_at = await self._read_model.bound_resets_at(bound.name)
+        return refused_fault(bound, shortage, now_ms=self._clock.now_ms(), resets_at_ms=resets_at)
+
+    async def ask(self, reservation_id: str, claims: Sequence[Claim]) -> Reserved | Refused:
+        """Claim, filling the store from the database where it knows nothing."""
         expires = self._clock.now_ms() + self._ttl_ms
         for _ in range(3):  # a bound can be forgotten again between loading and reserving
-            answer = await self._reservations.reserve(exchange.id, claims, expires_at_ms=expires)
+            answer = await self._reservations.reserve(reservation_id, claims, expires_at_ms=expires)
             if not isinstance(answer, UnknownBounds):
                 return answer
             await self._load(answer)
         raise StateUnavailable("the reservation store forgets faster than it can be filled")
+
+    async def reread(self, bound: str) -> bool:
+        """Forget what is believed of a refused bound, so that the next claim asks the database; False: it
+        was read a moment ago."""
+        if not self.is_stale(bound):
+            return False
+        await self._reservations.forget([bound])
+        return True
+
+    def is_stale(self, bound: str) -> bool:
+        return self._clock.now_ms() - self._loaded.get(bound, 0) >= _RECHECK_MS
+
+    @property
+    def wait_s(self) -> float:
+        return self._wait_s
 
     async def _load(self, unknown: UnknownBounds) -> None:
         bounds = unknown.bounds
@@ -76,5 +142,82 @@ class Reserver:
         self._loaded.update(dict.fromkeys(bounds, now))
         await self._reservations.load(await self._read_model.load_bounds(bounds), epoch=unknown.epoch)
 
-    def _is_stale(self, bound: str) -> bool:
-        return self._clock.now_ms() - self._loaded.get(bound, 0) >= _RECHECK_MS
+
+class _Search:
+    """Finds what can be held for one exchange: all that is wanted, less of it, later, or nothing."""
+
+    def __init__(self, reserver: Reserver, exchange: Exchange, need: Need) -> None:
+        self._reserver = reserver
+        self._exchange = exchange
+        self._need = need
+        self._tokens = need.wanted_tokens
+        self._waited_s = 0.0
+        self._pause_s = _FIRST_LOOK_S
+
+    async def run(self) -> int:
+        budget = self._need.budget
+        while True:
+            list_nano = self._need.list_nano(self._tokens)
+            answer = await self._reserver.ask(self._exchange.id, _claims(budget, list_nano))
+            if isinstance(answer, Reserved):
+                return self._held(list_nano, answer.remaining)
+            if not await self._reserver.reread(answer.bound):
+                await self._ease(budget.find(answer.bound), answer)
+
+    async def _ease(self, bound: SpendingBound, refused: Refused) -> None:
+        """Ask for less, or later; raises `RelayError` when neither can help."""
+        need = self._need
+        fewer = need.tokens_within(need.budget.bought_by(bound, refused.available))
+        if need.plenty_tokens <= fewer < self._tokens:
+            self._tokens = fewer
+        elif self._could_be_freed(bound, refused):
+            await self._wait()
+        elif need.floor_tokens <= fewer < self._tokens:
+            self._tokens = fewer
+        elif need.likely_nano is not None and need.likely_nano < need.fixed_nano:
+            self._need = replace(need, fixed_nano=need.likely_nano, likely_nano=None)
+            self._tokens = need.wanted_tokens
+        else:
+            needed = need.budget.amount(bound, need.list_nano(need.floor_tokens))
+            raise RelayError(await self._reserver.refusal(bound, refused, needed))
+
+    def _could_be_freed(self, bound: SpendingBound, refused: Refused) -> bool:
+        """What others hold on this bound would let us in if it came back unused, and there is time."""
+        if refused.held <= 0 or self._waited_s >= self._reserver.wait_s:
+            return False
+        need = self._need
+        smallest = need.budget.amount(bound, need.list_nano(need.floor_tokens))
+        return refused.available + refused.held >= smallest
+
+    async def _wait(self) -> None:
+        if self._exchange.connection.is_gone:
+            raise RelayError(Fault(kind=FaultKind.CLIENT_GONE, message="The client left while it waited"))
+        self._reserver.waiting += 1
+        try:
+            await asyncio.sleep(self._pause_s)
+        finally:
+            self._reserver.waiting -= 1
+        self._waited_s += self._pause_s
+        self._pause_s = min(self._pause_s * 1.5, _LAST_LOOK_S)
+        self._tokens = self._need.wanted_tokens
+
+    def _held(self, list_nano: int, remaining: int) -> int:
+        exchange, budget = self._exchange, self._need.budget
+        exchange.hold = Hold(budget=budget, list_nano=list_nano)
+        exchange.budget_left_nano = None if remaining >= NO_LIMIT else remaining
+        facts = {
+            "list_nano": list_nano,
+            "output_tokens": self._tokens,
+            "bounds": {bound.name: budget.amount(bound, list_nano) for bound in budget.bounds},
+        }
+        if self._waited_s:
+            facts["waited_ms"] = round(self._waited_s * 1000)
+        if self._need.fixed_nano < exchange.high_input_nano:
+            facts["input"] = "as this conversation's last"
+        exchange.need = self._need
+        exchange.trace.note("reserved", facts)
+        return self._tokens
+
+
+def _claims(budget: Budget, list_nano: int) -> list[Claim]:
+    return [Claim(bound.name, budget.amount(bound, list_nano)) for bound in budget.bounds]

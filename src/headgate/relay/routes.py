@@ -19,6 +19,7 @@ class LocalEndpoint(StrEnum):
     MODELS = "models"
     MODEL = "model"
     USAGE = "usage"
+    COST_PREVIEW = "cost_preview"
     EVENT_LOGGING = "event_logging"
     ROOT = "root"
 
@@ -52,6 +53,7 @@ _EXACT: dict[str, dict[str, Route]] = {
     "/v1/responses/compact": {"POST": _COMPACT},
     "/v1/responses/input_tokens": {"POST": _INPUT_TOKENS},
     "/v1/models": {"GET": Local(LocalEndpoint.MODELS, None)},
+    "/v1/cost/preview": {"POST": Local(LocalEndpoint.COST_PREVIEW, Dialect.ANTHROPIC_MESSAGES)},
     "/v1/usage": {"GET": Local(LocalEndpoint.USAGE, Dialect.ANTHROPIC_MESSAGES)},
     "/v1beta/models": {"GET": Local(LocalEndpoint.MODELS, Dialect.GEMINI)},
     "/api/event_logging/batch": {"POST": Local(LocalEndpoint.EVENT_LOGGING, Dialect.ANTHROPIC_MESSAGES)},
@@ -77,6 +79,10 @@ _GEMINI_ACTIONS: dict[str, Operation] = {
     "embedContent": Operation.EMBED,
     "batchEmbedContents": Operation.EMBED,
 }
+
+
+PREVIEWED = _MESSAGES
+"""Stands for the call that a cost preview is about, until its body is read."""
 
 
 def match(method: str, path: str, query: bytes) -> Route | Fault:

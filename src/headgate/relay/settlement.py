@@ -10,19 +10,22 @@ import structlog
 
 from headgate.core.dialects.contract import Reading
 from headgate.core.faults import Fault
+from headgate.core.limits.windows import account_windows
 from headgate.core.pricing.book import PriceUnknown
 from headgate.core.pricing.cost import CostLines, Quote, price_usage
 from headgate.core.pricing.plausibility import IMPLAUSIBLE, believe, bounds_of, review_of
 from headgate.core.usage import TokenUsage, UsageSource
-from headgate.core.world import Dialect
+from headgate.core.world import AccountQuota, Dialect
 from headgate.kit.clock import Clock
 from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.observability.metrics import RelayMetrics
+from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
+from headgate.relay.experience import Experience
 from headgate.relay.rate_gate import RateGate
 from headgate.state.protocols import ReservationStore, StateUnavailable
-from headgate.storage.journal import Intent, Journal, Settlement, StorageUnavailable
+from headgate.storage.journal import AccountWindows, Intent, Journal, Settlement, StorageUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +44,8 @@ class AttemptEnd(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     first_byte_ms: int | None
     is_last: bool
     """The exchange ends with this attempt: its trace is written along."""
+    quota: AccountQuota | None = None
+    """Of the account that served it."""
 
 
 class Bill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -66,6 +71,8 @@ class Settler:
         rates: RateGate,
         clock: Clock,
         metrics: RelayMetrics,
+        experience: Experience,
+        quotas: AccountQuotas,
         fail_points: FailPoints = NO_FAIL_POINTS,
     ) -> None:
         self._directory = directory
@@ -75,6 +82,8 @@ class Settler:
         self._clock = clock
         self._metrics = metrics
         self._fail_points = fail_points
+        self._experience = experience
+        self._quotas = quotas
 
     async def book(self, exchange: Exchange, end: AttemptEnd) -> None:
         """Returns after the commit. When the database is down the settlement stays queued in the journal and
@@ -88,18 +97,33 @@ class Settler:
         except StorageUnavailable:
             log.error("settlement_delayed", exchange_id=exchange.id, attempt=end.intent.attempt)
         self._fail_points.reach(FailPoint.BEFORE_RESERVATION_SETTLED)
+        self._learn(exchange, end, bill)
+        await self._quotas.release(exchange, bill.cost)
         if end.outcome != FAILED:
-            await self.release(exchange, bill.cost.charge)
+            await self.release(exchange, bill.cost)
             if exchange.rate_tokens:
                 await self._rates.correct(exchange, bill.usage)
 
-    async def release(self, exchange: Exchange, charge: int) -> None:
+    def _learn(self, exchange: Exchange, end: AttemptEnd, bill: Bill) -> None:
+        if end.outcome != COMPLETED or bill.source is not UsageSource.REPORTED or exchange.need is None:
+            return
+        self._experience.note(
+            exchange.caller.key.id,
+            end.intent.client_model,
+            output_tokens=bill.usage.output,
+            session=exchange.session,
+            input_nano=bill.cost.list_cost - bill.cost.output,
+            estimated_nano=exchange.high_input_nano,
+            now_ms=self._clock.now_ms(),
+        )
+
+    async def release(self, exchange: Exchange, cost: CostLines) -> None:
         """Replace the reservation by the true charge."""
-        bounds, exchange.reserved_bounds = exchange.reserved_bounds, ()
-        if not bounds:
+        hold, exchange.hold = exchange.hold, None
+        if hold is None:
             return
         try:
-            await self._reservations.settle(exchange.id, {bound: charge for bound in bounds})
+            await self._reservations.settle(exchange.id, hold.budget.spent(cost))
         except StateUnavailable:
             log.warning("reservation_left_to_expire", exchange_id=exchange.id)
 
@@ -169,6 +193,7 @@ class Settler:
             trace=trace,
             review=bill.review,
             quarantined=bill.quarantined,
+            account_windows=None if end.quota is None else _windows(end.quota, now),
         )
 
     def _finish_trace(self, exchange: Exchange, end: AttemptEnd, bill: Bill) -> bytes:
@@ -203,6 +228,16 @@ def _kept_limit(exchange: Exchange) -> int | None:
     the thoughts."""
     is_kept = exchange.target.dialect in (Dialect.ANTHROPIC_MESSAGES, Dialect.OPENAI_RESPONSES)
     return exchange.peek.max_output_tokens if is_kept else None
+
+
+def _windows(quota: AccountQuota, now_ms: int) -> AccountWindows:
+    daily_start, daily_end, weekly_start, weekly_end = account_windows(quota, now_ms)
+    return AccountWindows(
+        daily_start_ms=daily_start,
+        daily_end_ms=daily_end,
+        weekly_start_ms=weekly_start,
+        weekly_end_ms=weekly_end,
+    )
 
 
 def _buckets(usage: TokenUsage) -> dict[str, int]:

@@ -7,7 +7,7 @@ Losing the whole store is safe: slots and reservations are leases, the rest is a
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -92,11 +92,20 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
 
     bound: str
     amount: int
+    overdraft: int = 0
+    """How far below zero the bound may go for this claim (`OverrunPolicy.OVERDRAFT`)."""
+
+
+NO_LIMIT = 2**61
+"""A bound with at least this much left has no limit: nothing is said about what remains of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    pass
+    """All claims are held."""
+
+    remaining: int = field(default=NO_LIMIT, compare=False)
+    """The least that is left of any of the bounds; `NO_LIMIT` or more: none of them has a limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,14 @@ class StreamFraming(StrEnum):
     JSON_ARRAY = "json_array"  # Gemini streamGenerateContent without alt=sse
 
 
+class CacheUse(StrEnum):
+    """What the request says about writing its prompt to a cache: the dearest rate its input can have."""
+
+    NONE = "none"
+    WRITE_5M = "write_5m"
+    WRITE_1H = "write_1h"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """What the path and query say, before the body is read."""
@@ -81,6 +89,11 @@ class Peek(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     image_count: int = 0
     image_size: str | None = None
     """1K | 2K | 4K, of the pictures asked for; None: left to the model."""
+    cache_use: CacheUse = CacheUse.NONE
+    min_output_tokens: int = 0
+    """With a smaller output limit the provider refuses the request (Anthropic: the thinking budget)."""
+    choices: int = 1
+    """Answers asked for at once; the output limit is each one's."""
 
     @property
     def is_stream(self) -> bool:
@@ -137,6 +150,15 @@ class ResponseStream(Protocol):
         came."""
         ...
 
+    def output_tokens(self, *, bytes_per_token: int) -> int:
+        """Output passed so far, estimated from events and bytes: cheap enough to ask often."""
+        ...
+
+    def cut_short(self, fault: Fault, usage: TokenUsage) -> bytes:
+        """End the answer here, as the dialect ends one at its output limit: the bytes that do it. Nothing
+        more is passed."""
+        ...
+
     def reading(self) -> Reading:
         """Usage known so far: REPORTED when the answer was complete, PARTIAL when it broke off after a
         report, ESTIMATED when output was seen but never reported, NONE when nothing was."""
@@ -170,8 +192,17 @@ class DialectHandler(Protocol):
         """Read the few facts. Bad JSON, wrong types, a missing model give a Fault that names the field."""
         ...
 
-    def prepare(self, target: Target, peek: Peek, body: bytes, *, upstream_model: str) -> PreparedBody:
-        """The body for an attempt: untouched, or with named edits (`model`, `include_usage`)."""
+    def prepare(
+        self,
+        target: Target,
+        peek: Peek,
+        body: bytes,
+        *,
+        upstream_model: str,
+        output_limit: int | None = None,
+    ) -> PreparedBody:
+        """The body for an attempt: untouched, or with named edits (`model`, `include_usage`,
+        `max_output_tokens` when the client's limit is more than can be paid for)."""
         ...
 
     def open_stream(

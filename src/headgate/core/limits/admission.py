@@ -1,17 +1,19 @@
 """Admission: may this caller make requests now, and which limits must cover the request (spec 2.2, 4.6).
 
-Knows: the order of the checks, their codes and messages, the bounds that money is reserved against.
+Knows: the order of the checks, their codes and messages.
 Refuses to know: how keys are found, reservations are kept, envelopes are rendered.
 Invariants: who is refused for who they are (key, address, user, group) is never told about money; a rule that
 cannot be read denies.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 from headgate.core.faults import Fault, FaultKind
+from headgate.core.limits.budget import SpendingBound
 from headgate.core.limits.windows import WINDOW_TITLES
 from headgate.core.money import to_usd
-from headgate.core.world import ApiKey, Caller, Group, Provider, User
+from headgate.core.world import ApiKey, Group, Provider, User
 from headgate.kit.ipmatch import IpSet
 
 _LIVE_STATUSES = frozenset({"active", "quota_exhausted", "expired"})
@@ -30,9 +32,9 @@ def check_caller(
     """The first check of spec 2.2 that fails; None: admitted. `skip_spending` for `/v1/usage`, which is
     free."""
     fault = _identity_fault(key, user, client_ip) or _group_fault(key, group)
-    if fault is not None or skip_spending:
+    if fault is not None or skip_spending or user is None:
         return fault
-    return _spending_fault(key, group, now_ms)
+    return _spending_fault(key, user, group, now_ms)
 
 
 def check_platform(group: Group, provider: Provider) -> Fault | None:
@@ -49,47 +51,50 @@ def charge_multiplier(user: User, group: Group) -> int:
     return user.group_multipliers.get(group.id, group.charge_multiplier)
 
 
-def claims_for(caller: Caller, estimate_nano: int) -> list[tuple[str, int]]:
-    """(bound, nano-USD) to reserve before the upstream call; no claims when the caller's requests are free.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortage:
+    """How far a bound fell short of a claim, in nano-USD."""
 
-    At least one nano-USD is claimed, so that an empty balance refuses even what rounds to nothing.
-    """
-    key, user = caller.key, caller.user
-    if charge_multiplier(user, caller.group) == 0:
-        return []
-    amount = max(estimate_nano, 1)
-    claims = [(f"user:{user.id}:balance", amount)]
-    if key.quota_nano > 0:
-        claims.append((f"key:{key.id}:quota", amount))
-    claims.extend((f"key:{key.id}:{window.name}", amount) for window in key.windows if window.limit_nano > 0)
-    return claims
+    needed_nano: int = 0
+    available_nano: int
+    held_nano: int = 0
+    """Reserved by other requests that are under way."""
 
 
 def refused_fault(
-    bound: str, available: int, *, needed_nano: int = 0, now_ms: int = 0, resets_at_ms: int | None = None
+    bound: SpendingBound,
+    refused: Shortage,
+    *,
+    now_ms: int = 0,
+    resets_at_ms: int | None = None,
 ) -> Fault:
-    """What to tell a caller whose claim on `bound` was refused; `available` is what was left, in nano-USD."""
-    limit = bound.rsplit(":", 1)[-1]
-    missing = _shortfall(available, needed_nano)
-    if limit == "balance":
-        return Fault(
-            kind=FaultKind.BALANCE_INSUFFICIENT,
-            code="INSUFFICIENT_BALANCE",
-            message=f"Insufficient account balance{missing}",
-        )
-    if limit == "quota":
-        return Fault(
-            kind=FaultKind.KEY_QUOTA_EXHAUSTED,
-            code="API_KEY_QUOTA_EXHAUSTED",
-            message=f"API key quota exhausted{missing}",
-        )
-    retry_after = None if resets_at_ms is None else max(1, -(-(resets_at_ms - now_ms) // 1000))
-    when = "" if retry_after is None else f"; it resets in {_duration(retry_after)}"
+    """What to tell a caller whose claim was refused: which limit, how much of it is used, when it begins
+    anew."""
+    missing = _shortfall(bound, refused)
+    match bound.kind:
+        case "balance":
+            kind, code, what = (
+                FaultKind.BALANCE_INSUFFICIENT,
+                "INSUFFICIENT_BALANCE",
+                "Insufficient account balance",
+            )
+            return Fault(kind=kind, code=code, message=what + missing)
+        case "quota":
+            kind, code, what = (
+                FaultKind.KEY_QUOTA_EXHAUSTED,
+                "API_KEY_QUOTA_EXHAUSTED",
+                "API key quota exhausted",
+            )
+            return Fault(kind=kind, code=code, message=what + missing)
+    wait_s = None if resets_at_ms is None else max(1, -(-(resets_at_ms - now_ms) // 1000))
+    when = "" if wait_s is None else f"; it resets in {_duration(wait_s)}"
+    if bound.name.startswith("sub:"):
+        kind, code, owner = FaultKind.SUBSCRIPTION_LIMIT, "USAGE_LIMIT_EXCEEDED", "Subscription"
+    else:
+        kind, code, owner = FaultKind.KEY_WINDOW_EXHAUSTED, "rate_limit_exceeded", "API key"
+    title = WINDOW_TITLES.get(bound.kind, bound.kind)
     return Fault(
-        kind=FaultKind.KEY_WINDOW_EXHAUSTED,
-        code="rate_limit_exceeded",
-        message=f"API key {WINDOW_TITLES.get(limit, limit)} limit used up{missing}{when}",
-        retry_after_s=retry_after,
+        kind=kind, code=code, message=f"{owner} {title} limit used up{missing}{when}", retry_after_s=wait_s
     )
 
 
@@ -123,13 +128,21 @@ def _group_fault(key: ApiKey, group: Group | None) -> Fault | None:
     return None
 
 
-def _spending_fault(key: ApiKey, group: Group | None, now_ms: int) -> Fault | None:
+def _spending_fault(key: ApiKey, user: User, group: Group | None, now_ms: int) -> Fault | None:
     if group is not None and group.is_subscription:
-        return _refuse(
-            FaultKind.SUBSCRIPTION_REQUIRED,
-            "SUBSCRIPTION_NOT_FOUND",
-            "No active subscription found for this group",
-        )
+        subscription = user.subscriptions.get(group.id)
+        if subscription is None:
+            return _refuse(
+                FaultKind.SUBSCRIPTION_REQUIRED,
+                "SUBSCRIPTION_NOT_FOUND",
+                "No active subscription found for this group",
+            )
+        if not subscription.is_running(now_ms):
+            return _refuse(
+                FaultKind.SUBSCRIPTION_INVALID,
+                "SUBSCRIPTION_INVALID",
+                "The subscription to this group has expired, is suspended or has not begun",
+            )
     if key.status == "quota_exhausted":
         return _refuse(FaultKind.KEY_QUOTA_EXHAUSTED, "API_KEY_QUOTA_EXHAUSTED", "API key quota exhausted")
     if key.status == "expired" or (key.expires_at_ms is not None and key.expires_at_ms <= now_ms):
@@ -155,10 +168,18 @@ def _compiled(entries: tuple[str, ...]) -> IpSet:
     return IpSet.parse(entries)
 
 
-def _shortfall(available: int, needed_nano: int) -> str:
-    if needed_nano <= 0:
+def _shortfall(bound: SpendingBound, refused: Shortage) -> str:
+    if refused.needed_nano <= 0:
         return ""
-    return f": this request may cost up to {_usd(needed_nano)}, {_usd(max(available, 0))} left"
+    text = f": this request may cost up to {_usd(refused.needed_nano)}"
+    if bound.limit_nano > 0:
+        used = bound.limit_nano - refused.available_nano - refused.held_nano
+        text += f", {_usd(max(used, 0))} of {_usd(bound.limit_nano)} used"
+    else:
+        text += f", {_usd(max(refused.available_nano, 0))} left"
+    if refused.held_nano > 0:
+        text += f", {_usd(refused.held_nano)} reserved by requests under way"
+    return text
 
 
 def _usd(nano: int) -> str:

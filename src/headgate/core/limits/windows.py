@@ -17,6 +17,7 @@ from headgate.core.world import AccountQuota
 HOUR_MS = 3_600_000
 WINDOW_LENGTHS_MS: Mapping[str, int] = {"5h": 5 * HOUR_MS, "1d": 24 * HOUR_MS, "7d": 168 * HOUR_MS}
 WINDOW_TITLES: Mapping[str, str] = {"5h": "5-hour", "1d": "daily", "7d": "7-day"}
+"""How a key's windows are called; a subscription's (`daily` ...) are called by their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

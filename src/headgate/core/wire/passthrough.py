@@ -7,10 +7,12 @@ the cut is dropped: no client could have read it); chunk boundaries never change
 memory is bounded by one event.
 """
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from headgate.core.dialects.contract import Reading
 from headgate.core.faults import Fault, FaultKind
+from headgate.core.usage import TokenUsage
 from headgate.core.wire.sse import EventTooLarge, ServerSentEvent
 
 MAX_EVENT_BYTES = 64 * 1024 * 1024
@@ -37,6 +39,8 @@ class EventReader(Protocol):
     unit: bytes
     """Bytes found once in every event that carries output; counted for the estimate when no usage is
     reported."""
+    envelope_bytes: int
+    """What an event with output weighs without its text, about."""
     markers: tuple[bytes, ...]
     """An event whose raw bytes hold none of these is not shown to `on_event` (most events of a long
     answer)."""
@@ -64,6 +68,11 @@ class EventReader(Protocol):
 
     def reading(self, *, is_complete: bool, units_seen: int, bytes_seen: int) -> Reading: ...
 
+    def ending(self, passed: Sequence[ServerSentEvent], usage: TokenUsage) -> bytes:
+        """Framed bytes that end the answer here as the dialect ends one at its output limit. `passed`: the
+        last events that the client got; `usage`: what is known of it, output estimated."""
+        ...
+
 
 class Passthrough:
     """`ResponseStream` for answers of the client's own dialect."""
@@ -73,6 +82,8 @@ class Passthrough:
         "_framer",
         "_held",
         "_is_dead",
+        "_last",
+        "_last_output",
         "_max_held_bytes",
         "_reader",
         "_units",
@@ -89,6 +100,8 @@ class Passthrough:
         self._max_held_bytes = max_held_bytes
         self._units = 0
         self._bytes = 0
+        self._last = b""
+        self._last_output = b""
         self._is_dead = False
         self.committed = False
         self.finished = False
@@ -130,6 +143,25 @@ class Passthrough:
     def reading(self) -> Reading:
         return self._reader.reading(is_complete=self.finished, units_seen=self._units, bytes_seen=self._bytes)
 
+    def output_tokens(self, *, bytes_per_token: int) -> int:
+        """Output passed so far: at least one token per event that carried some, and one per so many bytes
+        beyond what the envelopes of those events weigh."""
+        text = self._bytes - self._units * self._reader.envelope_bytes
+        return max(self._units, text // bytes_per_token)
+
+    def cut_short(self, fault: Fault, usage: TokenUsage) -> bytes:
+        """End the answer here, properly, for a reason of our own; nothing more is passed. Returns the bytes
+        that end it."""
+        self._is_dead = True
+        self.fault, self.fault_shown = fault, True
+        passed = [
+            event
+            for block in (self._last_output, self._last)
+            for raw in self._framer.split(block)
+            if (event := self._framer.parse(raw)) is not None
+        ]
+        return self._reader.ending(passed, usage)
+
     def _open(self, block: bytes) -> bytes:
         """Before the commit point: hold everything back until the first event that is content."""
         self._held += block
@@ -154,7 +186,10 @@ class Passthrough:
 
     def _pass(self, block: bytes) -> bytes:
         reader = self._reader
-        self._units += block.count(reader.unit)
+        self._last = block
+        if units := block.count(reader.unit):
+            self._units += units
+            self._last_output = block
         self._bytes += len(block)
         for marker in reader.markers:
             if block.find(marker) >= 0:  # half the cost of `in`

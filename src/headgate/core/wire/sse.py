@@ -120,6 +120,12 @@ class EventFramer:
         return f"EventFramer(pending={len(self._tail)})"
 
 
+def frame(data: bytes, *, event: str = "") -> bytes:
+    """One event as bytes. `data` must be one line."""
+    name = b"event: " + event.encode() + b"\n" if event else b""
+    return name + b"data: " + data + b"\n\n"
+
+
 class SSEDecoder:
     """Incremental parser: bytes in, events out, never blocks."""
 

@@ -4,7 +4,7 @@ claims."""
 from collections.abc import Mapping, Sequence
 
 from headgate.kit.clock import Clock
-from headgate.state.protocols import Claim, Refused, Reserved, UnknownBounds
+from headgate.state.protocols import NO_LIMIT, Claim, Refused, Reserved, UnknownBounds
 
 MAX_BOUNDS = 200_000
 """Settled values kept (about 50 MB); beyond it the idle ones are read from the database again."""
@@ -75,9 +75,9 @@ class MemoryReservations:
                 return self._unknown(claims)
             if claim.amount < 0:
                 raise ValueError(f"claim on {claim.bound} is negative: {claim.amount}")
-        refused = self._hold(claims)
-        if refused is not None:
-            return refused
+        held = self._hold(claims)
+        if isinstance(held, Refused):
+            return held
         reservation = self._reservations.get(reservation_id)
         if reservation is None:
             reservation = self._reservations[reservation_id] = _Reservation()
@@ -85,7 +85,7 @@ class MemoryReservations:
             reservation.expires_at_ms = expires_at_ms
         for claim in claims:
             reservation.claims[claim.bound] = reservation.claims.get(claim.bound, 0) + claim.amount
-        return _RESERVED
+        return held
 
     async def load(self, settled: Mapping[str, int], *, epoch: int | None = None) -> None:
         for name, value in settled.items():
@@ -140,17 +140,20 @@ class MemoryReservations:
             bound = self._bounds[name] = _Bound(moved_at=self._evicted_at)
         return bound
 
-    def _hold(self, claims: Sequence[Claim]) -> Refused | None:
+    def _hold(self, claims: Sequence[Claim]) -> Refused | Reserved:
         """Raise `held` of all bounds, or of none. One bound may appear twice."""
+        remaining = NO_LIMIT
         for done, claim in enumerate(claims):
             bound = self._bounds[claim.bound]
             available = (bound.settled or 0) - bound.held
-            if claim.amount > available:
+            if claim.amount > available + claim.overdraft:
                 for earlier in claims[:done]:
                     self._bounds[earlier.bound].held -= earlier.amount
                 return Refused(claim.bound, self._free(claim.bound), self._bounds[claim.bound].held)
             bound.held += claim.amount
-        return None
+            if available - claim.amount < remaining:
+                remaining = available - claim.amount
+        return Reserved(remaining)
 
     def _free(self, name: str) -> int:
         bound = self._bounds[name]
@@ -177,6 +180,3 @@ class MemoryReservations:
         self._evicted_at = self._epoch
         for name in idle:
             del self._bounds[name]
-
-
-_RESERVED = Reserved()

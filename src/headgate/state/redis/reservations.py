@@ -28,17 +28,19 @@ class RedisReservations:
     async def reserve(
         self, reservation_id: str, claims: Sequence[Claim], *, expires_at_ms: int
     ) -> Reserved | Refused | UnknownBounds:
-        pairs: list[str | int] = []
+        triples: list[str | int] = []
         for claim in claims:
             if claim.amount < 0:
                 raise ValueError(f"claim on {claim.bound} is negative: {claim.amount}")
-            pairs += (claim.bound, claim.amount)
-        answer = await self._pipeline.run(self._reserve, reservation_id, expires_at_ms, *pairs)
+            triples += (claim.bound, claim.amount, claim.overdraft)
+        answer = await self._pipeline.run(self._reserve, reservation_id, expires_at_ms, *triples)
         match answer:
             case [b"refused", bound, available, held]:
                 return Refused(bound.decode(), int(available), int(held or 0))
             case [b"unknown", epoch, *bounds]:
                 return UnknownBounds(tuple(bound.decode() for bound in bounds), int(epoch))
+            case [b"held", remaining]:
+                return Reserved(int(remaining))
             case _:
                 return Reserved()
 

@@ -3,9 +3,11 @@
 Knows: the request's field names. Refuses to know: what routing and money make of the facts.
 """
 
+import re
+
 import msgspec
 
-from headgate.core.dialects.contract import Operation, Peek, PreparedBody, StreamFraming, Target
+from headgate.core.dialects.contract import CacheUse, Operation, Peek, PreparedBody, StreamFraming, Target
 from headgate.core.dialects.request_body import (
     ABSENT,
     decode,
@@ -29,6 +31,11 @@ class _Body(msgspec.Struct):
     metadata: msgspec.Raw = ABSENT
     service_tier: msgspec.Raw = ABSENT
     output_config: msgspec.Raw = ABSENT
+    thinking: msgspec.Raw = ABSENT
+
+
+class _Thinking(msgspec.Struct):
+    budget_tokens: int | None = None
 
 
 class _Metadata(msgspec.Struct):
@@ -42,6 +49,8 @@ class _OutputConfig(msgspec.Struct):
 _BODY = msgspec.json.Decoder(_Body)
 _METADATA = msgspec.json.Decoder(_Metadata)
 _OUTPUT_CONFIG = msgspec.json.Decoder(_OutputConfig)
+_THINKING = msgspec.json.Decoder(_Thinking)
+_TTL_1H = re.compile(rb'"ttl"[ \t\r\n]*:[ \t\r\n]*"1h"')
 
 
 def peek(target: Target, body: bytes) -> Peek | Fault:
@@ -53,6 +62,7 @@ def peek(target: Target, body: bytes) -> Peek | Fault:
     is_stream = bool(read.stream) and target.operation is Operation.GENERATE
     metadata = part(_METADATA, read.metadata)
     output_config = part(_OUTPUT_CONFIG, read.output_config)
+    thinking = part(_THINKING, read.thinking)
     return Peek(
         model=read.model or "",
         framing=StreamFraming.SSE if is_stream else StreamFraming.NONE,
@@ -62,12 +72,26 @@ def peek(target: Target, body: bytes) -> Peek | Fault:
         conversation_seed=seed(read.system, *(read.messages or ())[:1]),
         service_tier=text(read.service_tier),
         reasoning_effort=text(output_config.effort) if output_config else None,
+        cache_use=_cache_use(body),
+        min_output_tokens=(thinking.budget_tokens or 0) + 1 if thinking and thinking.budget_tokens else 0,
     )
 
 
-def prepare(peek: Peek, body: bytes, *, upstream_model: str) -> PreparedBody:
-    """The only edit: the mapped model."""
-    if upstream_model == peek.model:
+def _cache_use(body: bytes) -> CacheUse:
+    """By the words alone: a text that merely mentions them makes the reservation a little larger."""
+    if body.find(b'"cache_control"') < 0:
+        return CacheUse.NONE
+    return CacheUse.WRITE_1H if _TTL_1H.search(body) else CacheUse.WRITE_5M
+
+
+def prepare(peek: Peek, body: bytes, *, upstream_model: str, output_limit: int | None = None) -> PreparedBody:
+    """Edits: the mapped model, and the output limit that can be paid for."""
+    changes = {}
+    if upstream_model != peek.model:
+        changes["model"] = msgspec.json.encode(upstream_model)
+    if output_limit is not None:
+        changes["max_tokens"] = b"%d" % output_limit
+    if not changes:
         return PreparedBody(body=body)
-    edited = set_members(body, {"model": msgspec.json.encode(upstream_model)})
-    return PreparedBody(body=edited, edits=("model",))
+    edits = tuple("max_output_tokens" if name == "max_tokens" else name for name in changes)
+    return PreparedBody(body=set_members(body, changes), edits=edits)

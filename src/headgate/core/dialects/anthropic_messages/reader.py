@@ -5,14 +5,18 @@ point.
 Source: Anthropic API reference, "Streaming messages"; spec 2.4.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
+from headgate.core.dialects.anthropic_messages.ending import end_message
 from headgate.core.dialects.anthropic_messages.faults import fault_of_type
 from headgate.core.dialects.anthropic_messages.usage import UsageReport, merge, to_usage
 from headgate.core.dialects.contract import Operation, Peek, Reading, Target
 from headgate.core.dialects.metering import judge, streamed_output_tokens, whole_output_tokens
 from headgate.core.dialects.upstream_answers import decode_answer, decode_event, event_fault, malformed
 from headgate.core.faults import Fault
+from headgate.core.usage import TokenUsage
 from headgate.core.wire.json_edit import NotAnObject, members, set_members
 from headgate.core.wire.passthrough import Opening
 from headgate.core.wire.sse import ServerSentEvent, replace_data
@@ -64,6 +68,7 @@ class MessagesReader:
     )
 
     unit = b'"content_block_delta"'
+    envelope_bytes = _DELTA_ENVELOPE_BYTES
     markers: tuple[bytes, ...] = (b'"message_start"', b'"message_delta"', b'"message_stop"', b'"error"')
 
     def __init__(self, peek: Peek, *, client_model: str, upstream_model: str) -> None:
@@ -112,6 +117,9 @@ class MessagesReader:
 
     def is_complete_at_end(self) -> bool:
         return False
+
+    def ending(self, passed: Sequence[ServerSentEvent], usage: TokenUsage) -> bytes:
+        return end_message(passed, usage)
 
     def reading(self, *, is_complete: bool, units_seen: int, bytes_seen: int) -> Reading:
         estimate = streamed_output_tokens(units_seen, bytes_seen, envelope_bytes=_DELTA_ENVELOPE_BYTES)

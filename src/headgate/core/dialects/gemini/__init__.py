@@ -35,8 +35,16 @@ class GeminiHandler:
     def peek(self, target: Target, body: bytes) -> Peek | Fault:
         return request.peek(target, body)
 
-    def prepare(self, target: Target, peek: Peek, body: bytes, *, upstream_model: str) -> PreparedBody:
-        return request.prepare(body)
+    def prepare(
+        self,
+        target: Target,
+        peek: Peek,
+        body: bytes,
+        *,
+        upstream_model: str,
+        output_limit: int | None = None,
+    ) -> PreparedBody:
+        return request.prepare(body, output_limit=output_limit)
 
     def open_stream(
         self,

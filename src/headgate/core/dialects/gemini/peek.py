@@ -20,6 +20,7 @@ from headgate.core.dialects.request_body import (
 )
 from headgate.core.faults import Fault
 from headgate.core.usage import image_size
+from headgate.core.wire.json_edit import members, set_members
 
 
 class _Thinking(msgspec.Struct):
@@ -97,6 +98,19 @@ def _either(camel: msgspec.Raw, snake: msgspec.Raw) -> msgspec.Raw:
     return snake if camel is ABSENT else camel
 
 
-def prepare(body: bytes) -> PreparedBody:
-    """Nothing to edit: the model is in the path."""
-    return PreparedBody(body=body)
+def prepare(body: bytes, *, output_limit: int | None = None) -> PreparedBody:
+    """The one edit is the output limit that can be paid for: the model is in the path."""
+    if output_limit is None:
+        return PreparedBody(body=body)
+    top = members(body)
+    outer = (
+        "generation_config"
+        if "generation_config" in top and "generationConfig" not in top
+        else "generationConfig"
+    )
+    inner = bytes(top.get(outer, b"null"))
+    if inner == b"null":
+        inner = b"{}"
+    name = "max_output_tokens" if "max_output_tokens" in members(inner) else "maxOutputTokens"
+    config = set_members(inner, {name: b"%d" % output_limit})
+    return PreparedBody(body=set_members(body, {outer: config}), edits=("max_output_tokens",))

@@ -8,10 +8,12 @@ Source: Gemini API reference, "GenerateContentResponse".
 """
 
 import re
+from collections.abc import Sequence
 
 import msgspec
 
 from headgate.core.dialects.contract import Operation, Peek, Reading, Target
+from headgate.core.dialects.gemini.ending import end_content
 from headgate.core.dialects.gemini.faults import ErrorObject, fault_of_error, read_error
 from headgate.core.dialects.gemini.usage import UsageReport, merge, to_usage
 from headgate.core.dialects.metering import judge, streamed_output_tokens, whole_output_tokens
@@ -65,6 +67,7 @@ class GeminiReader:
     __slots__ = (
         "_client_model",
         "_image_size",
+        "_framing",
         "_input_estimate",
         "_is_ended",
         "_pictures",
@@ -81,9 +84,11 @@ class GeminiReader:
     markers: tuple[bytes, ...] = (
         b'"usageMetadata"', b'"finishReason"', b'"blockReason"', b'"error"', _INLINE, b'"webSearchQueries"',
     )  # fmt: skip
+    envelope_bytes = _CHUNK_ENVELOPE_BYTES
 
     def __init__(self, peek: Peek, *, client_model: str, upstream_model: str) -> None:
         self._client_model = client_model
+        self._framing = peek.framing
         self._input_estimate = peek.input_tokens_estimate
         self._image_size = peek.image_size
         self._pictures = 0
@@ -126,6 +131,9 @@ class GeminiReader:
 
     def is_complete_at_end(self) -> bool:
         return self._is_ended
+
+    def ending(self, passed: Sequence[ServerSentEvent], usage: TokenUsage) -> bytes:
+        return end_content(usage, model=self._client_model, framing=self._framing)
 
     def reading(self, *, is_complete: bool, units_seen: int, bytes_seen: int) -> Reading:
         estimate = streamed_output_tokens(units_seen, bytes_seen, envelope_bytes=_CHUNK_ENVELOPE_BYTES)

@@ -75,6 +75,7 @@ def peek(target: Target, body: bytes) -> Peek | Fault:
         reasoning_effort=text(read.reasoning_effort),
         image_count=_images(read.n) if target.operation is Operation.IMAGE else 0,
         image_size=image_size(text(read.size)) if target.operation is Operation.IMAGE else None,
+        choices=_images(read.n) if is_chat else 1,
     )
 
 
@@ -91,17 +92,31 @@ def _leading(messages: list[msgspec.Raw]) -> list[msgspec.Raw]:
     return messages[:1]
 
 
-def prepare(peek: Peek, body: bytes, *, upstream_model: str) -> PreparedBody:
-    """Edits: the mapped model; a stream is asked for its usage chunk (which the reader hides again)."""
+def prepare(peek: Peek, body: bytes, *, upstream_model: str, output_limit: int | None = None) -> PreparedBody:
+    """Edits: the mapped model; the output limit that can be paid for; a stream is asked for its usage chunk
+    (which the reader hides again)."""
     changes = {}
     edits = []
     if upstream_model != peek.model:
         changes["model"] = msgspec.json.encode(upstream_model)
         edits.append("model")
+    if output_limit is not None:
+        changes[_limit_member(body)] = b"%d" % output_limit
+        edits.append("max_output_tokens")
     if peek.is_stream and not peek.wants_usage_chunk:
         changes["stream_options"] = _with_usage(body)
         edits.append("include_usage")
     return PreparedBody(body=set_members(body, changes) if changes else body, edits=tuple(edits))
+
+
+def _limit_member(body: bytes) -> str:
+    """The older name where the client uses it alone: compatible providers may know no other."""
+    named = members(body)
+    return (
+        "max_tokens"
+        if "max_tokens" in named and "max_completion_tokens" not in named
+        else "max_completion_tokens"
+    )
 
 
 def _with_usage(body: bytes) -> bytes:

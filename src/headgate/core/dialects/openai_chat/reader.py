@@ -5,11 +5,13 @@ Sources: OpenAI API reference, "Chat completion chunk"; spec 2.8, 2.12 E.
 """
 
 import re
+from collections.abc import Sequence
 
 import msgspec
 
 from headgate.core.dialects.contract import Operation, Peek, Reading, Target
 from headgate.core.dialects.metering import judge, streamed_output_tokens, whole_output_tokens
+from headgate.core.dialects.openai_chat.ending import end_chat
 from headgate.core.dialects.openai_chat.usage import UsageReport, latest, to_usage
 from headgate.core.dialects.openai_errors import ErrorObject, fault_of_error
 from headgate.core.dialects.upstream_answers import decode_answer, decode_event, malformed
@@ -73,6 +75,7 @@ class ChatReader:
     )
 
     unit = b'"delta"'
+    envelope_bytes = _CHUNK_ENVELOPE_BYTES
     markers: tuple[bytes, ...] = (
         b'"prompt_tokens"', b'"finish_reason":"', b'"finish_reason": "', b"[DONE]", b'"error"',
         _CITATION,
@@ -154,6 +157,9 @@ class ChatReader:
         """Some compatible providers end without `[DONE]`: an answer that gave its finish reason is
         complete."""
         return self._has_finish_reason
+
+    def ending(self, passed: Sequence[ServerSentEvent], usage: TokenUsage) -> bytes:
+        return end_chat(passed, usage, wants_usage=not self._hides_usage)
 
     def reading(self, *, is_complete: bool, units_seen: int, bytes_seen: int) -> Reading:
         estimate = streamed_output_tokens(units_seen, bytes_seen, envelope_bytes=_CHUNK_ENVELOPE_BYTES)

@@ -47,8 +47,16 @@ class ResponsesHandler:
     def peek(self, target: Target, body: bytes) -> Peek | Fault:
         return request.peek(target, body)
 
-    def prepare(self, target: Target, peek: Peek, body: bytes, *, upstream_model: str) -> PreparedBody:
-        return request.prepare(peek, body, upstream_model=upstream_model)
+    def prepare(
+        self,
+        target: Target,
+        peek: Peek,
+        body: bytes,
+        *,
+        upstream_model: str,
+        output_limit: int | None = None,
+    ) -> PreparedBody:
+        return request.prepare(peek, body, upstream_model=upstream_model, output_limit=output_limit)
 
     def open_stream(
         self,

@@ -99,9 +99,14 @@ def _leading(raw: msgspec.Raw) -> list[msgspec.Raw]:
     return items[:1]
 
 
-def prepare(peek: Peek, body: bytes, *, upstream_model: str) -> PreparedBody:
-    """The only edit: the mapped model. Requests for an object name none and stay untouched."""
-    if upstream_model == peek.model or not peek.model:
+def prepare(peek: Peek, body: bytes, *, upstream_model: str, output_limit: int | None = None) -> PreparedBody:
+    """Edits: the mapped model, and the output limit that can be paid for. Requests for an object name no
+    model and stay untouched."""
+    changes = {}
+    if upstream_model != peek.model and peek.model:
+        changes["model"] = msgspec.json.encode(upstream_model)
+    if output_limit is not None:
+        changes["max_output_tokens"] = b"%d" % output_limit
+    if not changes:
         return PreparedBody(body=body)
-    edited = set_members(body, {"model": msgspec.json.encode(upstream_model)})
-    return PreparedBody(body=edited, edits=("model",))
+    return PreparedBody(body=set_members(body, changes), edits=tuple(changes))

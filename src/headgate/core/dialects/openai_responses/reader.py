@@ -6,14 +6,18 @@ end).
 Sources: OpenAI API reference, "Streaming events"; spec 2.8.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from headgate.core.dialects.contract import Operation, Peek, Reading, Target
 from headgate.core.dialects.metering import judge, streamed_output_tokens, whole_output_tokens
 from headgate.core.dialects.openai_errors import ErrorObject, fault_of_error
+from headgate.core.dialects.openai_responses.ending import end_response
 from headgate.core.dialects.openai_responses.usage import OutputItem, ToolUsage, UsageReport, to_usage
 from headgate.core.dialects.upstream_answers import decode_answer, decode_event, malformed
 from headgate.core.faults import Fault
+from headgate.core.usage import TokenUsage
 from headgate.core.wire.json_edit import NotAnObject, members, set_members
 from headgate.core.wire.passthrough import Opening
 from headgate.core.wire.sse import ServerSentEvent, replace_data
@@ -60,6 +64,7 @@ class ResponsesReader:
     markers: tuple[bytes, ...] = (
         b'"response"', b'"error"', b"[DONE]", b'"web_search_call"', b'"image_generation_call"',
     )  # fmt: skip
+    envelope_bytes = _DELTA_ENVELOPE_BYTES
 
     def __init__(self, peek: Peek, *, client_model: str, upstream_model: str) -> None:
         self._client_model = client_model
@@ -119,6 +124,9 @@ class ResponsesReader:
 
     def is_complete_at_end(self) -> bool:
         return False
+
+    def ending(self, passed: Sequence[ServerSentEvent], usage: TokenUsage) -> bytes:
+        return end_response(passed, usage, response_id=self._known.id, model=self._client_model)
 
     def reading(self, *, is_complete: bool, units_seen: int, bytes_seen: int) -> Reading:
         output = streamed_output_tokens(units_seen, bytes_seen, envelope_bytes=_DELTA_ENVELOPE_BYTES)

@@ -1,0 +1,73 @@
+"""An account's own quota (spec 1.4): held per attempt, so that an account near its limit is left to others.
+
+A refused account is no candidate for a few seconds, with the limit as the reason in the trace. A running
+answer is never cut for its account's quota: what it costs beyond the hold goes on top, visible to the next
+selection. So an account can pass its limit by what its running answers cost beyond their holds.
+"""
+
+import structlog
+
+from headgate.core.ids import AccountId
+from headgate.core.limits.budget import account_budget, account_spent
+from headgate.core.pricing.cost import CostLines
+from headgate.core.world import Account
+from headgate.kit.clock import Clock
+from headgate.relay.exchange import AccountHold, Exchange
+from headgate.relay.reserver import Reserver
+from headgate.state.protocols import Cooldown, Refused, ReservationStore, StateUnavailable
+
+log = structlog.get_logger(__name__)
+
+_LOOK_AGAIN_MS = 5_000
+QUOTA_EXHAUSTED = "quota_exhausted"
+
+
+class AccountQuotas:
+    """Holds and releases; remembers who was refused a moment ago."""
+
+    def __init__(self, reserver: Reserver, reservations: ReservationStore, clock: Clock) -> None:
+        self._reserver = reserver
+        self._reservations = reservations
+        self._clock = clock
+        self._refused: dict[AccountId, Cooldown] = {}
+
+    def refused(self) -> tuple[Cooldown, ...]:
+        """Accounts whose quota refused a hold a moment ago."""
+        if not self._refused:
+            return ()
+        now = self._clock.now_ms()
+        self._refused = {name: held for name, held in self._refused.items() if held.until_ms > now}
+        return tuple(self._refused.values())
+
+    async def hold(self, exchange: Exchange, account: Account) -> bool:
+        """Hold what the attempt will probably cost; False: the account's quota cannot cover it."""
+        if account.quota is None or exchange.need is None:
+            return True
+        budget = account_budget(account)
+        if not budget.bounds:
+            return True
+        name = f"{exchange.id}@{exchange.attempts}"
+        list_nano = exchange.need.list_nano(exchange.need.wanted_tokens)
+        answer = await self._reserver.hold_account(name, budget, list_nano)
+        if not isinstance(answer, Refused):
+            exchange.account_hold = AccountHold(reservation_id=name, hold=answer)
+            return True
+        self._refused[account.id] = Cooldown(
+            account_id=account.id,
+            model="",
+            until_ms=self._clock.now_ms() + _LOOK_AGAIN_MS,
+            reason=QUOTA_EXHAUSTED,
+            evidence=answer.bound,
+        )
+        return False
+
+    async def release(self, exchange: Exchange, cost: CostLines | None) -> None:
+        """Replace the hold by the true cost; None: nothing was booked."""
+        held, exchange.account_hold = exchange.account_hold, None
+        if held is None:
+            return
+        spent = {} if cost is None else account_spent(cost, held.hold.budget)
+        try:
+            await self._reservations.settle(held.reservation_id, spent)
+        except StateUnavailable:
+            log.warning("account_reservation_left_to_expire", exchange_id=exchange.id)

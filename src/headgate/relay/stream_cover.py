@@ -1,0 +1,195 @@
+"""A running stream's reservation grows ahead of it (DESIGN 5).
+
+The pump counts bytes and asks here only when it has passed the next mark. What the stream has cost so far is
+what the provider has told (the input, usually in the first event) plus output estimated high from what was
+passed. While at least half a slice is covered beyond that, nothing happens; below it the next slice is
+reserved beside the stream; where nothing is covered any more, the stream waits for the answer. What then
+cannot be covered ends the stream (`strict`), after the operator's overdraft where the group allows one.
+
+Bound: with `strict` nothing is passed that was not covered, apart from the error of the estimates: of the
+input until the provider tells it, and of output that the provider bills but does not show (hidden reasoning).
+"""
+
+import structlog
+from msgspec.structs import replace
+
+from headgate.core.dialects.contract import ResponseStream
+from headgate.core.dialects.metering import BYTES_PER_OUTPUT_TOKEN
+from headgate.core.faults import Fault, FaultKind
+from headgate.core.limits.budget import Need, output_cost
+from headgate.core.money import MULTIPLIER_ONE, TOKENS_PER_PRICE_UNIT
+from headgate.core.pricing.cost import Quote, price_usage
+from headgate.core.usage import NO_USAGE, TokenUsage, UsageSource
+from headgate.kit.tasks import TaskOwner
+from headgate.relay.exchange import AccountHold, Exchange, Hold
+from headgate.relay.reserver import Reserver
+from headgate.state.protocols import Refused, StateUnavailable
+
+log = structlog.get_logger(__name__)
+
+BYTES_PER_TOKEN = 3
+"""Prose has 4 bytes per token, code and most other scripts 3: estimated high."""
+NEVER = 2**62
+_STEP_BYTES = 512
+"""Marks are at least so far apart: asking costs a microsecond or two."""
+_TOLD = (UsageSource.REPORTED, UsageSource.PARTIAL)
+
+
+class StreamCover:
+    """One per metered stream whose exchange has a hold."""
+
+    def __init__(
+        self,
+        reserver: Reserver,
+        tasks: TaskOwner,
+        stream: ResponseStream,
+        hold: Hold,
+        need: Need,
+        quote: Quote,
+        *,
+        reservation_id: str,
+        account: AccountHold | None,
+        service_tier: str | None,
+        slice_tokens: int,
+    ) -> None:
+        self._account = account
+        self._reserver = reserver
+        self._tasks = tasks
+        self._stream = stream
+        self._hold = hold
+        self._need = need
+        self._quote = quote
+        self._id = reservation_id
+        self._tier = service_tier
+        self._slice_nano = max(output_cost(slice_tokens, need.output_nano_per_mtok), 1)
+        self._is_growing = False
+        self._refused: Refused | None = None
+        self._blind_slices = 0
+        self.extensions = 0
+        self.check_at = self._mark(0, self._left())
+
+    def is_covered(self, passed_bytes: int) -> bool:
+        """Asked by the pump at a mark: may it go on at once? Sets the next mark, and has the next slice
+        reserved beside the stream when less than half a slice is left."""
+        left = self._left()
+        if left <= 0:
+            return False
+        if left < self._slice_nano // 2 and not self._is_growing and self._refused is None:
+            self._is_growing = True
+            self._tasks.spawn(self._grow_beside(), name="grow_reservation")
+        self.check_at = self._mark(passed_bytes, left)
+        return True
+
+    async def ensure(self, passed_bytes: int) -> Fault | None:
+        """Nothing is covered any more: reserve now, or say how the stream ends."""
+        if self._left() <= 0:
+            await self._grow()
+        left = self._left()
+        if left > 0:
+            self.check_at = self._mark(passed_bytes, left)
+            return None
+        self.check_at = NEVER
+        if self._refused is None:
+            return Fault(
+                kind=FaultKind.STATE_UNAVAILABLE, message="The rest of the answer cannot be covered now"
+            )
+        bound = self._hold.budget.find(self._refused.bound)
+        shown = await self._reserver.refusal(bound, self._refused, 0)
+        return Fault(kind=FaultKind.BUDGET_ENDED, message=f"The answer was ended: {shown.message}")
+
+    def final_usage(self) -> TokenUsage:
+        """What is booked for a stream that was ended here: estimated as every answer that told nothing."""
+        return self._usage(BYTES_PER_OUTPUT_TOKEN)
+
+    def _usage(self, bytes_per_token: int) -> TokenUsage:
+        """What the provider told, output at least as estimated from what was passed."""
+        reading = self._stream.reading()
+        seen = self._stream.output_tokens(bytes_per_token=bytes_per_token)
+        if reading.source not in _TOLD:
+            return replace(NO_USAGE, output=seen)
+        usage = reading.usage
+        return usage if usage.output >= seen else replace(usage, output=seen)
+
+    def _left(self) -> int:
+        """List cost that is covered beyond what was used; below 0: used and not covered."""
+        usage = self._usage(BYTES_PER_TOKEN)
+        cost = price_usage(
+            self._quote.price,
+            usage,
+            charge_multiplier=MULTIPLIER_ONE,
+            cost_multiplier=0,
+            service_tier=self._tier,
+        )
+        is_input_told = usage.total > usage.output
+        used = cost.list_cost if is_input_told else cost.list_cost + self._need.fixed_nano
+        return self._hold.list_nano - used
+
+    def _mark(self, passed_bytes: int, left: int) -> int:
+        """The earliest byte at which what is left can be used up (or half a slice left)."""
+        unit = self._need.output_nano_per_mtok
+        if unit <= 0:
+            return NEVER
+        spare = left - self._slice_nano // 2 if left > self._slice_nano // 2 else left
+        tokens = spare * TOKENS_PER_PRICE_UNIT // unit
+        return passed_bytes + max(_STEP_BYTES, tokens * BYTES_PER_TOKEN)
+
+    async def _grow_beside(self) -> None:
+        try:
+            await self._grow()
+        finally:
+            self._is_growing = False
+
+    async def _grow(self) -> None:
+        """One slice beyond what was used; where the slice is not there, what is."""
+        try:
+            refused = await self._extend(max(self._slice_nano - self._left(), 1), may_overdraw=False)
+            if refused is not None:
+                bought = self._hold.budget.bought_by(self._hold.budget.find(refused.bound), refused.available)
+                if bought > 0:
+                    refused = await self._extend(bought, may_overdraw=False)
+                elif any(bound.overdraft_nano for bound in self._hold.budget.bounds):
+                    refused = await self._extend(max(self._slice_nano - self._left(), 1), may_overdraw=True)
+            self._refused = refused
+        except StateUnavailable:
+            self._serve_blind()
+
+    async def _extend(self, list_nano: int, *, may_overdraw: bool) -> Refused | None:
+        refused = await self._reserver.extend(self._hold, self._id, list_nano, may_overdraw=may_overdraw)
+        if refused is None:
+            self.extensions += 1
+            if self._account is not None:
+                await self._reserver.extend_account(self._account, list_nano)
+        return refused
+
+    def _serve_blind(self) -> None:
+        """The store of reservations does not answer: one more slice on trust, then the stream ends."""
+        if self._blind_slices == 0:
+            self._blind_slices += 1
+            self._hold.list_nano += self._slice_nano
+            log.warning("reservation_not_extended", exchange_id=self._id)
+
+
+class CoverFactory:
+    """Opens the cover of a stream; built once."""
+
+    def __init__(self, reserver: Reserver, tasks: TaskOwner, slice_tokens: int) -> None:
+        self._reserver = reserver
+        self._tasks = tasks
+        self._slice_tokens = slice_tokens
+
+    def open(self, exchange: Exchange, stream: ResponseStream) -> StreamCover | None:
+        """None: nothing has to be covered."""
+        if exchange.hold is None or exchange.need is None or exchange.quote is None:
+            return None
+        return StreamCover(
+            self._reserver,
+            self._tasks,
+            stream,
+            exchange.hold,
+            exchange.need,
+            exchange.quote,
+            reservation_id=exchange.id,
+            account=exchange.account_hold,
+            service_tier=exchange.peek.service_tier,
+            slice_tokens=self._slice_tokens,
+        )
