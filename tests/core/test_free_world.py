@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from headgate.core.free_world import free_group, free_key, free_user, shared_accounts
 from headgate.core.ids import AccountId, GroupId, KeyId, SubscriptionId, UserId
-from headgate.core.limits.admission import charge_multiplier, check_caller, claims_for
+from headgate.core.limits.admission import charge_multiplier, check_caller
+from headgate.core.limits.budget import NO_BUDGET, budget_of
 from headgate.core.limits.windows import HOUR_MS
 from headgate.core.world import (
     Account,
@@ -62,7 +63,7 @@ def admitted(key: ApiKey, user: User = USER, ip: str = "192.0.2.1") -> str | Non
 def test_money_refuses_nobody_and_nothing_is_claimed() -> None:
     assert admitted(KEY) is None
     caller = Caller(key=free_key(KEY), user=free_user(USER), group=free_group(PAID))
-    assert claims_for(caller, 10**12) == []
+    assert budget_of(caller, charge_multiplier(caller.user, caller.group), now_ms=NOW) is NO_BUDGET
     assert charge_multiplier(caller.user, caller.group) == 0
     assert not caller.key.is_limited
 

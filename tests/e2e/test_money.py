@@ -111,17 +111,21 @@ def test_records_equal_the_bill_token_for_token(
 
 
 def assert_no_reservation_is_left(gateway: Gateway, books: Books, payers: dict[str, list[Payer]]) -> None:
-    """A user whose balance is exactly what a request must reserve is served; a nano less is refused."""
+    """A user whose balance is exactly what a request wants to reserve gets all of it; who has nothing is
+    refused."""
     payer = payers["messages"][0]
     (shot,) = shots(payers, 1, script="pings=1")
     assert send(gateway, shot).status == 200
     (last,) = books.rows("SELECT trace FROM exchange_traces ORDER BY created_at_ms DESC LIMIT 1")
-    needed = json.loads(last["trace"])["reserved"]["nano"]
-    for nano, status in ((needed - 1, 403), (needed, 200)):
+    wanted = json.loads(last["trace"])["reserved"]
+    needed = wanted["bounds"][f"user:{payer.user_id}:balance"]
+    for nano, status in ((0, 403), (needed, 200)):
         money = {"balance": nano / 1e9, "operation": "set"}
         gateway.api("POST", f"/admin/users/{payer.user_id}/balance", money)
         time.sleep(1.1)  # a refused bound is read again after a second
         assert send(gateway, shot).status == status
+    (last,) = books.rows("SELECT trace FROM exchange_traces ORDER BY created_at_ms DESC LIMIT 1")
+    assert json.loads(last["trace"])["reserved"] == wanted
 
 
 def test_ten_kills_lose_and_double_nothing(

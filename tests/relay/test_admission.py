@@ -7,13 +7,16 @@ from msgspec.structs import replace
 from sqlalchemy import update
 
 from headgate.core.faults import FaultKind, RelayError
+from headgate.core.limits.budget import budget_of
 from headgate.core.world import RateLimit
 from headgate.kit.clock import FakeClock
 from headgate.kit.tasks import TaskOwner
 from headgate.prices import price_book_builder
 from headgate.relay.admission import Admission
 from headgate.relay.directory import Directory
+from headgate.relay.estimator import Estimator
 from headgate.relay.exchange import Exchange
+from headgate.relay.experience import Experience
 from headgate.relay.leases import LeaseKeeper
 from headgate.relay.rate_gate import RateGate
 from headgate.relay.reserver import Reserver
@@ -53,7 +56,8 @@ def admission_over(
     reserver = Reserver(state.reservations, read_model, clock, limits)
     queue = SlotQueue(state.slots, tasks)
     rates = RateGate(state.rates, clock, limits)
-    return Admission(directory, reserver, state, queue, leases, rates, gateway, limits)
+    estimator = Estimator(directory, Experience(), limits)
+    return Admission(estimator, reserver, state, queue, leases, rates, gateway)
 
 
 def asking(name: str = "x1", *, concurrency: int = 1, **peek: Any) -> Exchange:
@@ -61,6 +65,13 @@ def asking(name: str = "x1", *, concurrency: int = 1, **peek: Any) -> Exchange:
     exchange.caller = caller(concurrency=concurrency)
     exchange.peek = replace(exchange.peek, **{"model": HOUSE_MODEL, **peek})
     return exchange
+
+
+def first_cost(admission: Admission, exchange: Exchange) -> int:
+    """What is reserved at admission, nano-USD."""
+    budget = budget_of(exchange.caller, exchange.charge_multiplier, now_ms=exchange.started_at_ms)
+    need, _ = admission.estimator.need(exchange, budget)
+    return budget.amount(budget.bounds[0], need.list_nano(need.wanted_tokens))
 
 
 async def in_use(state: SharedState) -> int:
@@ -71,7 +82,7 @@ async def test_who_enters_holds_a_slot_and_the_money(admission: Admission, state
     exchange = asking()
     await admission.enter(exchange)
     assert await in_use(state) == 1
-    assert await state.reservations.outstanding(BALANCE) == admission.estimate(exchange)
+    assert await state.reservations.outstanding(BALANCE) == first_cost(admission, exchange)
 
 
 async def test_who_leaves_gives_both_back(
@@ -132,14 +143,14 @@ async def test_a_user_without_a_limit_is_not_held_up(admission: Admission, concu
 def test_the_estimate_is_the_input_and_a_first_slice_of_output(
     admission: Admission, peek: dict[str, Any], nano: int
 ) -> None:
-    assert admission.estimate(asking(**peek)) == nano
+    assert first_cost(admission, asking(**peek)) == nano
 
 
 def test_the_multiplier_is_part_of_the_estimate(admission: Admission) -> None:
     exchange = asking(max_output_tokens=10)
-    plain = admission.estimate(exchange)
+    plain = first_cost(admission, exchange)
     exchange.charge_multiplier = 20_000
-    assert admission.estimate(exchange) == 2 * plain
+    assert first_cost(admission, exchange) == 2 * plain
 
 
 async def test_a_model_without_a_price_is_refused_where_the_operator_wants_that(
@@ -153,4 +164,4 @@ async def test_a_model_without_a_price_is_refused_where_the_operator_wants_that(
         await admission.enter(asking())
     assert caught.value.fault.kind is FaultKind.PRICE_UNKNOWN
     assert await in_use(state) == 0
-    assert admission.estimate(asking(model=MODEL)) > 0
+    assert first_cost(admission, asking(model=MODEL)) > 0

@@ -11,13 +11,16 @@ from headgate.core.ids import AccountId, SessionKey
 from headgate.core.routing.failover import FailoverPlan
 from headgate.kit.clock import FakeClock
 from headgate.kit.tasks import TaskOwner
+from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
 from headgate.relay.picker import Picked, Picker, slot_of
+from headgate.relay.reserver import Reserver
 from headgate.relay.slot_queue import SlotQueue
-from headgate.settings import GatewaySettings
+from headgate.settings import GatewaySettings, LimitsSettings
 from headgate.state.protocols import Cooldown, SharedState
 from headgate.storage.models import AccountRow
+from headgate.storage.read_model import ReadModel
 from tests.relay.conftest import Change
 from tests.relay.people import Client, exchange_for
 
@@ -26,9 +29,13 @@ CUT = Fault(kind=FaultKind.UPSTREAM_ERROR, message="boom")
 
 
 @pytest.fixture
-def picker(directory: Directory, state: SharedState, clock: FakeClock, tasks: TaskOwner) -> Picker:
+def picker(
+    directory: Directory, state: SharedState, read_model: ReadModel, clock: FakeClock, tasks: TaskOwner
+) -> Picker:
     limits = GatewaySettings(account_wait_timeout_s=5, sticky_wait_timeout_s=5)
-    return Picker(directory, state, SlotQueue(state.slots, tasks), clock, limits)
+    reserver = Reserver(state.reservations, read_model, clock, LimitsSettings())
+    quotas = AccountQuotas(reserver, state.reservations, clock)
+    return Picker(directory, state, SlotQueue(state.slots, tasks), clock, quotas, limits)
 
 
 def plan() -> FailoverPlan:

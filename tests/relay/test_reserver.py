@@ -7,6 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from headgate.core.faults import Fault, FaultKind, RelayError
+from headgate.core.limits.admission import charge_multiplier
+from headgate.core.limits.budget import Need, budget_of
 from headgate.core.world import KeyWindow
 from headgate.kit.clock import FakeClock
 from headgate.relay.exchange import Exchange
@@ -15,7 +17,7 @@ from headgate.settings import LimitsSettings
 from headgate.state.protocols import SharedState
 from headgate.storage.read_model import ReadModel
 from tests.relay.conftest import DOLLAR
-from tests.relay.people import caller, exchange_for
+from tests.relay.people import NOW_MS, caller, exchange_for
 
 BALANCE, QUOTA, FIVE_HOURS = "user:1:balance", "key:1:quota", "key:1:5h"
 WINDOW = KeyWindow(name="5h", length_ms=5 * 3_600_000, limit_nano=DOLLAR)
@@ -23,7 +25,7 @@ WINDOW = KeyWindow(name="5h", length_ms=5 * 3_600_000, limit_nano=DOLLAR)
 
 @pytest.fixture
 def reserver(state: SharedState, read_model: ReadModel, clock: FakeClock, world: None) -> Reserver:
-    return Reserver(state.reservations, read_model, clock, LimitsSettings())
+    return Reserver(state.reservations, read_model, clock, LimitsSettings(held_money_wait_s=0))
 
 
 def asking(name: str = "x1", **limits: Any) -> Exchange:
@@ -32,9 +34,26 @@ def asking(name: str = "x1", **limits: Any) -> Exchange:
     return exchange
 
 
+async def hold(
+    reserver: Reserver, exchange: Exchange, nano: int, *, wanted: int = 0, floor: int = 0, per_token: int = 0
+) -> int:
+    """Reserve a list cost of `nano`, and so much more per output token."""
+    caller = exchange.caller
+    need = Need(
+        budget=budget_of(caller, charge_multiplier(caller.user, caller.group), now_ms=NOW_MS),
+        fixed_nano=nano, output_nano_per_mtok=per_token * 1_000_000, wanted_tokens=wanted,
+        plenty_tokens=wanted, floor_tokens=floor,
+    )  # fmt: skip
+    return await reserver.reserve(exchange, need)
+
+
+def bounds(exchange: Exchange) -> tuple[str, ...]:
+    return () if exchange.hold is None else tuple(bound.name for bound in exchange.hold.budget.bounds)
+
+
 async def refusal(reserver: Reserver, exchange: Exchange, nano: int) -> Fault:
     with pytest.raises(RelayError) as caught:
-        await reserver.reserve(exchange, nano)
+        await hold(reserver, exchange, nano)
     return caught.value.fault
 
 
@@ -45,9 +64,9 @@ async def set_value(engine: AsyncEngine, assignment: str) -> None:
 
 async def test_what_is_affordable_is_held_on_the_balance(reserver: Reserver, state: SharedState) -> None:
     exchange = asking()
-    await reserver.reserve(exchange, DOLLAR // 2)
+    await hold(reserver, exchange, DOLLAR // 2)
     assert await state.reservations.outstanding(BALANCE) == DOLLAR // 2
-    assert exchange.reserved_bounds == (BALANCE,)
+    assert bounds(exchange) == (BALANCE,)
 
 
 async def test_every_limit_of_the_key_holds_its_share(
@@ -55,21 +74,21 @@ async def test_every_limit_of_the_key_holds_its_share(
 ) -> None:
     await set_value(engine, f"UPDATE api_keys SET quota_nano={DOLLAR}, limit_5h_nano={DOLLAR}")
     exchange = asking(quota_nano=DOLLAR, windows=(WINDOW,))
-    await reserver.reserve(exchange, 1000)
-    assert exchange.reserved_bounds == (BALANCE, QUOTA, FIVE_HOURS)
-    for bound in exchange.reserved_bounds:
+    await hold(reserver, exchange, 1000)
+    assert bounds(exchange) == (BALANCE, QUOTA, FIVE_HOURS)
+    for bound in bounds(exchange):
         assert await state.reservations.outstanding(bound) == 1000
 
 
 async def test_requests_in_flight_cannot_spend_the_same_money_twice(reserver: Reserver) -> None:
-    await reserver.reserve(asking("x1"), DOLLAR // 2)
-    await reserver.reserve(asking("x2"), DOLLAR // 2)
+    await hold(reserver, asking("x1"), DOLLAR // 2)
+    await hold(reserver, asking("x2"), DOLLAR // 2)
     fault = await refusal(reserver, asking("x3"), 1)
     assert fault.kind is FaultKind.BALANCE_INSUFFICIENT
 
 
 async def test_the_balance_can_be_spent_to_the_last_nano(reserver: Reserver) -> None:
-    await reserver.reserve(asking(), DOLLAR)
+    await hold(reserver, asking(), DOLLAR)
 
 
 async def test_an_empty_quota_is_named_as_such_and_nothing_is_held(
@@ -93,8 +112,8 @@ async def test_an_exhausted_window_is_named_as_such(
 async def test_a_free_group_needs_no_money(reserver: Reserver, engine: AsyncEngine) -> None:
     await set_value(engine, "UPDATE users SET balance_nano=0")
     exchange = asking(multiplier=0)
-    await reserver.reserve(exchange, DOLLAR)
-    assert exchange.reserved_bounds == ()
+    await hold(reserver, exchange, DOLLAR)
+    assert bounds(exchange) == ()
 
 
 async def test_a_request_too_small_to_cost_anything_still_needs_a_balance(
@@ -110,7 +129,7 @@ async def test_a_refusal_is_checked_against_the_database_before_it_is_believed(
     await refusal(reserver, asking(), 2 * DOLLAR)
     await set_value(engine, f"UPDATE users SET balance_nano={3 * DOLLAR}")
     clock.advance(1)
-    await reserver.reserve(asking(), 2 * DOLLAR)
+    await hold(reserver, asking(), 2 * DOLLAR)
 
 
 async def test_refusals_in_a_row_ask_the_database_once_a_second_at_most(
@@ -125,14 +144,14 @@ async def test_refusals_in_a_row_ask_the_database_once_a_second_at_most(
 async def test_after_a_change_of_configuration_every_bound_is_read_again(
     reserver: Reserver, engine: AsyncEngine
 ) -> None:
-    await reserver.reserve(asking("x1"), 1)
+    await hold(reserver, asking("x1"), 1)
     await set_value(engine, "UPDATE users SET balance_nano=5")
     await reserver.forget_all()
     assert (await refusal(reserver, asking("x2"), 10)).kind is FaultKind.BALANCE_INSUFFICIENT
 
 
 async def test_forgetting_what_the_database_said_keeps_what_is_held(reserver: Reserver) -> None:
-    await reserver.reserve(asking("x1"), DOLLAR)
+    await hold(reserver, asking("x1"), DOLLAR)
     await reserver.forget_all()
     assert (await refusal(reserver, asking("x2"), 1)).kind is FaultKind.BALANCE_INSUFFICIENT
 
@@ -140,13 +159,15 @@ async def test_forgetting_what_the_database_said_keeps_what_is_held(reserver: Re
 async def test_a_reservation_whose_process_died_expires(
     reserver: Reserver, state: SharedState, clock: FakeClock
 ) -> None:
-    await reserver.reserve(asking("x1"), DOLLAR)
+    await hold(reserver, asking("x1"), DOLLAR)
     clock.advance(LimitsSettings().reservation_ttl_s + 1)
     assert await state.reservations.sweep() == 1
-    await reserver.reserve(asking("x2"), DOLLAR)
+    await hold(reserver, asking("x2"), DOLLAR)
 
 
 async def test_the_trace_says_what_was_held_and_where(reserver: Reserver) -> None:
     exchange = asking()
-    await reserver.reserve(exchange, 1234)
-    assert exchange.trace.facts["reserved"] == {"nano": 1234, "bounds": (BALANCE,)}
+    await hold(reserver, exchange, 1234)
+    assert exchange.trace.facts["reserved"] == {
+        "list_nano": 1234, "output_tokens": 0, "bounds": {BALANCE: 1234},
+    }  # fmt: skip

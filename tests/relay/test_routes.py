@@ -19,7 +19,7 @@ def test_only_the_two_courtesies_are_open_and_only_counting_and_objects_are_free
     found = [route for methods in routes._EXACT.values() for route in methods.values()]
     found += [target for path in GEMINI if isinstance(target := match("POST", path, b""), Target)]
     local = {route.endpoint for route in found if isinstance(route, Local)}
-    assert local == {*FREE, LocalEndpoint.MODELS, LocalEndpoint.USAGE}
+    assert local == {*FREE, LocalEndpoint.MODELS, LocalEndpoint.USAGE, LocalEndpoint.COST_PREVIEW}
     assert {route.operation for route in found if isinstance(route, Target)} == set(Operation) - {
         Operation.OBJECT
     }

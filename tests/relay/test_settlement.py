@@ -10,13 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from headgate.core.dialects.contract import Reading
 from headgate.core.faults import Fault, FaultKind
+from headgate.core.limits.budget import budget_of
 from headgate.core.usage import TokenUsage, UsageSource
 from headgate.core.world import RateLimit
 from headgate.kit.clock import FakeClock
 from headgate.observability.metrics import RelayMetrics, render
+from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.directory import Directory
-from headgate.relay.exchange import Exchange
+from headgate.relay.exchange import Exchange, Hold
+from headgate.relay.experience import Experience
 from headgate.relay.rate_gate import RateGate
+from headgate.relay.reserver import Reserver
 from headgate.relay.settlement import (
     COMPLETED,
     FAILED,
@@ -30,8 +34,9 @@ from headgate.state.protocols import Claim, SharedState
 from headgate.storage.engine import DatabaseTarget
 from headgate.storage.journal import Intent, Journal
 from headgate.storage.journal_opening import open_journal_at
+from headgate.storage.read_model import ReadModel
 from tests.relay.conftest import DOLLAR
-from tests.relay.people import caller, exchange_for, tokens_left
+from tests.relay.people import NOW_MS, caller, exchange_for, tokens_left
 from tests.storage.books import intent, value
 
 MODEL = "a-house-model"
@@ -50,9 +55,15 @@ def rates(state: SharedState, clock: FakeClock) -> RateGate:
 @pytest.fixture
 def settler(
     directory: Directory, journal: Journal, state: SharedState, rates: RateGate, clock: FakeClock,
-    metrics: RelayMetrics,
+    metrics: RelayMetrics, quotas: AccountQuotas,
 ) -> Settler:  # fmt: skip
-    return Settler(directory, journal, state.reservations, rates, clock, metrics)
+    return Settler(directory, journal, state.reservations, rates, clock, metrics, Experience(), quotas)
+
+
+@pytest.fixture
+def quotas(state: SharedState, read_model: ReadModel, clock: FakeClock) -> AccountQuotas:
+    reserver = Reserver(state.reservations, read_model, clock, LimitsSettings())
+    return AccountQuotas(reserver, state.reservations, clock)
 
 
 def ended(outcome: str = COMPLETED, *, of: Intent | None = None, **changes: Any) -> AttemptEnd:
@@ -69,7 +80,8 @@ async def reserved(state: SharedState, nano: int = DOLLAR) -> Exchange:
     exchange = exchange_for()
     await state.reservations.load({BALANCE: DOLLAR})
     await state.reservations.reserve(exchange.id, [Claim(BALANCE, nano)], expires_at_ms=2**60)
-    exchange.reserved_bounds = (BALANCE,)
+    budget = budget_of(exchange.caller, 10_000, now_ms=NOW_MS)
+    exchange.hold = Hold(budget=budget, list_nano=nano)
     return exchange
 
 
@@ -105,7 +117,7 @@ async def test_a_failed_attempt_keeps_the_reservation_for_the_next_one(
     exchange = await reserved(state)
     await settler.book(exchange, ended(FAILED, fault=CUT, is_last=False))
     assert await state.reservations.outstanding(BALANCE) == DOLLAR
-    assert exchange.reserved_bounds == (BALANCE,)
+    assert exchange.hold is not None
 
 
 async def test_the_reservation_becomes_the_true_charge(settler: Settler, state: SharedState) -> None:
@@ -274,22 +286,24 @@ async def test_a_failed_attempt_leaves_the_estimate_to_the_next(
 
 async def test_a_release_without_a_reservation_changes_nothing(settler: Settler, state: SharedState) -> None:
     await state.reservations.load({BALANCE: DOLLAR})
-    await settler.release(exchange_for(), 5)
+    await settler.release(exchange_for(), settler.bill_of(exchange_for(), ended()).cost)
     taken = await state.reservations.reserve("x9", [Claim(BALANCE, DOLLAR)], expires_at_ms=2**60)
     assert taken.__class__.__name__ == "Reserved"
 
 
 async def test_while_the_database_is_away_the_answer_is_not_withheld_and_the_money_not_lost(
     directory: Directory, state: SharedState, rates: RateGate, clock: FakeClock, engine: AsyncEngine,
-    sqlite_target: DatabaseTarget,
+    sqlite_target: DatabaseTarget, quotas: AccountQuotas,
 ) -> None:  # fmt: skip
     journal = await open_journal_at(replace_fields(sqlite_target, commit_timeout_s=0.2), clock, "impatient")
-    settler = Settler(directory, journal, state.reservations, rates, clock, RelayMetrics())
+    settler = Settler(
+        directory, journal, state.reservations, rates, clock, RelayMetrics(), Experience(), quotas
+    )
     async with engine.connect() as blocker:
         await blocker.exec_driver_sql("BEGIN IMMEDIATE")
         exchange = await reserved(state)
         await settler.book(exchange, ended())
-        assert exchange.reserved_bounds == ()
+        assert exchange.hold is None
         await blocker.rollback()
     await journal.close()
     assert await value(engine, "SELECT balance_nano FROM users") == DOLLAR - CHARGE

@@ -121,11 +121,11 @@ def _endpoint_by_shape(provider: Provider, body: bytes, params: dict[str, list[s
 
 
 def _price(exchange: Exchange, quote: Quote) -> dict[str, Any]:
-    tariff, numerator, denominator = quote.price.tariff_for(exchange.peek.service_tier)
-    rates = tariff.rates_for(exchange.peek.input_tokens_estimate)
+    peek = exchange.peek
+    rates, factor = quote.price.rates_for(peek.service_tier, peek.input_tokens_estimate)
 
     def usd(nano: int) -> float:
-        return to_usd(nano * numerator // denominator)
+        return to_usd(nano if factor is None else nano * factor.times // factor.over)
 
     return {
         "price_version": quote.version,

@@ -55,7 +55,9 @@ class Estimator:
         """The price of the exchange's model. Raises `RelayError` (PRICE_UNKNOWN)."""
         peek, group = exchange.peek, exchange.caller.group
         names = self._directory.names_of(group.id, exchange.handler.provider, peek.model)
-        quote = self._directory.prices.quote(*names, at_ms=exchange.started_at_ms)
+        quote = self._directory.prices.quote(
+            *names, at_ms=exchange.started_at_ms, unknown=group.unknown_price
+        )
         if isinstance(quote, PriceUnknown):
             message = f"The model {peek.model[:200]} has no price; the operator must set one"
             raise RelayError(Fault(kind=FaultKind.PRICE_UNKNOWN, message=message))

@@ -8,14 +8,15 @@ import pytest
 from headgate.core.faults import Fault, FaultKind
 from headgate.core.ids import GroupId, KeyId, UserId
 from headgate.core.limits.admission import (
+    Shortage,
     charge_multiplier,
     check_caller,
     check_platform,
-    claims_for,
     refused_fault,
 )
+from headgate.core.limits.budget import SpendingBound
 from headgate.core.limits.windows import HOUR_MS
-from headgate.core.world import ApiKey, Caller, Group, KeyWindow, Provider, User
+from headgate.core.world import ApiKey, Group, Provider, QuotaBasis, User
 
 NOW = 1_750_000_000_000
 KEY = ApiKey(id=KeyId(9), user_id=UserId(3), name="k", group_id=GroupId(2), status="active")
@@ -131,35 +132,12 @@ def test_a_personal_multiplier_replaces_the_groups() -> None:
     assert charge_multiplier(replace(USER, group_multipliers={GroupId(8): 5_000}), GROUP) == 10_000
 
 
-def test_only_the_bounds_that_apply_are_claimed() -> None:
-    assert claims_for(Caller(key=KEY, user=USER, group=GROUP), 500) == [("user:3:balance", 500)]
-
-
-def test_quota_and_windows_are_claimed_too() -> None:
-    limited = key(
-        quota_nano=10**9,
-        windows=(
-            KeyWindow(name="5h", length_ms=5 * HOUR_MS, limit_nano=10**9),
-            KeyWindow(name="1d", length_ms=24 * HOUR_MS, limit_nano=0),
-            KeyWindow(name="7d", length_ms=168 * HOUR_MS, limit_nano=10**9),
-        ),
-    )
-    assert claims_for(Caller(key=limited, user=USER, group=GROUP), 500) == [
-        ("user:3:balance", 500), ("key:9:quota", 500), ("key:9:5h", 500), ("key:9:7d", 500),
-    ]  # fmt: skip
-
-
-def test_an_estimate_of_nothing_still_needs_a_balance() -> None:
-    assert claims_for(Caller(key=KEY, user=USER, group=GROUP), 0) == [("user:3:balance", 1)]
-
-
-def test_what_is_free_needs_no_balance() -> None:
-    free = replace(GROUP, charge_multiplier=0)
-    assert claims_for(Caller(key=KEY, user=USER, group=free), 500) == []
+BALANCE_BOUND = SpendingBound(name="user:3:balance", basis=QuotaBasis.CHARGE)
+QUOTA_BOUND = SpendingBound(name="key:9:quota", basis=QuotaBasis.CHARGE, limit_nano=10**9)
 
 
 def test_a_refused_balance_says_what_was_needed_and_left() -> None:
-    fault = refused_fault("user:3:balance", 1_500_000, needed_nano=250_000_000)
+    fault = refused_fault(BALANCE_BOUND, Shortage(available_nano=1_500_000, needed_nano=250_000_000))
     assert (fault.kind, fault.code) == (FaultKind.BALANCE_INSUFFICIENT, "INSUFFICIENT_BALANCE")
     assert fault.message == (
         "Insufficient account balance: this request may cost up to 0.25 USD, 0.0015 USD left"
@@ -167,13 +145,31 @@ def test_a_refused_balance_says_what_was_needed_and_left() -> None:
 
 
 def test_a_debt_is_not_shown_as_money_left() -> None:
-    assert "0 USD left" in refused_fault("user:3:balance", -5 * 10**9, needed_nano=10**9).message
+    fault = refused_fault(BALANCE_BOUND, Shortage(available_nano=-5 * 10**9, needed_nano=10**9))
+    assert "0 USD left" in fault.message
 
 
-def test_a_refused_quota_has_its_own_code() -> None:
-    fault = refused_fault("key:9:quota", 0)
+def test_money_that_others_hold_is_told_apart() -> None:
+    shortage = Shortage(available_nano=0, held_nano=4 * 10**8, needed_nano=10**9)
+    assert "0.4 USD reserved by requests under way" in refused_fault(BALANCE_BOUND, shortage).message
+
+
+def test_a_refused_quota_says_how_much_of_it_is_used() -> None:
+    fault = refused_fault(QUOTA_BOUND, Shortage(available_nano=10**8, held_nano=10**8, needed_nano=10**9))
     assert (fault.kind, fault.code) == (FaultKind.KEY_QUOTA_EXHAUSTED, "API_KEY_QUOTA_EXHAUSTED")
-    assert fault.message == "API key quota exhausted"
+    assert fault.message == (
+        "API key quota exhausted: this request may cost up to 1 USD, 0.8 USD of 1 USD used,"
+        " 0.1 USD reserved by requests under way"
+    )
+
+
+@pytest.mark.parametrize("name", ["daily", "weekly", "monthly"])
+def test_a_used_up_subscription_says_which_window(name: str) -> None:
+    bound = SpendingBound(name=f"sub:4:{name}", basis=QuotaBasis.CHARGE, limit_nano=10**9)
+    fault = refused_fault(bound, Shortage(available_nano=0), now_ms=NOW, resets_at_ms=NOW + 3_600_000)
+    assert (fault.kind, fault.code) == (FaultKind.SUBSCRIPTION_LIMIT, "USAGE_LIMIT_EXCEEDED")
+    assert fault.message == f"Subscription {name} limit used up; it resets in 60 min"
+    assert (fault.kind.http_status, fault.retry_after_s) == (429, 3600)
 
 
 @pytest.mark.parametrize(
@@ -190,6 +186,7 @@ def test_a_used_up_window_says_which_and_until_when(
     bound: str, wait_ms: int | None, message: str, retry_after: int | None
 ) -> None:
     resets_at = None if wait_ms is None else NOW + wait_ms
-    fault = refused_fault(bound, 0, now_ms=NOW, resets_at_ms=resets_at)
+    limited = SpendingBound(name=bound, basis=QuotaBasis.CHARGE, limit_nano=10**9)
+    fault = refused_fault(limited, Shortage(available_nano=0), now_ms=NOW, resets_at_ms=resets_at)
     assert (fault.kind, fault.code) == (FaultKind.KEY_WINDOW_EXHAUSTED, "rate_limit_exceeded")
     assert (fault.message, fault.retry_after_s) == (message, retry_after)

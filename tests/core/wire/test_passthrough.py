@@ -1,5 +1,7 @@
 """The transducer with a tiny reader of its own: commit point, holding back, edits, ends, limits."""
 
+from collections.abc import Sequence
+
 from headgate.core.dialects.contract import Reading
 from headgate.core.faults import Fault, FaultKind
 from headgate.core.usage import TokenUsage
@@ -33,8 +35,13 @@ class ToyReader:
     def edit(self, raw: bytes, event: ServerSentEvent) -> bytes:
         return b""
 
+    envelope_bytes = 0
+
     def is_complete_at_end(self) -> bool:
         return self._completes_at_end
+
+    def ending(self, passed: Sequence[ServerSentEvent], usage: TokenUsage) -> bytes:
+        return b"data: end after %s\n\n" % passed[-1].data
 
     def reading(self, *, is_complete: bool, units_seen: int, bytes_seen: int) -> Reading:
         return Reading(usage=TokenUsage(input=bytes_seen, output=units_seen), response_id=str(is_complete))
@@ -163,3 +170,18 @@ def test_reader_learns_how_much_was_seen() -> None:
     passing.feed(b"data: text\n\ndata: text\n\n")
     assert passing.reading() == Reading(usage=TokenUsage(input=24, output=2), response_id="False")
     assert "committed=True" in repr(passing)
+
+
+def test_cut_short_it_ends_properly_and_passes_nothing_more() -> None:
+    passing = stream()
+    passing.feed(b"data: text\n\n")
+    fault = Fault(kind=FaultKind.BUDGET_ENDED, message="m")
+    assert passing.cut_short(fault, TokenUsage()) == b"data: end after text\n\n"
+    assert (passing.fault, passing.fault_shown, passing.feed(b"data: more\n\n")) == (fault, True, b"")
+
+
+def test_output_is_at_least_the_events_that_carried_some() -> None:
+    passing = stream()
+    passing.feed(b"data: text\n\n" * 3)
+    assert passing.output_tokens(bytes_per_token=10_000) == 3
+    assert passing.output_tokens(bytes_per_token=3) == 3 * len(b"data: text\n\n") // 3

@@ -35,10 +35,16 @@ def input_and_unit(price: Price, peek: Peek, group: Group) -> tuple[int, int]:
             usage = TokenUsage(cache_write_5m=tokens)
         case CacheUse.WRITE_1H:
             usage = TokenUsage(cache_write_1h=tokens)
-    fixed = _list_cost(price, usage, peek)
-    unit = _list_cost(price, replace(usage, output=TOKENS_PER_PRICE_UNIT), peek) - fixed
+    fixed = _list_cost(price, usage, peek, group)
+    unit = _list_cost(price, replace(usage, output=TOKENS_PER_PRICE_UNIT), peek, group) - fixed
     if peek.image_count:
-        fixed += _pictures(price, peek, group, unit)
+        drawn = replace(
+            usage,
+            output=peek.image_count * _TOKENS_PER_IMAGE,
+            images=peek.image_count,
+            image_size=peek.image_size,
+        )
+        fixed = max(fixed, _list_cost(price, drawn, peek, group))
     return fixed, unit
 
 
@@ -58,15 +64,12 @@ def max_cost_nano(headers: Mapping[str, str]) -> int | None:
     return from_usd(Decimal(given.strip()))
 
 
-def _pictures(price: Price, peek: Peek, group: Group, unit: int) -> int:
-    own = max(group.image_prices_nano.values(), default=None)
-    each = own if own is not None else price.image
-    if each is None:
-        each = -(-unit * _TOKENS_PER_IMAGE // TOKENS_PER_PRICE_UNIT)
-    return each * peek.image_count
-
-
-def _list_cost(price: Price, usage: TokenUsage, peek: Peek) -> int:
+def _list_cost(price: Price, usage: TokenUsage, peek: Peek, group: Group) -> int:
     return price_usage(
-        price, usage, charge_multiplier=MULTIPLIER_ONE, cost_multiplier=0, service_tier=peek.service_tier
+        price,
+        usage,
+        charge_multiplier=MULTIPLIER_ONE,
+        cost_multiplier=0,
+        service_tier=peek.service_tier,
+        image_prices=group.image_prices_nano,
     ).list_cost
