@@ -1,4 +1,5 @@
-"""The command line: `headgate serve | simulator | migrate | doctor | user | group | account | key`."""
+"""The command line: `headgate serve | simulator | migrate | doctor | user | group | account | key |
+subscription`."""
 
 import asyncio
 from typing import Annotated
@@ -12,6 +13,7 @@ from headgate.cli.groups import commands as group_commands
 from headgate.cli.keys import commands as key_commands
 from headgate.cli.options import ConfigFile, DataDir, console, explained, settings_from
 from headgate.cli.serve import serve
+from headgate.cli.subscriptions import commands as subscription_commands
 from headgate.cli.users import commands as user_commands
 from headgate.storage.engine import check_reachable, create_engine, database_target
 from headgate.storage.migrate import current, upgrade
@@ -29,6 +31,7 @@ cli.add_typer(user_commands, name="user", help="People who own keys and pay.")
 cli.add_typer(group_commands, name="group", help="Pools of accounts that keys belong to.")
 cli.add_typer(account_commands, name="account", help="Upstream accounts at providers.")
 cli.add_typer(key_commands, name="key", help="API keys that we issue.")
+cli.add_typer(subscription_commands, name="subscription", help="Users' time-boxed rights to groups.")
 
 
 @cli.command()

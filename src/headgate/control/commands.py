@@ -49,7 +49,7 @@ from headgate.storage.models import AccountRow, GroupRow, UserRow
 
 __all__ = [
     "AccountCommands", "AccountInfo", "GroupCommands", "GroupInfo", "KeyCommands", "KeyInfo", "NewKey",
-    "UserCommands", "UserInfo", "command_deps",
+    "UserCommands", "UserInfo", "checked", "command_deps", "find_group", "find_user",
 ]  # fmt: skip
 
 _ALL = Paging(page=1, page_size=1000)
@@ -92,7 +92,7 @@ class UserCommands:
         rpm: int = 0,
         tpm: int = 0,
     ) -> UserInfo:
-        draft = _checked(
+        draft = checked(
             UserCreate, email=email, password=password.reveal(), role=role, balance=balance_usd,
             rpm_limit=rpm, tpm_limit=tpm,
         )  # fmt: skip
@@ -109,13 +109,13 @@ class UserCommands:
         return await self._update(user, change)
 
     async def set_password(self, user: str, password: Secret) -> UserInfo:
-        return await self._update(user, _checked(UserUpdate, password=password.reveal()))
+        return await self._update(user, checked(UserUpdate, password=password.reveal()))
 
     async def change_balance(
         self, user: str, *, operation: str, amount_usd: float, note: str = ""
     ) -> UserInfo:
         """`operation`: set, add or subtract. Raises INSUFFICIENT_BALANCE."""
-        body = _checked(BalanceBody, balance=amount_usd, operation=operation, notes=note)
+        body = checked(BalanceBody, balance=amount_usd, operation=operation, notes=note)
         async with open_work(self._deps, SYSTEM) as work:
             row = await BalanceService(work).change((await find_user(work, user)).id, body)
             work.touch_directory()  # the gateway is another process: it re-reads balances with the directory
@@ -144,7 +144,7 @@ class GroupCommands:
         tpm: int = 0,
     ) -> GroupInfo:
         """`overdraft_usd` 0: an answer that the money no longer covers ends."""
-        draft = _checked(
+        draft = checked(
             GroupCreate, name=name, platform=platform, rate_multiplier=multiplier, is_exclusive=is_exclusive,
             overrun_policy="overdraft" if overdraft_usd > 0 else "strict", overdraft_limit_usd=overdraft_usd,
             unknown_price=unknown_price, quota_basis=quota_basis,
@@ -193,7 +193,7 @@ class AccountCommands:
             credentials["base_url"] = base_url
         async with open_work(self._deps, SYSTEM) as work:
             ids = [(await find_group(work, group)).id for group in groups]
-            draft = _checked(
+            draft = checked(
                 AccountCreate, name=name, platform=platform, type=type, credentials=credentials,
                 group_ids=ids, priority=priority, concurrency=concurrency, proxy_id=proxy_id,
             )  # fmt: skip
@@ -216,7 +216,7 @@ class AccountCommands:
             row = await find_account(work, account)
             name = "access_token" if row.type == "bearer" else "api_key"
             credentials = {**(row.credentials_open or {}), name: secret.reveal()}
-            change = _checked(AccountUpdate, credentials=credentials)
+            change = checked(AccountUpdate, credentials=credentials)
             return await account_info(work, await AccountService(work).update(row.id, change))
 
     async def recover(self, account: str) -> AccountInfo:
@@ -248,7 +248,7 @@ class KeyCommands:
         raises."""
         async with open_work(self._deps, SYSTEM) as work:
             owner, pool = await find_user(work, user), await find_group(work, group)
-            draft = _checked(
+            draft = checked(
                 KeyCreate, name=name or f"{pool.name} key", group_id=pool.id, quota=quota_usd,
                 expires_in_days=expires_in_days, rpm_limit=rpm, tpm_limit=tpm,
             )  # fmt: skip
@@ -322,7 +322,7 @@ async def find_account(work: Work, reference: str) -> AccountRow:
     )
 
 
-def _checked(kind: type[Any], **values: Any) -> Any:
+def checked(kind: type[Any], **values: Any) -> Any:
     """Build a body as the API would. Raises INVALID_INPUT naming the field, never the value."""
     assert issubclass(kind, RequestBody)
     try:

@@ -1,9 +1,16 @@
-"""HTTP of public settings and the admin key."""
+"""HTTP of settings and the admin key."""
 
 from importlib.metadata import PackageNotFoundError, version
 
 from headgate.control.settings.admin_key import delete_admin_key, read_admin_key, regenerate_admin_key
-from headgate.control.settings.schemas import AdminKeyStatus, NewAdminKey, PublicSettings
+from headgate.control.settings.schemas import (
+    AdminKeyStatus,
+    AdminSettings,
+    NewAdminKey,
+    PublicSettings,
+    SettingsBody,
+)
+from headgate.control.subscriptions.defaults import read_defaults, replace_defaults
 from headgate.control.web.envelope import MessageView
 from headgate.control.web.routing import CurrentWork, Permission, RouteTable
 
@@ -17,6 +24,20 @@ async def public_settings(work: CurrentWork) -> PublicSettings:
     return PublicSettings(
         version=_version(), api_base_url=settings.server.public_url, run_mode=settings.run_mode
     )
+
+
+@routes.route("GET", "/admin/settings", Permission.ADMIN)
+async def admin_settings(work: CurrentWork) -> AdminSettings:
+    """What can be changed while the gateway runs."""
+    return AdminSettings(default_subscriptions=await read_defaults(work.session))
+
+
+@routes.route("PUT", "/admin/settings", Permission.ADMIN)
+async def change_settings(body: SettingsBody, work: CurrentWork) -> AdminSettings:
+    """Change settings; absent ones stay."""
+    if body.default_subscriptions is not None:
+        await replace_defaults(work, body.default_subscriptions)
+    return AdminSettings(default_subscriptions=await read_defaults(work.session))
 
 
 @routes.route("GET", "/admin/settings/admin-api-key", Permission.ADMIN)

@@ -1,6 +1,13 @@
-"""Answers of the settings slice (spec 7.10, 7.14)."""
+"""Bodies and answers of the settings slice (spec 7.10, 7.14, 8.8)."""
 
-from pydantic import BaseModel
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from headgate.control.subscriptions.defaults import DefaultSubscription
+from headgate.control.subscriptions.terms import MAX_DAYS
+from headgate.control.web.fields import MAX_ID, RequestBody
 
 
 class AdminKeyStatus(BaseModel):
@@ -11,6 +18,23 @@ class AdminKeyStatus(BaseModel):
 class NewAdminKey(BaseModel):
     key: str
     """Shown once."""
+
+
+class DefaultSubscriptionEntry(DefaultSubscription):
+    group_id: Annotated[int, Field(ge=1, le=MAX_ID)]
+    validity_days: Annotated[int, Field(ge=1, le=MAX_DAYS)]
+
+
+class SettingsBody(RequestBody):
+    """Absent settings stay."""
+
+    default_subscriptions: Annotated[list[DefaultSubscriptionEntry], Field(max_length=100)] | None = None
+
+
+class AdminSettings(BaseModel):
+    """What can be changed while the gateway runs. The rest is boot configuration."""
+
+    default_subscriptions: Sequence[DefaultSubscription]
 
 
 class PublicSettings(BaseModel):

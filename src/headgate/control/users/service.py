@@ -4,6 +4,7 @@
 import re
 
 from headgate.control.codes.audit import record_concurrency_change
+from headgate.control.subscriptions.defaults import grant_defaults
 from headgate.control.users.balance import BalanceService
 from headgate.control.users.repository import UserRepository, normal_email
 from headgate.control.users.schemas import UserCreate, UserUpdate
@@ -22,7 +23,7 @@ class UserService:
 
     async def create(self, draft: UserCreate) -> UserRow:
         """Raises EMAIL_EXISTS, INVALID_EMAIL, INVALID_GROUP_ID. A starting balance is a ledger line like
-        any other."""
+        any other; default subscriptions begin now."""
         email = await self._free_email(draft.email, owner=None)
         auth = self._work.deps.settings.auth
         digest = await self._work.deps.passwords.hash(draft.password)
@@ -47,6 +48,7 @@ class UserService:
         await self._users.replace_allowed_groups(row.id, draft.allowed_groups, now)
         balance = auth.default_user_balance_usd if draft.balance is None else draft.balance
         await BalanceService(self._work).adjust(row, from_usd(balance), note="starting balance")
+        await grant_defaults(self._work, row.id)
         self._work.touch_directory()
         return row
 
