@@ -172,3 +172,20 @@ async def test_the_asynchronous_client_gets_the_same(gateway: Gateway, caller_an
         listed = [model.id async for model in client.models.list()]
     assert streamed.content[0].text == whole.content[0].text  # type: ignore[union-attr]
     assert MODEL in listed
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_our_own_rate_limit_is_a_rate_limit_error_with_its_headers(
+    gateway: Gateway, provision: Provision, *, is_stream: bool
+) -> None:
+    caller = provision("anthropic", key={"rpm_limit": 1})
+    with client_of(gateway, caller.key) as client:
+        answered = client.messages.with_raw_response.create(model=MODEL, max_tokens=5, messages=HI)
+        assert answered.headers["anthropic-ratelimit-requests-remaining"] == "0"
+        with pytest.raises(anthropic.RateLimitError) as caught:
+            client.messages.create(model=MODEL, max_tokens=5, messages=HI, stream=is_stream)
+    headers = caught.value.response.headers
+    assert 50 <= int(headers["retry-after"]) <= 60
+    assert headers["anthropic-ratelimit-requests-limit"] == "1"
+    assert headers["anthropic-ratelimit-requests-reset"].endswith("Z")
+    assert "Rate limit of this API key: 1 request a minute" in str(caught.value)

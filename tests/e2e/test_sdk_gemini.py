@@ -151,3 +151,15 @@ async def test_the_asynchronous_client_gets_the_same(
         stream = await client.models.generate_content_stream(model=MODEL, contents="hi")
         spoken = "".join([chunk.text or "" async for chunk in stream])
     assert spoken == whole.text != ""
+
+
+def test_our_own_rate_limit_says_how_long_to_wait(gateway: Gateway, provision: Provision) -> None:
+    caller = provision("gemini", key={"rpm_limit": 1})
+    with client_of(gateway, caller.key) as client:
+        assert client.models.generate_content(model=MODEL, contents="hi").text
+        with pytest.raises(errors.ClientError) as caught:
+            client.models.generate_content(model=MODEL, contents="hi")
+    assert (caught.value.code, caught.value.status) == (429, "RESOURCE_EXHAUSTED")
+    details: Any = caught.value.details
+    (delay,) = [each["retryDelay"] for each in details["error"]["details"] if "retryDelay" in each]
+    assert 50 <= int(delay.removesuffix("s")) <= 60

@@ -207,3 +207,21 @@ async def test_the_asynchronous_client_gets_the_same(gateway: Gateway, caller_op
             response = await events.get_final_response()
     assert spoken == whole.choices[0].message.content
     assert response.output_text
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_our_own_rate_limit_is_a_rate_limit_error_with_its_headers(
+    gateway: Gateway, provision: Provision, *, is_stream: bool
+) -> None:
+    caller = provision("openai", key={"rpm_limit": 2})
+    with client_of(gateway, caller.key) as client:
+        answered = client.chat.completions.with_raw_response.create(model="gpt-5", messages=HI)
+        assert answered.headers["x-ratelimit-remaining-requests"] == "1"
+        client.responses.create(model="gpt-5", input="hi")
+        with pytest.raises(openai.RateLimitError) as caught:
+            client.chat.completions.create(model="gpt-5", messages=HI, stream=is_stream)
+    headers = caught.value.response.headers
+    assert 20 <= int(headers["retry-after"]) <= 30
+    assert headers["x-ratelimit-limit-requests"] == "2"
+    assert headers["x-ratelimit-reset-requests"] in {"60s", "1m0s", "59s", "58s"}
+    assert caught.value.code == "rate_limit_exceeded"
