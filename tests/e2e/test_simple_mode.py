@@ -133,3 +133,15 @@ def test_it_does_not_start_unconfirmed(tmp_path: Path) -> None:
     assert line.startswith("headgate: configuration run_mode:")
     assert "SIMPLE_MODE_CONFIRM=true" in line
     assert not (tmp_path / "data").exists(), "refused before anything was made"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [({}, "SIMPLE_MODE_CONFIRM=true"), ({"SIMPLE_MODE_CONFIRM": "true"}, "simple: nobody is charged")],
+    ids=["unconfirmed", "confirmed"],
+)
+def test_the_doctor_says_what_is_missing(tmp_path: Path, more: dict[str, str], said: str) -> None:
+    command = [sys.executable, "-m", "headgate", "doctor", "--data-dir", str(tmp_path)]
+    environment = {**os.environ, "HEADGATE_RUN_MODE": "simple", **more}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert said in done.stdout

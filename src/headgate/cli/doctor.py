@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from headgate.app import check_run_mode
 from headgate.cli.options import ConfigFile, DataDir, console, explained, settings_from
 from headgate.core.faults import RelayError
 from headgate.core.world import Account
@@ -55,7 +56,7 @@ def doctor(data_dir: DataDir = None, config: ConfigFile = None) -> None:
 
 
 async def _examine(settings: Settings) -> list[Finding]:
-    findings = [Finding("configuration", f"valid; data directory {settings.data_dir}")]
+    findings = [Finding("configuration", f"valid; data directory {settings.data_dir}"), _run_mode(settings)]
     try:
         vault = open_vault(settings)
     except StartupError as error:
@@ -64,6 +65,15 @@ async def _examine(settings: Settings) -> list[Finding]:
     findings.extend([finding async for finding in _database(settings, vault)])
     findings.append(await _redis(settings))
     return findings
+
+
+def _run_mode(settings: Settings) -> Finding:
+    try:
+        check_run_mode(settings)
+    except StartupError as error:
+        return Finding("run mode", "simple, not confirmed", str(error))
+    meaning = "nobody is charged" if settings.run_mode == "simple" else "usage is charged"
+    return Finding("run mode", f"{settings.run_mode}: {meaning}")
 
 
 async def _database(settings: Settings, vault: Vault) -> AsyncIterator[Finding]:
