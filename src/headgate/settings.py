@@ -196,6 +196,8 @@ class AuthSettings(_Section):
     login_limit_per_minute: int = Field(20, ge=1)
     login_failures_per_account: int = Field(10, ge=1)
     """Failed logins of one account within 15 minutes before it is locked for the rest of them."""
+    code_check_limit_per_minute: int = Field(10, ge=1)
+    """Checks of promo and invitation codes from one address before anybody has registered."""
     api_key_prefix: str = "sk-"
     default_user_concurrency: int = 5
     default_user_balance_usd: float = Field(0, ge=0)

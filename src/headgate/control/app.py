@@ -9,6 +9,7 @@ from headgate.control.deps import ControlDeps
 from headgate.control.groups import endpoints as groups
 from headgate.control.keys import endpoints as keys
 from headgate.control.prices import endpoints as prices
+from headgate.control.promos import endpoints as promos
 from headgate.control.proxies import endpoints as proxies
 from headgate.control.settings import endpoints as settings
 from headgate.control.subscriptions import endpoints as subscriptions
@@ -19,7 +20,7 @@ from headgate.control.web.body_limit import BodyLimit
 from headgate.control.web.routing import GuardedRoute
 from headgate.control.web.security_headers import SecurityHeaders
 
-SLICES = (auth, users, groups, accounts, proxies, keys, subscriptions, codes, usage, prices, settings)
+SLICES = (auth, users, groups, accounts, proxies, keys, subscriptions, codes, promos, usage, prices, settings)
 
 
 def create_control_app(deps: ControlDeps) -> FastAPI:

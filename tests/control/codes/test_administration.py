@@ -7,13 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.asgi import Answer
+from tests.control.codes.conftest import refusal
 
 ADMIN = "/admin/redeem-codes"
-
-
-def refusal(answer: Answer) -> tuple[int, str]:
-    return answer.status, str(answer.json.get("reason", ""))
 
 
 async def test_generated_codes_differ_and_can_be_made_once(codes: Any, control: Any) -> None:

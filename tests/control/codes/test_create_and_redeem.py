@@ -12,11 +12,8 @@ from headgate.control.app import create_control_app
 from headgate.settings import IdempotencySettings
 from headgate.storage.models import LedgerEntryRow
 from headgate.storage.unit_of_work import UnitOfWork
-from tests.support.asgi import Answer, AsgiClient
-
-
-def refusal(answer: Answer) -> tuple[int, str]:
-    return answer.status, str(answer.json.get("reason", ""))
+from tests.control.codes.conftest import refusal
+from tests.support.asgi import AsgiClient
 
 
 async def test_money_arrives_and_the_answer_shows_the_code(codes: Any, control: Any) -> None:

@@ -5,11 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.asgi import Answer
-
-
-def refusal(answer: Answer) -> tuple[int, str]:
-    return answer.status, str(answer.json.get("reason", ""))
+from tests.control.codes.conftest import refusal
 
 
 async def test_a_balance_code_raises_the_balance_through_the_ledger(codes: Any, control: Any) -> None:

@@ -8,7 +8,13 @@ from fastapi import FastAPI
 from headgate.control.app import SLICES
 from headgate.control.web.routing import GuardedRoute, Permission
 
-OPEN = {"GET /v1/settings/public", "POST /v1/auth/login", "POST /v1/auth/logout"}
+OPEN = {
+    "GET /v1/settings/public",
+    "POST /v1/auth/login",
+    "POST /v1/auth/logout",
+    "POST /v1/auth/validate-invitation-code",
+    "POST /v1/auth/validate-promo-code",
+}
 
 
 def table() -> list[tuple[str, str, Permission]]:

@@ -6,7 +6,7 @@ from headgate.control.auth.schemas import LoginBody, MeView, PasswordBody, Profi
 from headgate.control.auth.service import AuthService
 from headgate.control.users.repository import UserRepository
 from headgate.control.users.view import UserView, user_view
-from headgate.control.web.address import client_address
+from headgate.control.web.address import address_of
 from headgate.control.web.envelope import MessageView
 from headgate.control.web.routing import CurrentWork, Permission, RouteTable
 from headgate.control.work import Work
@@ -17,9 +17,7 @@ routes = RouteTable("", tag="auth")
 @routes.route("POST", "/auth/login", Permission.PUBLIC)
 async def login(body: LoginBody, work: CurrentWork, request: Request) -> TokenView:
     """Exchange e-mail and password for an access token."""
-    peer = request.client.host if request.client else ""
-    forwarded = request.headers.get("x-forwarded-for", "")
-    address = client_address(peer, forwarded, work.deps.settings.server.trusted_proxies)
+    address = address_of(request, work.deps.settings.server.trusted_proxies)
     return await AuthService(work).login(body.email, body.password, address=address)
 
 

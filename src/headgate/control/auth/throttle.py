@@ -3,11 +3,13 @@
 
 from headgate.control.web.address import throttle_name
 from headgate.control.web.faults import Throttled
+from headgate.control.work import Work
 from headgate.kit.crypto import Vault
 from headgate.settings import AuthSettings
 from headgate.state.protocols import CounterStore, StateUnavailable
 
 ADDRESS_WINDOW_S = 60
+"""Of logins and of checks of codes."""
 ACCOUNT_WINDOW_S = 15 * 60
 
 
@@ -43,3 +45,16 @@ class LoginThrottle:
     def _account(self, email: str) -> str:
         """Of fixed length, and says nothing about the address in the store."""
         return "login:account:" + self._vault.signature("login-throttle", email.encode()).hex()[:32]
+
+
+async def admit_code_check(work: Work, kind: str, *, address: str) -> None:
+    """Guessing promo or invitation codes from one address. Raises `Throttled`, also when the counters cannot
+    be reached."""
+    try:
+        seen = await work.deps.state.counters.add(
+            f"code-check:{kind}:{throttle_name(address)}", 1, window_s=ADDRESS_WINDOW_S
+        )
+    except StateUnavailable:
+        raise Throttled("counters") from None
+    if seen > work.deps.settings.auth.code_check_limit_per_minute:
+        raise Throttled("address")

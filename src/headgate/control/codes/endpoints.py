@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
-from fastapi import Response
+from fastapi import Request, Response
 
+from headgate.control.auth.throttle import admit_code_check
 from headgate.control.codes.administration import CodeAdministration
 from headgate.control.codes.attempts import RedeemAttempts
 from headgate.control.codes.export import MAX_ROWS, csv_document
+from headgate.control.codes.invitations import invitation_problem
 from headgate.control.codes.redeeming import Redeeming
 from headgate.control.codes.repository import CodeFilter, CodeRepository
 from headgate.control.codes.schemas import (
@@ -14,6 +16,7 @@ from headgate.control.codes.schemas import (
     CodeStats,
     CreateAndRedeemBody,
     GenerateBody,
+    InvitationCheck,
     RedeemBody,
     RedeemCodeView,
     RedeemedAnswer,
@@ -24,7 +27,9 @@ from headgate.control.codes.schemas import (
     code_view,
 )
 from headgate.control.groups.repository import GroupRepository
+from headgate.control.settings.switches import is_switched_on
 from headgate.control.users.repository import UserRepository
+from headgate.control.web.address import address_of
 from headgate.control.web.envelope import MessageView, Page, Paging, PagingParams
 from headgate.control.web.fields import IdPath, Search
 from headgate.control.web.routing import CurrentWork, Permission, RouteTable
@@ -34,6 +39,17 @@ from headgate.storage.models import RedeemCodeRow
 routes = RouteTable("", tag="redeem codes")
 _ADMIN = "/admin/redeem-codes"
 _LAST = Paging(page_size=25)
+
+
+@routes.route("POST", "/auth/validate-invitation-code", Permission.PUBLIC)
+async def validate_invitation_code(body: RedeemBody, work: CurrentWork, request: Request) -> InvitationCheck:
+    """Would this invitation work? Says so before anybody registers."""
+    address = address_of(request, work.deps.settings.server.trusted_proxies)
+    await admit_code_check(work, "invitation", address=address)
+    if not await is_switched_on(work.session, "invitation_code_enabled", default=False):
+        return InvitationCheck(valid=False, error_code="INVITATION_CODE_DISABLED")
+    problem = await invitation_problem(work, body.code)
+    return InvitationCheck(valid=problem is None, error_code=problem)
 
 
 @routes.route("POST", "/redeem", Permission.USER)

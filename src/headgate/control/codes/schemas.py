@@ -87,6 +87,11 @@ class RedeemedAnswer(BaseModel):
     redeem_code: AdminRedeemCodeView
 
 
+class InvitationCheck(BaseModel):
+    valid: bool
+    error_code: str | None = None
+
+
 class SelectionAnswer(BaseModel):
     deleted: int = 0
     expired: int = 0

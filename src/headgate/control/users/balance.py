@@ -58,8 +58,7 @@ class BalanceService:
     async def move(self, user: UserRow, delta_nano: int, *, note: str, operation_id: str) -> UserRow:
         """Book a difference, once for its operation; the user must be locked. Raises INVALID_INPUT when the
         balance would not fit."""
-        if abs(user.balance_nano + delta_nano) > MAX_BALANCE_NANO:
-            raise BadRequest("balance would be too large")
+        self.require_room(user, delta_nano)
         if delta_nano == 0:
             return user
         await adjust_balance(
@@ -74,6 +73,12 @@ class BalanceService:
         self._work.bounds_changed(f"user:{user.id}:balance")
         await self._work.session.refresh(user)
         return user
+
+    @staticmethod
+    def require_room(user: UserRow, delta_nano: int) -> None:
+        """Raises INVALID_INPUT when the balance would not fit its column."""
+        if abs(user.balance_nano + delta_nano) > MAX_BALANCE_NANO:
+            raise BadRequest("balance would be too large")
 
     async def _operation(self, user_id: int, body: BalanceBody) -> str | None:
         """The id under which this movement is booked; None when it is booked already."""

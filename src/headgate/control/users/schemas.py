@@ -47,6 +47,8 @@ class UserCreate(RequestBody):
     tpm_limit: PerMinute = 0
     allowed_groups: GroupIds = Field(default_factory=list)
     role: Literal["user", "admin"] = "user"
+    promo_code: Annotated[str, Field(max_length=1000)] = ""
+    """Its bonus is added to the balance; one that does not work is an error here."""
 
 
 class UserUpdate(RequestBody):

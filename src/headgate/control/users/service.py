@@ -4,6 +4,7 @@
 import re
 
 from headgate.control.codes.audit import record_concurrency_change
+from headgate.control.promos.applying import apply_promo
 from headgate.control.subscriptions.defaults import grant_defaults
 from headgate.control.users.balance import BalanceService
 from headgate.control.users.repository import UserRepository, normal_email
@@ -22,8 +23,8 @@ class UserService:
         self._users = UserRepository(work.session)
 
     async def create(self, draft: UserCreate) -> UserRow:
-        """Raises EMAIL_EXISTS, INVALID_EMAIL, INVALID_GROUP_ID. A starting balance is a ledger line like
-        any other; default subscriptions begin now."""
+        """Raises EMAIL_EXISTS, INVALID_EMAIL, INVALID_GROUP_ID, and what `apply_promo` raises. A starting
+        balance is a ledger line like any other; default subscriptions begin now."""
         email = await self._free_email(draft.email, owner=None)
         auth = self._work.deps.settings.auth
         digest = await self._work.deps.passwords.hash(draft.password)
@@ -49,6 +50,8 @@ class UserService:
         balance = auth.default_user_balance_usd if draft.balance is None else draft.balance
         await BalanceService(self._work).adjust(row, from_usd(balance), note="starting balance")
         await grant_defaults(self._work, row.id)
+        if draft.promo_code.strip():
+            await apply_promo(self._work, row.id, draft.promo_code)
         self._work.touch_directory()
         return row
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from ipaddress import IPv6Address, ip_address, ip_network
 
+from starlette.requests import Request
+
 from headgate.kit.ipmatch import IpSet
 
 MAX_HOPS = 20
@@ -18,6 +20,12 @@ def client_address(peer: str, forwarded_for: str, trusted: Sequence[str]) -> str
             return current
         current = hop
     return current
+
+
+def address_of(request: Request, trusted: Sequence[str]) -> str:
+    """The address of whoever sent this request."""
+    peer = request.client.host if request.client else ""
+    return client_address(peer, request.headers.get("x-forwarded-for", ""), trusted)
 
 
 def throttle_name(address: str) -> str:
