@@ -162,3 +162,39 @@ def _gemini(model: str, text: str, stream: bool, turn: int, key: str) -> _Built:
 
 
 _BUILDERS = {"messages": _messages, "chat": _chat, "responses": _responses, "gemini": _gemini}
+
+
+def _plain_messages(model: str, text: str, *, stream: bool, most: int | None, key: str) -> _Built:
+    body = {
+        "model": model, "max_tokens": most or 4096, "stream": stream,
+        "messages": [{"role": "user", "content": text}],
+    }  # fmt: skip
+    return "/v1/messages", {"x-api-key": key, "anthropic-version": "2023-06-01"}, body
+
+
+def _plain_chat(model: str, text: str, *, stream: bool, most: int | None, key: str) -> _Built:
+    body = {
+        "model": model, "stream": stream, "messages": [{"role": "user", "content": text}],
+        **({"max_completion_tokens": most} if most else {}),
+    }  # fmt: skip
+    return "/v1/chat/completions", {"authorization": f"Bearer {key}"}, body
+
+
+def _plain_responses(model: str, text: str, *, stream: bool, most: int | None, key: str) -> _Built:
+    limit = {"max_output_tokens": most} if most else {}
+    body = {"model": model, "stream": stream, "input": text, **limit}
+    return "/v1/responses", {"authorization": f"Bearer {key}"}, body
+
+
+def _plain_gemini(model: str, text: str, *, stream: bool, most: int | None, key: str) -> _Built:
+    action = "streamGenerateContent?alt=sse" if stream else "generateContent"
+    body: dict[str, Any] = {"contents": [{"role": "user", "parts": [{"text": text}]}]}
+    if most:
+        body["generationConfig"] = {"maxOutputTokens": most}
+    return f"/v1beta/models/{model}:{action}", {"x-goog-api-key": key}, body
+
+
+SPEAK = {
+    "messages": _plain_messages, "chat": _plain_chat, "responses": _plain_responses, "gemini": _plain_gemini,
+}  # fmt: skip
+"""The plainest request of each dialect."""
