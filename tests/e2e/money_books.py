@@ -124,3 +124,7 @@ def compare(record: Record, line: Line) -> None:
 def summary(records: Sequence[Record]) -> str:
     kinds = Counter(f"{record['outcome']}/{record['usage_source']}" for record in records)
     return ", ".join(f"{name} {count}" for name, count in sorted(kinds.items()))
+
+
+def show(line: str) -> None:
+    print(f"\n  {line}", end="")  # noqa: T201 -- read with `pytest -s`

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.money_books import Books, by_request_id, compare, same_money, summary, total, usage_of
+from tests.e2e.money_books import Books, by_request_id, compare, same_money, show, summary, total, usage_of
 from tests.e2e.money_load import START_BALANCE, Payer, provide, shots
 from tests.support.databases import *  # noqa: F403 -- fixtures
 from tests.support.gateway import Gateway, running_gateway
@@ -196,7 +196,3 @@ def test_a_kill_in_mid_stream_charges_the_input_that_was_told(
     assert same_money(books) == record["charge_nano"] > 0
     shown = gateway.api("GET", f"/admin/users/{payers['messages'][1].user_id}")["balance"]
     assert shown == pytest.approx(START_BALANCE - record["charge_nano"] / 1e9, abs=1e-9)
-
-
-def show(line: str) -> None:
-    print(f"\n  {line}", end="")  # noqa: T201 -- read with `pytest -s`

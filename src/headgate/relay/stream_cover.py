@@ -51,8 +51,11 @@ class StreamCover:
         account: AccountHold | None,
         service_tier: str | None,
         slice_tokens: int,
+        most_tokens: int | None,
     ) -> None:
+        """`most_tokens`: the output limit that the provider was sent, all choices together; None: none."""
         self._account = account
+        self._most_tokens = most_tokens
         self._reserver = reserver
         self._tasks = tasks
         self._stream = stream
@@ -72,6 +75,9 @@ class StreamCover:
         """Asked by the pump at a mark: may it go on at once? Sets the next mark, and has the next slice
         reserved beside the stream when less than half a slice is left."""
         left = self._left()
+        if self._is_all_covered():
+            self.check_at = NEVER
+            return True
         if left <= 0:
             return False
         if left < self._slice_nano // 2 and not self._is_growing and self._refused is None:
@@ -79,6 +85,13 @@ class StreamCover:
             self._tasks.spawn(self._grow_beside(), name="grow_reservation")
         self.check_at = self._mark(passed_bytes, left)
         return True
+
+    def _is_all_covered(self) -> bool:
+        """Everything that the answer may still cost within its output limit is reserved."""
+        if self._most_tokens is None:
+            return False
+        usage = replace(self._usage(BYTES_PER_TOKEN), output=self._most_tokens)
+        return self._left(usage) >= 0
 
     async def ensure(self, passed_bytes: int) -> Fault | None:
         """Nothing is covered any more: reserve now, or say how the stream ends."""
@@ -98,21 +111,29 @@ class StreamCover:
         return Fault(kind=FaultKind.BUDGET_ENDED, message=f"The answer was ended: {shown.message}")
 
     def final_usage(self) -> TokenUsage:
-        """What is booked for a stream that was ended here: estimated as every answer that told nothing."""
-        return self._usage(BYTES_PER_OUTPUT_TOKEN)
+        """What is booked for a stream that was ended here: estimated as every answer that told nothing, but
+        never more than was covered (an estimate does not overdraw)."""
+        usage = self._usage(BYTES_PER_OUTPUT_TOKEN)
+        beyond = -self._left(usage)
+        unit = self._need.output_nano_per_mtok
+        if beyond <= 0 or unit <= 0:
+            return usage
+        return replace(usage, output=max(0, usage.output - -(-beyond * TOKENS_PER_PRICE_UNIT // unit)))
 
     def _usage(self, bytes_per_token: int) -> TokenUsage:
         """What the provider told, output at least as estimated from what was passed."""
         reading = self._stream.reading()
         seen = self._stream.output_tokens(bytes_per_token=bytes_per_token)
+        if self._most_tokens is not None:
+            seen = min(seen, self._most_tokens)  # the provider keeps to it
         if reading.source not in _TOLD:
             return replace(NO_USAGE, output=seen)
         usage = reading.usage
         return usage if usage.output >= seen else replace(usage, output=seen)
 
-    def _left(self) -> int:
+    def _left(self, usage: TokenUsage | None = None) -> int:
         """List cost that is covered beyond what was used; below 0: used and not covered."""
-        usage = self._usage(BYTES_PER_TOKEN)
+        usage = usage or self._usage(BYTES_PER_TOKEN)
         cost = price_usage(
             self._quote.price,
             usage,
@@ -140,18 +161,22 @@ class StreamCover:
             self._is_growing = False
 
     async def _grow(self) -> None:
-        """One slice beyond what was used; where the slice is not there, what is."""
+        """One slice beyond what was used; where the slice is not there, what is; then the overdraft."""
         try:
-            refused = await self._extend(max(self._slice_nano - self._left(), 1), may_overdraw=False)
+            refused = await self._extend(self._wanted(), may_overdraw=False)
             if refused is not None:
-                bought = self._hold.budget.bought_by(self._hold.budget.find(refused.bound), refused.available)
+                budget = self._hold.budget
+                bought = budget.bought_by(budget.find(refused.bound), refused.available)
                 if bought > 0:
-                    refused = await self._extend(bought, may_overdraw=False)
-                elif any(bound.overdraft_nano for bound in self._hold.budget.bounds):
-                    refused = await self._extend(max(self._slice_nano - self._left(), 1), may_overdraw=True)
-            self._refused = refused
+                    await self._extend(bought, may_overdraw=False)
+                if self._left() <= 0 and any(bound.overdraft_nano for bound in budget.bounds):
+                    refused = await self._extend(self._wanted(), may_overdraw=True)
+            self._refused = None if self._left() > 0 else refused
         except StateUnavailable:
             self._serve_blind()
+
+    def _wanted(self) -> int:
+        return max(self._slice_nano - self._left(), 1)
 
     async def _extend(self, list_nano: int, *, may_overdraw: bool) -> Refused | None:
         refused = await self._reserver.extend(self._hold, self._id, list_nano, may_overdraw=may_overdraw)
@@ -192,4 +217,12 @@ class CoverFactory:
             account=exchange.account_hold,
             service_tier=exchange.peek.service_tier,
             slice_tokens=self._slice_tokens,
+            most_tokens=most_tokens(exchange),
         )
+
+
+def most_tokens(exchange: Exchange) -> int | None:
+    """The output limit that is sent upstream, all choices together; None: none."""
+    peek = exchange.peek
+    limit = peek.max_output_tokens if exchange.output_limit is None else exchange.output_limit
+    return None if limit is None else limit * peek.choices

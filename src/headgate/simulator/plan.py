@@ -62,8 +62,7 @@ def make_plan(ask: Ask, prompt: Tokens, script: Script, identity: Identity, *, s
     thinking = _thinking(ask, script)
     tool = _tool(ask, script)
     text = "" if tool else _text(ask, script, seed)
-    is_sized = script.tokens is not None or script.event_bytes is not None
-    room = None if is_sized else ask.max_tokens
+    room = None if script.event_bytes is not None else ask.max_tokens
     if room is not None:
         thinking = thinking[: 4 * (room // TRUNCATED_THINKING_SHARE)]
     left = None if room is None else 4 * max(1, room - count_text(thinking))

@@ -40,7 +40,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     event_delay: Seconds | None = None
     """Before every event of a stream; unset means the natural pace."""
     tokens: Number | None = None
-    """Exact number of text tokens to generate."""
+    """Exact number of text tokens to generate, within the request's own limit."""
     events: Number | None = None
     """Number of text events in a stream."""
     event_bytes: Size | None = None

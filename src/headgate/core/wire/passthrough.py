@@ -11,14 +11,24 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from headgate.core.dialects.contract import Reading
+from headgate.core.dialects.request_body import media_bytes
 from headgate.core.faults import Fault, FaultKind
 from headgate.core.usage import TokenUsage
+from headgate.core.wire.envelope import envelope_of
 from headgate.core.wire.sse import EventTooLarge, ServerSentEvent
 
 MAX_EVENT_BYTES = 64 * 1024 * 1024
 """Inline images make long events (`gateway.max_line_size`)."""
 
 Opening = Literal["noise", "content"]
+
+
+_MEASURED = 2
+"""Events with output whose envelope is weighed; the first often carries more than the others."""
+
+
+_LARGE = 64 * 1024
+"""Blocks beyond this may hold pictures, which are no text."""
 
 
 class Framer(Protocol):
@@ -78,13 +88,17 @@ class Passthrough:
     """`ResponseStream` for answers of the client's own dialect."""
 
     __slots__ = (
+        "_before",
         "_bytes",
+        "_envelope",
         "_framer",
         "_held",
         "_is_dead",
         "_last",
         "_last_output",
         "_max_held_bytes",
+        "_measured",
+        "_media",
         "_reader",
         "_units",
         "committed",
@@ -100,6 +114,10 @@ class Passthrough:
         self._max_held_bytes = max_held_bytes
         self._units = 0
         self._bytes = 0
+        self._before = 0
+        self._media = 0
+        self._envelope = reader.envelope_bytes
+        self._measured = 0
         self._last = b""
         self._last_output = b""
         self._is_dead = False
@@ -143,10 +161,28 @@ class Passthrough:
     def reading(self) -> Reading:
         return self._reader.reading(is_complete=self.finished, units_seen=self._units, bytes_seen=self._bytes)
 
+    def _measure(self, block: bytes) -> None:
+        """Where the output begins, and how much of its events is envelope: the smaller of the first two."""
+        if not self._units:
+            self._before = self._bytes + block.find(self._reader.unit)
+        for raw in self._framer.split(block):
+            if self._measured == _MEASURED:
+                return
+            if (
+                self._reader.unit in raw
+                and len(raw) < _LARGE
+                and (event := self._framer.parse(raw)) is not None
+            ):
+                envelope = envelope_of(raw, event.data)
+                if envelope is not None:
+                    self._envelope = envelope if not self._measured else min(self._envelope, envelope)
+                self._measured += 1
+
     def output_tokens(self, *, bytes_per_token: int) -> int:
         """Output passed so far: at least one token per event that carried some, and one per so many bytes
-        beyond what the envelopes of those events weigh."""
-        text = self._bytes - self._units * self._reader.envelope_bytes
+        beyond what the envelopes of those events weigh. What comes before the first output does not
+        count."""
+        text = self._bytes - self._before - self._media - self._units * self._envelope
         return max(self._units, text // bytes_per_token)
 
     def cut_short(self, fault: Fault, usage: TokenUsage) -> bytes:
@@ -188,9 +224,13 @@ class Passthrough:
         reader = self._reader
         self._last = block
         if units := block.count(reader.unit):
+            if self._measured < _MEASURED:
+                self._measure(block)
             self._units += units
             self._last_output = block
         self._bytes += len(block)
+        if len(block) > _LARGE:
+            self._media += media_bytes(block)
         for marker in reader.markers:
             if block.find(marker) >= 0:  # half the cost of `in`
                 self._listen(block)
