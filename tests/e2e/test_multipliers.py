@@ -1,5 +1,6 @@
 """Multipliers: the group's, the user's own, the account's; 0 is free (issue 3, point 7; ADR 15)."""
 
+import json
 from typing import Any
 
 import pytest
@@ -76,3 +77,34 @@ def test_a_free_group_is_free(gateway: Gateway, caller: Provisioned) -> None:
     gateway.api("PUT", f"/admin/groups/{caller.group_id}", {"rate_multiplier": 0})
     gateway.api("POST", f"/admin/users/{caller.user_id}/balance", {"balance": 0, "operation": "set"})
     assert asked(gateway, caller)["actual_cost"] == 0
+
+
+def test_a_group_may_count_the_list_cost_on_keys_while_the_balance_pays_the_charge(
+    gateway: Gateway, caller: Provisioned
+) -> None:
+    gateway.api("PUT", f"/admin/groups/{caller.group_id}", {"quota_basis": "list_cost"})
+    record = asked(gateway, caller)
+    assert record["actual_cost"] == pytest.approx(2.5 * record["total_cost"], abs=1e-9)
+    assert quota_used(gateway, caller) == pytest.approx(record["total_cost"], abs=1e-9)
+    assert balance(gateway, caller) == pytest.approx(START_USD - record["actual_cost"], abs=1e-9)
+
+
+@pytest.mark.parametrize(("basis", "counted"), [("charge", "actual_cost"), ("list_cost", "total_cost")])
+def test_a_subscription_counts_what_its_group_says_and_spares_the_balance(
+    gateway: Gateway, caller: Provisioned, basis: str, counted: str
+) -> None:
+    plan = {"subscription_type": "subscription", "daily_limit_usd": 5, "quota_basis": basis}
+    gateway.api("PUT", f"/admin/groups/{caller.group_id}", plan)
+    given = {"user_id": caller.user_id, "group_id": caller.group_id, "validity_days": 30}
+    subscription = gateway.api("POST", "/admin/subscriptions/assign", given)["id"]
+    record = asked(gateway, caller)
+    assert (record["billing_type"], record["subscription_id"]) == (1, subscription)
+    shown = gateway.api("GET", f"/admin/subscriptions/{subscription}")
+    assert shown["daily_usage_usd"] == pytest.approx(record[counted], abs=1e-9)
+    assert quota_used(gateway, caller) == pytest.approx(record[counted], abs=1e-9)
+    assert balance(gateway, caller) == START_USD
+    gateway.api("PUT", f"/keys/{caller.key_id}", {"quota": 0}, token=caller.user_token)
+    _, body = gateway.get("/v1/usage", {"x-api-key": caller.key})
+    answer = json.loads(body)
+    assert answer["subscription"]["daily_usage_usd"] == pytest.approx(record[counted], abs=1e-9)
+    assert answer["remaining"] == pytest.approx(5 - record[counted], abs=1e-9)

@@ -5,9 +5,6 @@ breaker each such request would first wait for its deadline, and a crowd of them
 database down.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import structlog
 
 from headgate.core.faults import Fault, FaultKind, RelayError
@@ -36,6 +33,8 @@ class BillingGate:
             trials=settings.half_open_requests,
         )
         self._cause = FaultKind.STORAGE_UNAVAILABLE
+        self._watch = _Watch(self, proves_health=False)
+        self._proof = _Watch(self, proves_health=True)
         self.openings = 0
         """How often it opened since the process started."""
 
@@ -45,19 +44,22 @@ class BillingGate:
         if self._is_enabled and not self._breaker.admits(now):
             raise RelayError(billing_fault(self._cause, retry_after_s=int(self._breaker.opens_in_s(now)) + 1))
 
-    @contextmanager
-    def watching(self, *, proves_health: bool = False) -> Iterator[None]:
-        """Count what the block meets: an outage against the breaker; a good end for it, where the block did
-        both, read the money and write to the books. A row that the database refuses for itself is no
-        outage."""
-        try:
-            yield
-        except RowRefused:
-            raise
-        except (StateUnavailable, StorageUnavailable) as error:
-            self._failed(cause_of(error))
-            raise
-        if proves_health and self._breaker.succeeded():
+    def watching(self, *, proves_health: bool = False) -> "_Watch":
+        """`with` it around what may meet an outage: counts it against the breaker; a good end counts for it,
+        where the block did both, read the money and write to the books. A row that the database refuses for
+        itself is no outage."""
+        return self._proof if proves_health else self._watch
+
+    def failed(self, error: StateUnavailable | StorageUnavailable) -> None:
+        """An outage."""
+        was_open, self._cause = self.state() is BreakerState.OPEN, cause_of(error)
+        if self._breaker.failed(self._clock.monotonic()) and self._is_enabled and not was_open:
+            self.openings += 1
+            log.error("billing_breaker_opened", cause=self._cause.value)
+
+    def succeeded(self) -> None:
+        """Money was read, and the books took it."""
+        if self._breaker.succeeded() and self._is_enabled:
             log.warning("billing_breaker_closed")
 
     def state(self) -> BreakerState:
@@ -73,12 +75,25 @@ class BillingGate:
             return "ok"
         return f"circuit breaker open: {self._cause.value}"
 
-    def _failed(self, cause: FaultKind) -> None:
-        was_open = self.state() is BreakerState.OPEN
-        self._cause = cause
-        if self._breaker.failed(self._clock.monotonic()) and self._is_enabled and not was_open:
-            self.openings += 1
-            log.error("billing_breaker_opened", cause=cause.value)
+
+class _Watch:
+    """Holds nothing, so that one serves all requests: this is on every request's way."""
+
+    __slots__ = ("_gate", "_proves_health")
+
+    def __init__(self, gate: BillingGate, *, proves_health: bool) -> None:
+        self._gate = gate
+        self._proves_health = proves_health
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None:
+            if self._proves_health:
+                self._gate.succeeded()
+        elif isinstance(error, (StateUnavailable, StorageUnavailable)) and not isinstance(error, RowRefused):
+            self._gate.failed(error)
 
 
 def cause_of(error: StateUnavailable | StorageUnavailable) -> FaultKind:
