@@ -80,11 +80,12 @@ class Judge:
             self.findings.append(f"the ledger does not verify: {report}")
         self._equal("charges in records and in the ledger", _CHARGED_RECORDS, _CHARGED_ENTRIES)
         self._equal("account costs in records and in the ledger", _COST_RECORDS, _COST_ENTRIES)
-        for row in self.books.rows(_KEY_COUNTERS):
-            if row["used"] != row["charged"]:
-                self.findings.append(
-                    f"key {row['id']}: its quota says {row['used']}, its records {row['charged']}"
-                )
+        for what, counters in _COUNTERS.items():
+            for row in self.books.rows(counters):
+                if row["used"] != row["booked"]:
+                    self.findings.append(
+                        f"{what} {row['id']}: its counter says {row['used']}, its records {row['booked']}"
+                    )
 
     def _equal(self, what: str, one: str, other: str) -> None:
         first, second = self.books.value(one), self.books.value(other)
@@ -161,7 +162,7 @@ class Judge:
         self._complain("an exchange is charged twice", charged_twice)
         for outcome in outcomes:
             own = by_exchange.get(outcome.header("x-headgate-exchange-id"), [])
-            completed = [record for record in own if record["outcome"] == "completed"]
+            completed = [record for record in own if _is_whole(record)]
             if holds_all(outcome):
                 self.totals.answers += 1
                 if len(completed) != 1:
@@ -201,6 +202,11 @@ def holds_all(outcome: Outcome) -> bool:
     return mark in outcome.body
 
 
+def _is_whole(record: Record) -> bool:
+    """The client got an answer with an end: the provider's, or ours when the money had ended."""
+    return record["outcome"] == "completed" or record["fault"] == "budget_ended"
+
+
 def _is_nameless(record: Record) -> bool:
     """Died before the provider's name of the call was written down."""
     return record["outcome"] == "interrupted" and not record["upstream_request_id"]
@@ -220,11 +226,26 @@ _CHARGED_ENTRIES = "SELECT SUM(amount_nano) FROM ledger_entries WHERE kind = 'ch
 _COST_RECORDS = "SELECT SUM(account_cost_nano) FROM usage_records"
 _COST_ENTRIES = "SELECT SUM(amount_nano) FROM ledger_entries WHERE kind = 'cost'"
 _ADJUSTMENTS = (
-    "SELECT note, CASE WHEN debit_book = 'equity' THEN amount_nano ELSE -amount_nano END AS nano"
-    " FROM ledger_entries WHERE kind = 'adjustment' AND note LIKE 'crash-%'"
+    "SELECT COALESCE(c.code, e.note) AS note,"
+    " CASE WHEN debit_book = 'equity' THEN amount_nano ELSE -amount_nano END AS nano"
+    " FROM ledger_entries e LEFT JOIN redeem_codes c ON e.exchange_id = 'redeem:' || c.id"
+    " WHERE kind = 'adjustment' AND COALESCE(c.code, e.note) LIKE 'crash-%'"
 )
-_KEY_COUNTERS = (
-    "SELECT k.id, k.quota_used_nano AS used, COALESCE(SUM(r.charge_nano), 0) AS charged"
-    " FROM api_keys k LEFT JOIN usage_records r ON r.key_id = k.id WHERE k.quota_nano > 0"
-    " GROUP BY k.id, k.quota_used_nano"
+_COUNTER = (
+    "SELECT o.id, o.{used} AS used, COALESCE(SUM(r.{amount}), 0) AS booked"
+    " FROM {table} o LEFT JOIN usage_records r ON r.{owner} = o.id {condition} GROUP BY o.id, o.{used}"
 )
+_COUNTERS = {
+    "key": _COUNTER.format(
+        table="api_keys", owner="key_id", used="quota_used_nano", amount="charge_nano",
+        condition="WHERE o.quota_nano > 0",
+    ),
+    "subscription": _COUNTER.format(
+        table="user_subscriptions", owner="subscription_id", used="total_used_nano", amount="charge_nano",
+        condition="",
+    ),
+    "account": _COUNTER.format(
+        table="accounts", owner="account_id", used="quota_used_nano", amount="account_cost_nano",
+        condition="",
+    ),
+}  # fmt: skip

@@ -8,7 +8,8 @@ from itertools import cycle, islice
 from headgate.kit.fail_points import FailPoint
 
 RANDOM = "random"
-LATEST_S = 2.5
+SOON_S, LATE_S, LATEST_S = 0.02, 1.2, 2.5
+"""Random instants; after a second the usage of a long answer has been noted."""
 MOST_HITS = {
     FailPoint.AFTER_ADMISSION: 40, FailPoint.AFTER_INTENT_QUEUED: 40, FailPoint.AFTER_INTENT_COMMITTED: 40,
     FailPoint.AFTER_UPSTREAM_HEAD: 40, FailPoint.AFTER_FIRST_BYTE: 20, FailPoint.MID_STREAM: 250,
@@ -46,8 +47,8 @@ def plan(amount: int, *, seed: int, first: int = 0) -> list[Kill]:
 
 def _endless(dice: random.Random, first: int) -> Iterator[Kill]:
     places = islice(cycle(FailPoint), first, None)
-    while True:
+    for earliest in cycle((SOON_S, LATE_S)):
         for _ in range(2):
             place = next(places)
             yield Kill(place=place, hits=dice.randint(1, MOST_HITS[place]))
-        yield Kill(place=None, delay_s=dice.uniform(0.02, LATEST_S))
+        yield Kill(place=None, delay_s=dice.uniform(earliest, LATEST_S))

@@ -62,10 +62,11 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
 
 
 def test_right_books_are_found_right(day: Day) -> None:
-    assert day.judged(day.database) == []
+    assert "\n".join(day.judged(day.database)) == ""
 
 
 _SOME = "(SELECT MAX(id) FROM usage_records WHERE outcome = 'completed' AND usage_source = 'reported')"
+_COUNTER = "its counter says"
 _OF_SOME = f"exchange_id = (SELECT exchange_id FROM usage_records WHERE id = {_SOME})"
 
 
@@ -102,7 +103,9 @@ _OF_SOME = f"exchange_id = (SELECT exchange_id FROM usage_records WHERE id = {_S
             "a balance change that nobody asked for",
         ),
         ("UPDATE ledger_entries SET note = 'crash-0' WHERE kind = 'adjustment'", "booked twice"),
-        ("UPDATE api_keys SET quota_used_nano = quota_used_nano + 1 WHERE quota_nano > 0", "its quota says"),
+        ("UPDATE user_subscriptions SET total_used_nano = total_used_nano - 1", _COUNTER),
+        ("UPDATE accounts SET quota_used_nano = quota_used_nano + 1 WHERE id = 2", _COUNTER),
+        ("UPDATE api_keys SET quota_used_nano = quota_used_nano + 1 WHERE quota_nano > 0", _COUNTER),
     ],
 )  # fmt: skip
 def test_a_wrong_book_is_found(day: Day, tmp_path: Path, sql: str, finding: str) -> None:

@@ -23,12 +23,14 @@ _PATIENCE_S = 4.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjustment:
-    """A balance change that is asked for until it is acknowledged, always under the same key."""
+    """A balance change that is asked for until it is acknowledged, always under the same key: by the
+    operator, or by a code that is made and redeemed in one call."""
 
     number: int
     user_id: int
     nano: int
     """Signed."""
+    is_code: bool = False
 
     @property
     def note(self) -> str:
@@ -76,8 +78,11 @@ class Traffic:
         for n in range(self.dice.randint(1, 4)):
             payer = self.dice.choice([*self.world.poor, *self.world.everybody])
             nano = self.dice.randint(1, 30) * 10**6 + self.dice.randint(1, 999)
-            sign = -1 if payer not in self.world.poor and self.dice.random() < 0.3 else 1
-            write = Adjustment(number=number * 10 + n, user_id=payer.user_id, nano=sign * nano)
+            is_code = self.dice.random() < 0.3
+            sign = -1 if not is_code and payer not in self.world.poor and self.dice.random() < 0.4 else 1
+            write = Adjustment(
+                number=number * 10 + n, user_id=payer.user_id, nano=sign * nano, is_code=is_code
+            )
             self.writes.asked[write.note] = write
             made.append(write)
         return made
@@ -90,12 +95,15 @@ class Traffic:
 
 
 def _as_shot(write: Adjustment, admin_token: str) -> Shot:
-    body = {
-        "balance": abs(write.nano) / 1e9, "operation": "add" if write.nano > 0 else "subtract",
-        "notes": write.note,
+    usd = abs(write.nano) / 1e9
+    body: dict[str, object] = {
+        "balance": usd, "operation": "add" if write.nano > 0 else "subtract", "notes": write.note,
     }  # fmt: skip
-    headers = {"authorization": f"Bearer {admin_token}", "idempotency-key": write.note}
     path = f"/api/v1/admin/users/{write.user_id}/balance"
+    if write.is_code:
+        body = {"code": write.note, "value": usd, "user_id": write.user_id}
+        path = "/api/v1/admin/redeem-codes/create-and-redeem"
+    headers = {"authorization": f"Bearer {admin_token}", "idempotency-key": write.note}
     return Shot(path=path, headers=headers, body=json.dumps(body).encode())
 
 

@@ -113,8 +113,10 @@ def compare(record: Record, line: Line) -> None:
                 assert ours["reasoning"] <= reported["reasoning"], shown
                 assert {**ours, "reasoning": 0} == {**reported, "reasoning": 0}, shown
         case "estimated":
-            # a failed attempt's estimate stands for what a broken answer did not get to say
-            assert reported is None or record["outcome"] == "failed", shown
+            # a failed attempt's estimate stands for what a broken answer did not get to say; an answer that
+            # was ended because the money was, for the usage that its own end would have said
+            is_ended_by_us = record["fault"] == "budget_ended"
+            assert reported is None or record["outcome"] == "failed" or is_ended_by_us, shown
             assert record["outcome"] != "failed" or record["charge_nano"] == 0, shown
         case _:
             assert not any(ours.values()), shown

@@ -1,5 +1,6 @@
 """Money is held before a call against every bound, and a refusal is believed only after a second look."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -14,10 +15,11 @@ from headgate.kit.clock import FakeClock
 from headgate.relay.exchange import Exchange
 from headgate.relay.reserver import Reserver
 from headgate.settings import LimitsSettings
-from headgate.state.protocols import SharedState
+from headgate.state.protocols import ReservationStore, SharedState
 from headgate.storage.read_model import ReadModel
 from tests.relay.conftest import DOLLAR
 from tests.relay.people import NOW_MS, caller, exchange_for
+from tests.storage.books import VAULT
 
 BALANCE, QUOTA, FIVE_HOURS = "user:1:balance", "key:1:quota", "key:1:5h"
 WINDOW = KeyWindow(name="5h", length_ms=5 * 3_600_000, limit_nano=DOLLAR)
@@ -171,3 +173,27 @@ async def test_the_trace_says_what_was_held_and_where(reserver: Reserver) -> Non
     assert exchange.trace.facts["reserved"] == {
         "list_nano": 1234, "output_tokens": 0, "bounds": {BALANCE: 1234},
     }  # fmt: skip
+
+
+class BusyReadModel(ReadModel):
+    """Whenever a bound is read, another exchange of the same user settles before the value arrives."""
+
+    reservations: ReservationStore
+    settlements_left: int
+
+    async def load_bounds(self, bounds: Sequence[str]) -> Mapping[str, int]:
+        found = await super().load_bounds(bounds)
+        if self.settlements_left:
+            self.settlements_left -= 1
+            await self.reservations.settle(f"other-{self.settlements_left}", {BALANCE: 1})
+        return found
+
+
+async def test_a_user_whose_other_exchanges_settle_all_the_time_is_served(
+    engine: AsyncEngine, state: SharedState, clock: FakeClock, world: None
+) -> None:
+    read_model = BusyReadModel(engine, VAULT, clock)
+    read_model.reservations, read_model.settlements_left = state.reservations, 6
+    reserver = Reserver(state.reservations, read_model, clock, LimitsSettings(held_money_wait_s=0))
+    await hold(reserver, asking(), 1000)
+    assert await state.reservations.outstanding(BALANCE) == 1000
