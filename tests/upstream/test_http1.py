@@ -13,7 +13,7 @@ from headgate.upstream.clients import ClientPool
 from headgate.upstream.guard import AddressGuard
 from headgate.upstream.http1 import serialise
 from headgate.upstream.request import UpstreamRequest
-from tests.support.scripted_upstream import HANG, Reply, ScriptedUpstream
+from tests.support.scripted_upstream import HANG, Pause, Reply, ScriptedUpstream
 
 LAX = UrlAllowlistSettings(allow_private_hosts=True, allow_insecure_http=True)
 
@@ -81,6 +81,24 @@ async def test_an_answer_that_is_left_early_is_not_reused(
         assert await answer.read_chunk() == b"1"
     await upstream.all_closed(timeout_s=1)
     assert len(pool.connections) == 0
+
+
+@pytest.mark.parametrize(
+    "rest", [b"somebody else's words", b"x" * 300_000], ids=["short", "more than is buffered"]
+)
+@pytest.mark.parametrize("has_listener", [True, False])
+async def test_what_one_caller_left_unread_never_reaches_the_next(
+    pool: ClientPool, upstream: ScriptedUpstream, *, rest: bytes, has_listener: bool
+) -> None:
+    upstream.answer(Reply(chunks=[b"1", Pause(0.02), rest]))
+    async with open_call(pool, request_to(upstream.url)) as answer:
+        if has_listener:
+            answer.listen(lambda piece: False)
+        await answer.read_chunk()
+        await asyncio.sleep(0.05)  # the rest arrives, to its end, and nobody reads it
+    upstream.answer(Reply(chunks=[b"mine"]))
+    async with asyncio.timeout(2):
+        assert await body_of(pool, request_to(upstream.url)) == b"mine"
 
 
 async def test_a_large_answer_arrives_whole_with_a_slow_reader(

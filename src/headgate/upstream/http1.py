@@ -62,6 +62,7 @@ class Connection(asyncio.Protocol):
 
     async def request(self, data: bytes) -> None:
         """Send, and wait for the head. `status` and `headers` are set then. Raises `RelayError`."""
+        self.forget_unread()
         self._is_busy, self._is_complete, self.is_reusable = True, False, False
         self._listener = None
         self.status, self._head_bytes = 0, 0
@@ -82,11 +83,7 @@ class Connection(asyncio.Protocol):
                 raise RelayError(self._failure)
             await self._wait()
         chunks = self._chunks
-        self._chunks, self._received = [], 0
-        if self._is_paused:
-            self._is_paused = False
-            assert self._transport is not None
-            self._transport.resume_reading()
+        self.forget_unread()
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def listen(self, listener: Listener) -> None:
@@ -101,6 +98,14 @@ class Connection(asyncio.Protocol):
         self._chunks.clear()
         self._is_complete = self.is_reusable = False
         self._wake()
+
+    def forget_unread(self) -> None:
+        """Whoever left a complete answer unread left it for nobody: the next request's answer is its own."""
+        self._chunks, self._received = [], 0
+        if self._is_paused:
+            self._is_paused = False
+            assert self._transport is not None
+            self._transport.resume_reading()
 
     def close(self) -> None:
         if self._transport is not None:
@@ -252,6 +257,7 @@ class ConnectionPool:
             self._open.discard(connection)
             connection.close()
             return
+        connection.forget_unread()
         connection.idle_since = now
         idle = self._idle.setdefault(key, deque())
         idle.append(connection)
