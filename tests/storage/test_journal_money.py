@@ -9,11 +9,11 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from headgate.core.pricing.cost import MAX_AMOUNT
 from headgate.kit.clock import FakeClock
 from headgate.storage.engine import DatabaseTarget
 from headgate.storage.journal import AccountWindows, Intent, RowRefused, Settlement
 from headgate.storage.journal_group import GroupJournal
-from headgate.storage.journal_money import MAX_AMOUNT_NANO
 from headgate.storage.journal_opening import open_journal_at
 from headgate.storage.ledger import verify
 from tests.storage.books import (
@@ -199,7 +199,7 @@ async def test_a_key_that_admission_knew_without_limits_counts_nothing(
 
 @pytest.mark.parametrize(
     ("charge", "account_cost"),
-    [(-1, 0), (0, -1), (MAX_AMOUNT_NANO + 1, 0), (0, 2**63), (2**70, 0)],
+    [(-1, 0), (0, -1), (MAX_AMOUNT + 1, 0), (0, 2**63), (2**70, 0)],
 )
 async def test_an_impossible_amount_is_refused_and_its_neighbours_are_booked(
     journal: GroupJournal, engine: AsyncEngine, charge: int, account_cost: int
@@ -217,9 +217,9 @@ async def test_an_impossible_amount_is_refused_and_its_neighbours_are_booked(
 async def test_the_costliest_possible_calls_keep_integers_integers(
     journal: GroupJournal, engine: AsyncEngine
 ) -> None:
-    given = [settlement(intent(f"y{n}"), charge=MAX_AMOUNT_NANO) for n in range(100)]
+    given = [settlement(intent(f"y{n}"), charge=MAX_AMOUNT) for n in range(100)]
     await asyncio.gather(*(journal.settle(one) for one in given))
-    assert await value(engine, "SELECT balance_nano FROM users WHERE id = 1") == -100 * MAX_AMOUNT_NANO
+    assert await value(engine, "SELECT balance_nano FROM users WHERE id = 1") == -100 * MAX_AMOUNT
 
 
 def within(start_ms: int) -> AccountWindows:

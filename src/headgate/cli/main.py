@@ -1,5 +1,5 @@
-"""The command line: `headgate serve | simulator | migrate | doctor | user | group | account | key |
-subscription`."""
+"""The command line: `headgate serve | simulator | migrate | doctor`, and commands about users, groups,
+accounts, keys, subscriptions and the ledger."""
 
 import asyncio
 from typing import Annotated
@@ -11,6 +11,7 @@ from headgate.cli.accounts import commands as account_commands
 from headgate.cli.doctor import doctor
 from headgate.cli.groups import commands as group_commands
 from headgate.cli.keys import commands as key_commands
+from headgate.cli.ledger import commands as ledger_commands
 from headgate.cli.options import ConfigFile, DataDir, console, explained, settings_from
 from headgate.cli.serve import serve
 from headgate.cli.subscriptions import commands as subscription_commands
@@ -32,6 +33,7 @@ cli.add_typer(group_commands, name="group", help="Pools of accounts that keys be
 cli.add_typer(account_commands, name="account", help="Upstream accounts at providers.")
 cli.add_typer(key_commands, name="key", help="API keys that we issue.")
 cli.add_typer(subscription_commands, name="subscription", help="Users' time-boxed rights to groups.")
+cli.add_typer(ledger_commands, name="ledger", help="The books: proof, replay, reconciliation.")
 
 
 @cli.command()

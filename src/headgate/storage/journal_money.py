@@ -9,12 +9,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from headgate.core.money import MULTIPLIER_ONE
-from headgate.core.pricing.cost import CostLines
+from headgate.core.pricing.cost import MAX_AMOUNT, CostLines
 from headgate.storage.journal import AccountWindows, Intent, Settlement
 from headgate.storage.journal_rows import SUBSCRIPTION_WINDOW_MS, WINDOW_MS, Row
 
-MAX_AMOUNT_NANO = 10**15
-"""A million USD: more than any call can cost. Sums of a group, and of years, stay inside BIGINT."""
 _FAILED = "failed"
 _TARIFF_LINES = ("input", "output", "cache_read", "cache_write", "other")
 
@@ -70,9 +68,10 @@ def money(settlements: Iterable[Settlement]) -> Money:
 
 
 def require_possible(cost: CostLines) -> None:
-    """Raises ValueError: a negative or absurd amount must fail as a row, before it reaches a balance."""
+    """Raises ValueError: a negative or absurd amount must fail as a row, before it reaches a balance. Below
+    the limit the sums of a group, and of years, stay inside BIGINT."""
     for amount in (cost.charge, cost.account_cost, cost.list_cost):
-        if not 0 <= amount <= MAX_AMOUNT_NANO:
+        if not 0 <= amount <= MAX_AMOUNT:
             raise ValueError(f"an amount of {amount} nano-USD cannot be booked")
 
 

@@ -27,11 +27,11 @@ from headgate.storage.ledger_chain import (
     link,
     resume,
 )
-from headgate.storage.ledger_verify import BalanceMismatch, LedgerReport, verify
+from headgate.storage.ledger_verify import BookMismatch, LedgerReport, verify
 from headgate.storage.models import ApiKeyRow, LedgerChainRow, LedgerEntryRow, UserRow
 
 __all__ = [
-    "BalanceMismatch", "LedgerReport", "NewEntry", "adjust_balance", "append", "reset_key_quota", "verify",
+    "BookMismatch", "LedgerReport", "NewEntry", "adjust_balance", "append", "reset_key_quota", "verify",
 ]  # fmt: skip
 
 log = structlog.get_logger(__name__)
