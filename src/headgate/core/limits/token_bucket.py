@@ -7,6 +7,8 @@ counts, so that a limit of n a minute refills n of these units each millisecond,
 spent is a full bucket. No bucket is ever deeper in debt than it can refill in `MAX_DEBT_MINUTES`.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 UNITS = 60_000
@@ -63,3 +65,10 @@ def drawn(spent: int, charge: RateCharge) -> int:
 
 def level(spent: int, limit: int) -> RateLevel:
     return RateLevel(limit=limit, remaining=max(0, limit - -(-spent // UNITS)), full_in_ms=-(-spent // limit))
+
+
+def levels_of(charges: Sequence[RateCharge], spent: Sequence[int]) -> dict[str, RateLevel]:
+    """By bucket."""
+    return {
+        charge.bucket: level(present, charge.limit) for charge, present in zip(charges, spent, strict=True)
+    }

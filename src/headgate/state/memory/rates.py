@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from headgate.core.limits.token_bucket import RateCharge, drawn, level, refilled, rescaled, wait_ms
+from headgate.core.limits.token_bucket import RateCharge, drawn, levels_of, refilled, rescaled, wait_ms
 from headgate.kit.clock import Clock
 from headgate.state.protocols import RateExceeded, RateGranted
 
@@ -13,10 +13,10 @@ _LOOKED_AT = 2
 class _Bucket:
     __slots__ = ("at_ms", "limit", "spent")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, spent: int, at_ms: int) -> None:
         self.limit = limit
-        self.spent = 0
-        self.at_ms = 0
+        self.spent = spent
+        self.at_ms = at_ms
 
     def turn(self, limit: int, now_ms: int) -> int:
         """Bring it to the present and the present limit; what is spent then. After a clock went back it
@@ -37,18 +37,23 @@ class MemoryRates:
 
     async def draw(self, charges: Sequence[RateCharge]) -> RateGranted | RateExceeded:
         now = self._now_ms()
-        waits = [wait_ms(self._spent(charge, now), charge) for charge in charges]
+        spent = [self._spent(charge, now) for charge in charges]
+        waits = [wait_ms(present, charge) for present, charge in zip(spent, charges, strict=True)]
         longest = max(waits, default=0)
         if longest > 0:
             refused = charges[waits.index(longest)]
-            levels = {each.bucket: level(self._spent(each, now), each.limit) for each in charges}
-            return RateExceeded(bucket=refused.bucket, retry_after_ms=longest, levels=levels)
-        return RateGranted(levels={each.bucket: level(self._move(each, now), each.limit) for each in charges})
+            return RateExceeded(
+                bucket=refused.bucket, retry_after_ms=longest, levels=levels_of(charges, spent)
+            )
+        after = [drawn(present, charge) for present, charge in zip(spent, charges, strict=True)]
+        for charge, present in zip(charges, after, strict=True):
+            self._keep(charge, present, now)
+        return RateGranted(levels=levels_of(charges, after))
 
     async def correct(self, charges: Sequence[RateCharge]) -> None:
         now = self._now_ms()
         for charge in charges:
-            self._move(charge, now)
+            self._keep(charge, drawn(self._spent(charge, now), charge), now)
 
     def _now_ms(self) -> int:
         return int(self._clock.monotonic() * 1000)
@@ -57,19 +62,15 @@ class MemoryRates:
         bucket = self._buckets.get(charge.bucket)
         return 0 if bucket is None else bucket.turn(charge.limit, now_ms)
 
-    def _move(self, charge: RateCharge, now_ms: int) -> int:
-        spent = drawn(self._spent(charge, now_ms), charge)
+    def _keep(self, charge: RateCharge, spent: int, now_ms: int) -> None:
         bucket = self._buckets.get(charge.bucket)
         if spent == 0:
             self._buckets.pop(charge.bucket, None)
         elif bucket is None:
             self._forget_full(now_ms)
-            bucket = self._buckets[charge.bucket] = _Bucket(charge.limit)
-            bucket.at_ms = now_ms
-            bucket.spent = spent
+            self._buckets[charge.bucket] = _Bucket(charge.limit, spent, now_ms)
         else:
             bucket.spent = spent
-        return spent
 
     def _forget_full(self, now_ms: int) -> None:
         for _ in range(min(_LOOKED_AT, len(self._buckets))):

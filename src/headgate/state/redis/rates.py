@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from headgate.core.limits.token_bucket import RateCharge, level
+from headgate.core.limits.token_bucket import RateCharge, levels_of
 from headgate.state.protocols import RateExceeded, RateGranted
 from headgate.state.redis.pipeline import Pipeline
 from headgate.state.redis.scripts import read_script
@@ -20,9 +20,7 @@ class RedisRates:
         if not charges:
             return RateGranted(levels={})
         refused, wait_ms, *spent = await self._pipeline.run(self._draw, *_arguments(charges))
-        levels = {
-            each.bucket: level(present, each.limit) for each, present in zip(charges, spent, strict=True)
-        }
+        levels = levels_of(charges, spent)
         if refused:
             bucket = charges[refused - 1].bucket
             return RateExceeded(bucket=bucket, retry_after_ms=wait_ms, levels=levels)
