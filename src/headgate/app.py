@@ -2,7 +2,7 @@
 order."""
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -155,14 +155,15 @@ async def _start_jobs(
             lock_s=base.settings.limits.process_ttl_s,
             fail_points=base.fail_points,
         ),
-        chores=_chores(base, uow),
+        chores=_chores(base, plane, uow),
     )
     await housekeeping.start(plane.tasks)
 
 
-def _chores(base: Foundation, uow: Callable[[], UnitOfWork]) -> Sequence[Chore]:
+def _chores(base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWork]) -> Sequence[Chore]:
     idempotency = base.settings.idempotency
     return (
+        *_price_chores(base, plane),
         Chore(
             name="delete_expired_idempotency_records",
             every_s=idempotency.cleanup_interval_s,
@@ -174,6 +175,16 @@ def _chores(base: Foundation, uow: Callable[[], UnitOfWork]) -> Sequence[Chore]:
             run=lambda: subscription_jobs.expire_subscriptions(uow, base.clock, base.state.locks),
         ),
     )
+
+
+def _price_chores(base: Foundation, plane: DataPlane) -> Iterator[Chore]:
+    async def keep() -> int:
+        return int(await plane.books.keep(plane.directory.prices))
+
+    yield Chore(name="keep_price_book", every_s=30, run=keep)
+    if plane.price_refresh is not None:
+        every_s = min(15.0, base.settings.pricing.refresh_interval_s)
+        yield Chore(name="refresh_prices", every_s=every_s, run=plane.price_refresh.refresh_if_due)
 
 
 async def open_database(settings: Settings, stack: AsyncExitStack) -> AsyncEngine:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from headgate.errors import StartupError
+from headgate.jobs.price_refresh import PriceRefresh
 from headgate.kit.clock import Clock
 from headgate.kit.crypto import Vault
 from headgate.kit.fail_points import FailPoints
@@ -14,7 +15,7 @@ from headgate.kit.tasks import TaskOwner
 from headgate.observability.access_log import AccessLog
 from headgate.observability.logging import BufferedLines
 from headgate.observability.metrics import RelayMetrics
-from headgate.prices import price_book_builder
+from headgate.prices import keeper_of, price_book_builder, price_clients, price_refresh, require_file
 from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.admission import Admission
 from headgate.relay.attempt import AttemptRunner
@@ -40,6 +41,7 @@ from headgate.settings import Settings
 from headgate.state.protocols import SharedState
 from headgate.storage.free_read_model import FreeReadModel
 from headgate.storage.journal import Journal
+from headgate.storage.price_books import PriceBooks
 from headgate.storage.read_model import ReadModel
 from headgate.upstream.clients import ClientPool
 from headgate.upstream.guard import AddressGuard
@@ -69,6 +71,9 @@ class DataPlane:
     billing: BillingGate
     metrics: RelayMetrics
     tasks: TaskOwner
+    books: PriceBooks
+    price_refresh: PriceRefresh | None
+    """None: the operator uses no price file."""
 
 
 async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane:
@@ -79,6 +84,7 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
     stack.push_async_callback(tasks.close)
     read_model = _read_model(base)
     directory = Directory(read_model, base.vault, clock, price_book_builder(settings.pricing))
+    books, renewal = await _prices(base, directory, metrics, stack)
     await directory.refresh()
     guard = AddressGuard(settings.security.url_allowlist, clock=clock)
     clients = ClientPool(guard, settings.gateway, clock=clock)
@@ -115,7 +121,25 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
         billing=billing,
         metrics=metrics,
         tasks=tasks,
+        books=books,
+        price_refresh=renewal,
     )
+
+
+async def _prices(
+    base: Foundation, directory: Directory, metrics: RelayMetrics, stack: AsyncExitStack
+) -> tuple[PriceBooks, PriceRefresh | None]:
+    """What keeps the versions that are used, and what renews the price file. Raises `StartupError`."""
+    clients = price_clients(base.settings, base.clock)
+    stack.push_async_callback(clients.close)
+    renewal = price_refresh(base.settings, base.engine, base.state.locks, base.clock, clients)
+    await require_file(renewal, base.settings.pricing.file)
+    books = PriceBooks(base.engine, base.clock)
+    directory.on_refreshed.append(keeper_of(books, lambda: directory.prices))
+    if renewal is not None:
+        counts = renewal.counts
+        metrics.counters["headgate_price_refreshes"] = ("Looks for a newer price file", lambda: counts)
+    return books, renewal
 
 
 def _read_model(base: Foundation) -> ReadModel:

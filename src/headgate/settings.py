@@ -9,10 +9,18 @@ module reads the environment. Every limit and timeout of the system has its name
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from headgate.errors import StartupError
@@ -96,6 +104,8 @@ class UrlAllowlistSettings(_Section):
     allow_insecure_http: bool = False
     upstream_hosts: tuple[str, ...] = ()
     """When not empty, only these hosts (exact or `*.suffix`) may be upstreams."""
+    pricing_hosts: tuple[str, ...] = ()
+    """The same for the price file and its hash (spec 4.4)."""
     dns_timeout_s: float = Field(5, gt=0)
     dns_ttl_s: float = Field(60, gt=0)
 
@@ -188,7 +198,26 @@ class PricingSettings(_Section):
     default_output_usd_per_mtok: float = Field(50.0, ge=0)
     """Price of models that nobody knows; such records are flagged (never silently zero, DESIGN 5)."""
     file: Path | None = None
-    """A LiteLLM-format price file that overrides the bundled prices."""
+    """A LiteLLM-format price file that overrides the bundled prices; read again when it changed."""
+    url: str = ""
+    """The same from the network; one of the two."""
+    hash_url: str = ""
+    """Text that holds the SHA-256 of the file at `url`: then only a file with this hash is used, and it is
+    fetched only when the hash changed."""
+    refresh_interval_s: float = Field(3600, ge=10)
+    """How often one of the processes looks for a newer file (the origin: hash every 10 min, file daily)."""
+    max_file_bytes: int = Field(32 * 1024 * 1024, ge=1024)
+    """LiteLLM's own file has 1.5 MB; what is larger is cut off while it comes."""
+    download_timeout_s: float = Field(30, gt=0)
+    """For the file and for its hash, from the name lookup to the last byte."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.url and self.file:
+            raise ValueError("url and file exclude each other; set one")
+        if self.hash_url and not self.url:
+            raise ValueError("hash_url needs url")
+        return self
 
 
 class AuthSettings(_Section):

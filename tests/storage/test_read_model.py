@@ -83,8 +83,9 @@ async def test_the_directory_holds_groups_accounts_prices_and_settings(
     assert account.model_mapping == {"gpt-*": "gpt-5"}
     assert account.group_ids == frozenset({GroupId(1)})
     assert (account.priority, account.concurrency, account.cost_multiplier) == (3, 7, 5_000)
-    assert data.price_overrides["my-*"].standard.rates.cache_read == 1
-    assert data.price_overrides["my-*"].standard.rates.cache_write_5m == 10
+    (dated,) = data.price_overrides["my-*"]
+    rates = dated.price.standard.rates
+    assert (dated.from_ms, rates.cache_read, rates.cache_write_5m) == (0, 1, 10)
     assert data.settings == {"site_name": "mine"}
 
 

@@ -14,6 +14,8 @@ import structlog
 
 from headgate.core.ids import AccountId, GroupId, KeyId, ProxyId, SubscriptionId, UserId
 from headgate.core.limits.windows import is_over
+from headgate.core.pricing.book import Dates
+from headgate.core.pricing.catalogue import Dated
 from headgate.core.pricing.price import Price, Tariff, rates_of
 from headgate.core.world import (
     UNLIMITED_RATE,
@@ -204,16 +206,33 @@ def user_from(
     )
 
 
+def overrides_from(rows: Iterable[PriceOverrideRow]) -> dict[str, Dates]:
+    """The dated prices of each model, ascending by date."""
+    found: dict[str, list[Dated]] = {}
+    for row in rows:
+        dated = Dated(from_ms=ms(row.effective_from) or 0, price=price_from(row))
+        found.setdefault(row.model.lower(), []).append(dated)
+    return {model: tuple(sorted(dated, key=lambda d: d.from_ms)) for model, dated in found.items()}
+
+
 def price_from(row: PriceOverrideRow) -> Price:
-    """Cache buckets without a price of their own cost what plain input costs."""
+    """Cache and audio buckets without a price of their own cost what plain input and output cost."""
     rates = rates_of(
         input=row.input_nano,
         output=row.output_nano,
         cache_read=row.cache_read_nano,
         cache_write_5m=row.cache_write_5m_nano,
         cache_write_1h=row.cache_write_1h_nano,
+        audio_input=row.audio_input_nano,
+        audio_output=row.audio_output_nano,
     )
-    return Price(standard=Tariff(rates=rates), image=row.image_nano)
+    return Price(
+        standard=Tariff(rates=rates),
+        image=row.image_nano,
+        image_2k=row.image_2k_nano,
+        image_4k=row.image_4k_nano,
+        web_search=row.web_search_nano,
+    )
 
 
 def window_used(row: ApiKeyRow, name: str, now_ms: int) -> tuple[int, int | None]:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from headgate.core.ids import KeyId, SubscriptionId
-from headgate.core.pricing.price import Price
+from headgate.core.pricing.book import NO_LIST, Dates, PriceList
 from headgate.core.world import Account, ApiKey, Group, User
 from headgate.kit.clock import Clock, SystemClock
 from headgate.kit.crypto import Vault
@@ -35,6 +35,7 @@ from headgate.storage.models import (
     UserGroupMultiplierRow,
     UserRow,
 )
+from headgate.storage.price_files import ACTIVE, parse_active, read_prices
 
 UNBOUNDED = 2**62
 """Settled value of a bound that has no limit."""
@@ -48,7 +49,9 @@ class DirectoryData:
     version: int
     groups: tuple[Group, ...] = ()
     accounts: tuple[Account, ...] = ()
-    price_overrides: Mapping[str, Price] = field(default_factory=dict)
+    price_overrides: Mapping[str, Dates] = field(default_factory=dict)
+    price_file: PriceList = NO_LIST
+    """The prices of the file in use, whether or not this process is configured to use one."""
     settings: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -100,6 +103,7 @@ class ReadModel:
         self._engine = engine
         self._vault = vault
         self._clock = clock or SystemClock()
+        self._price_file = NO_LIST
 
     async def directory_version(self) -> int:
         async with self._reading() as session:
@@ -112,14 +116,25 @@ class ReadModel:
             groups = await session.scalars(select(GroupRow).where(GroupRow.deleted_at.is_(None)))
             accounts = await self._accounts(session)
             prices = await session.scalars(select(PriceOverrideRow))
-            settings = await session.execute(select(SettingRow.key, SettingRow.value))
+            found = await session.execute(select(SettingRow.key, SettingRow.value))
+            settings = dict(found.all())
             return DirectoryData(
                 version=version,
                 groups=tuple(group for row in groups if (group := mapping.group_from(row)) is not None),
                 accounts=accounts,
-                price_overrides={row.model: mapping.price_from(row) for row in prices},
-                settings=dict(settings.all()),
+                price_overrides=mapping.overrides_from(prices),
+                price_file=await self._file_in_use(session, settings),
+                settings=settings,
             )
+
+    async def _file_in_use(self, session: AsyncSession, settings: Mapping[str, str]) -> PriceList:
+        """Read once per file: it holds thousands of prices."""
+        active = parse_active(settings.get(ACTIVE))
+        if active is None:
+            return NO_LIST
+        if active.digest != self._price_file.digest:
+            self._price_file = await read_prices(session, active.digest)
+        return self._price_file
 
     async def load_key(self, key_hash: bytes) -> tuple[ApiKey, User] | None:
         """The key with this keyed hash and its owner; None when there is none, or either is deleted."""

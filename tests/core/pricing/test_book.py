@@ -2,7 +2,7 @@
 
 import pytest
 
-from headgate.core.pricing.book import PriceBook, PriceUnknown
+from headgate.core.pricing.book import NO_LIST, PriceBook, PriceUnknown, always, price_list
 from headgate.core.pricing.catalogue import Catalogue, Dated, Entry, Match
 from headgate.core.pricing.cost import Quote
 from headgate.core.pricing.price import Price, flat_price
@@ -45,7 +45,11 @@ def book(
     file: dict[str, Price] | None = None,
 ) -> PriceBook:
     return PriceBook(
-        catalogue=CATALOGUE, default=usd(99), refuse_unknown=refuse_unknown, overrides=overrides, file=file
+        catalogue=CATALOGUE,
+        default=usd(99),
+        refuse_unknown=refuse_unknown,
+        overrides={name: always(price) for name, price in (overrides or {}).items()},
+        file=price_list(file) if file else NO_LIST,
     )
 
 
@@ -138,6 +142,37 @@ def test_a_group_may_decide_otherwise_about_unknown_models(refuses: bool) -> Non
     assert flagged == prices.default_quote()
     known = prices.quote("gpt-x", at_ms=NOW, unknown=UnknownPrice.REFUSE)
     assert isinstance(known, Quote)
+
+
+def dated(*prices: tuple[int, int]) -> tuple[Dated, ...]:
+    return tuple(Dated(from_ms=at, price=usd(amount)) for at, amount in prices)
+
+
+def test_a_price_that_was_entered_beforehand_applies_from_its_instant_on() -> None:
+    prices = PriceBook(
+        catalogue=CATALOGUE,
+        default=usd(99),
+        overrides={"claude-x": dated((NOW + 10, 7), (NOW + 20, 8)), "later-*": dated((NOW, 1))},
+        file=price_list({"later-model": usd(2)}),
+    )
+    at = {ms: found(prices, "claude-x", at_ms=ms) for ms in (NOW - 1, NOW, NOW + 10, NOW + 19, NOW + 20)}
+    assert [(q.price, q.source) for q in at.values()] == [
+        (usd(3), "bundled"), (usd(4), "bundled"), (usd(7), "override"), (usd(7), "override"),
+        (usd(8), "override"),
+    ]  # fmt: skip
+    assert found(prices, "later-model", at_ms=NOW - 1).source == "file"
+    assert found(prices, "later-model", at_ms=NOW).price == usd(1)
+    assert found(prices, "later-other", at_ms=NOW - 1).is_default
+
+
+def test_an_exact_override_that_is_not_valid_yet_leaves_the_pattern_in_place() -> None:
+    prices = PriceBook(
+        catalogue=CATALOGUE,
+        default=usd(99),
+        overrides={"gpt-x": dated((NOW, 1)), "gpt-*": always(usd(2))},
+    )
+    assert found(prices, "gpt-x", at_ms=NOW - 1).price == usd(2)
+    assert found(prices, "gpt-x", at_ms=NOW).price == usd(1)
 
 
 def test_an_overlong_name_is_unknown_and_not_remembered() -> None:

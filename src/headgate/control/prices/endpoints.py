@@ -1,7 +1,15 @@
 """HTTP of the operator's prices."""
 
-from headgate.control.prices.schemas import PreviewBody, PreviewView, PriceBody, PriceView, price_view
+from headgate.control.prices.schemas import (
+    PreviewBody,
+    PreviewView,
+    PriceBody,
+    PriceStatus,
+    PriceView,
+    price_view,
+)
 from headgate.control.prices.service import PriceService
+from headgate.control.prices.status import price_status
 from headgate.control.web.envelope import MessageView, Page, PagingParams
 from headgate.control.web.fields import IdPath, Search
 from headgate.control.web.routing import CurrentWork, Deps, Permission, RouteTable
@@ -24,8 +32,15 @@ async def preview_price(body: PreviewBody, work: CurrentWork, deps: Deps) -> Pre
 
 @routes.route("POST", "", Permission.ADMIN, status=201)
 async def create_price(body: PriceBody, work: CurrentWork) -> PriceView:
-    """Override the price of a model (exact name, or prefix and trailing `*`)."""
+    """Override the price of a model (exact name, or prefix and trailing `*`), at once or from an instant
+    on."""
     return price_view(await PriceService(work).create(body))
+
+
+@routes.route("GET", "/status", Permission.ADMIN)
+async def status(work: CurrentWork, deps: Deps) -> PriceStatus:
+    """The prices in use: version, sources, age of the price file, and the last error of renewing it."""
+    return await price_status(work, deps.prices())
 
 
 @routes.route("GET", "/{price_id}", Permission.ADMIN)

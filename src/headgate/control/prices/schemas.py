@@ -1,14 +1,16 @@
 """Bodies and answers about prices: USD per million tokens at the edge. Our own addition to the contract."""
 
-from datetime import datetime
-from typing import Annotated
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field
 
 from headgate.control.web.fields import MAX_ID, Multiplier, RequestBody
 from headgate.core.money import to_usd
 from headgate.core.pricing.price import Rates
 from headgate.storage.models import PriceOverrideRow
+from headgate.storage.models.system import ALWAYS
 
 
 def _model(value: str) -> str:
@@ -19,33 +21,64 @@ def _model(value: str) -> str:
     return name
 
 
-UsdPerMtok = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+def _dated(value: datetime) -> datetime:
+    """What can be stored and compared on both databases."""
+    if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
+        raise ValueError(f"must be in the years {_FIRST_YEAR} to {_LAST_YEAR}")
+    return value.astimezone(UTC)
+
+
+def _number(value: object) -> object:
+    """JSON's true is no price of 1."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+_FIRST_YEAR, _LAST_YEAR = 1971, 2999
+UsdPerMtok = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 ModelPattern = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_model)]
 Tokens = Annotated[int, Field(ge=0, le=10_000_000_000)]
 
 
 class PriceBody(RequestBody):
-    """Absent cache prices mean the plain input price; an absent picture price means: by tokens."""
+    """Absent cache and audio prices mean the plain input or output price; an absent picture price means: by
+    tokens."""
 
     model: ModelPattern
+    effective_from: Annotated[AwareDatetime, AfterValidator(_dated)] | None = None
+    """From when on; absent: always. Until then the model's other prices apply."""
     input: UsdPerMtok
     output: UsdPerMtok
     cache_read: UsdPerMtok | None = None
     cache_write_5m: UsdPerMtok | None = None
     cache_write_1h: UsdPerMtok | None = None
+    audio_input: UsdPerMtok | None = None
+    audio_output: UsdPerMtok | None = None
     image: UsdPerMtok | None = None
-    """USD per generated picture."""
+    """USD per generated picture of 1K, and of any size without a price of its own (2K: one and a half times,
+    4K: twice)."""
+    image_2k: UsdPerMtok | None = None
+    image_4k: UsdPerMtok | None = None
+    web_search: UsdPerMtok | None = None
+    """USD per web search; absent: 0.01."""
 
 
 class PriceView(BaseModel):
     id: int
     model: str
+    effective_from: datetime | None
     input: float
     output: float
     cache_read: float | None
     cache_write_5m: float | None
     cache_write_1h: float | None
+    audio_input: float | None
+    audio_output: float | None
     image: float | None
+    image_2k: float | None
+    image_4k: float | None
+    web_search: float | None
     created_at: datetime
     updated_at: datetime
 
@@ -61,7 +94,13 @@ class PreviewBody(RequestBody):
     cache_read_tokens: Tokens = 0
     cache_write_5m_tokens: Tokens = 0
     cache_write_1h_tokens: Tokens = 0
+    audio_input_tokens: Tokens = 0
+    audio_output_tokens: Tokens = 0
     image_count: Annotated[int, Field(ge=0, le=10_000)] = 0
+    image_size: Literal["1K", "2K", "4K"] | None = None
+    web_search_calls: Annotated[int, Field(ge=0, le=10_000)] = 0
+    at: Annotated[AwareDatetime, AfterValidator(_dated)] | None = None
+    """Under the prices of that instant; absent: now."""
     group_id: Annotated[int, Field(ge=1, le=MAX_ID)] | None = None
     rate_multiplier: Multiplier | None = None
     draft: PriceBody | None = None
@@ -75,6 +114,8 @@ class RatesView(BaseModel):
     cache_read: float
     cache_write_5m: float
     cache_write_1h: float
+    audio_input: float
+    audio_output: float
 
 
 class PreviewView(BaseModel):
@@ -89,21 +130,64 @@ class PreviewView(BaseModel):
     output_cost: float
     cache_read_cost: float
     cache_creation_cost: float
+    other_cost: float
+    """Pictures, audio, web searches."""
     total_cost: float
     rate_multiplier: float
     actual_cost: float
+
+
+class FileStatus(BaseModel):
+    """The price file in use."""
+
+    source: str
+    """URL or path."""
+    sha256: str
+    models: int
+    installed_at: datetime
+    age_s: float
+    doubted: Sequence[str]
+    """Models whose new price was not believed: they keep the one before."""
+
+
+class AttemptStatus(BaseModel):
+    """The last look for a newer file."""
+
+    at: datetime
+    source: str
+    result: str
+    """installed | unchanged | refused | failed"""
+    error: str | None
+
+
+class PriceStatus(BaseModel):
+    """The prices in use. Sources in the order in which they are asked: overrides, file, bundled."""
+
+    version: str
+    bundled: str
+    overrides: int
+    file: FileStatus | None
+    last_attempt: AttemptStatus | None
+    unknown_model: str
+    """refuse | default: what happens to models that no source knows, unless their group says otherwise."""
 
 
 def price_view(row: PriceOverrideRow) -> PriceView:
     return PriceView(
         id=row.id,
         model=row.model,
+        effective_from=None if row.effective_from == ALWAYS else row.effective_from,
         input=to_usd(row.input_nano),
         output=to_usd(row.output_nano),
         cache_read=_usd(row.cache_read_nano),
         cache_write_5m=_usd(row.cache_write_5m_nano),
         cache_write_1h=_usd(row.cache_write_1h_nano),
+        audio_input=_usd(row.audio_input_nano),
+        audio_output=_usd(row.audio_output_nano),
         image=_usd(row.image_nano),
+        image_2k=_usd(row.image_2k_nano),
+        image_4k=_usd(row.image_4k_nano),
+        web_search=_usd(row.web_search_nano),
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
@@ -116,6 +200,8 @@ def rates_view(rates: Rates) -> RatesView:
         cache_read=to_usd(rates.cache_read),
         cache_write_5m=to_usd(rates.cache_write_5m),
         cache_write_1h=to_usd(rates.cache_write_1h),
+        audio_input=to_usd(rates.audio_input),
+        audio_output=to_usd(rates.audio_output),
     )
 
 

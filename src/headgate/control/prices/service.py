@@ -16,6 +16,7 @@ from headgate.core.pricing.price import Price, Tariff, rates_of
 from headgate.core.usage import TokenUsage
 from headgate.errors import BadRequest, Conflict, NotFound
 from headgate.storage.models import PriceOverrideRow
+from headgate.storage.models.system import ALWAYS
 
 
 class PriceService:
@@ -29,7 +30,9 @@ class PriceService:
         session = self._work.session
         total = await session.scalar(select(func.count()).select_from(query.subquery()))
         rows = await session.scalars(
-            query.order_by(PriceOverrideRow.model).limit(paging.page_size).offset(paging.offset)
+            query.order_by(PriceOverrideRow.model, PriceOverrideRow.effective_from)
+            .limit(paging.page_size)
+            .offset(paging.offset)
         )
         return rows.all(), total or 0
 
@@ -41,8 +44,8 @@ class PriceService:
         return row
 
     async def create(self, body: PriceBody) -> PriceOverrideRow:
-        """Raises PRICE_EXISTS."""
-        await self._require_free(body.model, owner=None)
+        """Raises PRICE_EXISTS (for this model from this instant on)."""
+        await self._require_free(body, owner=None)
         row = PriceOverrideRow(created_at=self._work.now())
         self._fill(row, body)
         self._work.session.add(row)
@@ -52,7 +55,7 @@ class PriceService:
     async def update(self, price_id: int, body: PriceBody) -> PriceOverrideRow:
         """Replaces the whole price. Raises PRICE_NOT_FOUND, PRICE_EXISTS."""
         row = await self.get(price_id)
-        await self._require_free(body.model, owner=row.id)
+        await self._require_free(body, owner=row.id)
         self._fill(row, body)
         return row
 
@@ -71,7 +74,11 @@ class PriceService:
             cache_read=body.cache_read_tokens,
             cache_write_5m=body.cache_write_5m_tokens,
             cache_write_1h=body.cache_write_1h_tokens,
+            audio_input=body.audio_input_tokens,
+            audio_output=body.audio_output_tokens,
             images=body.image_count,
+            image_size=body.image_size,
+            web_search_calls=body.web_search_calls,
         )
         lines = price_usage(
             quote.price,
@@ -79,6 +86,7 @@ class PriceService:
             charge_multiplier=multiplier,
             cost_multiplier=MULTIPLIER_ONE,
             service_tier=body.service_tier,
+            is_default=quote.is_default,
         )
         context = usage.total - usage.output - usage.audio_output
         rates, _ = quote.price.rates_for(body.service_tier, context)
@@ -93,6 +101,7 @@ class PriceService:
             output_cost=to_usd(lines.output),
             cache_read_cost=to_usd(lines.cache_read),
             cache_creation_cost=to_usd(lines.cache_write),
+            other_cost=to_usd(lines.other),
             total_cost=to_usd(lines.list_cost),
             rate_multiplier=multiplier / MULTIPLIER_ONE,
             actual_cost=to_usd(lines.charge),
@@ -100,8 +109,10 @@ class PriceService:
 
     def _quote(self, body: PreviewBody, book: PriceBook) -> Quote:
         if body.draft is not None:
-            return Quote(price=_price(body.draft), version="draft", source="draft", entry=body.draft.model)
-        quote = book.quote(body.model, at_ms=self._work.now_ms())
+            price = price_of(body.draft)
+            return Quote(price=price, version="draft", source="draft", entry=body.draft.model)
+        at_ms = self._work.now_ms() if body.at is None else round(body.at.timestamp() * 1000)
+        quote = book.quote(body.model, at_ms=at_ms)
         if isinstance(quote, PriceUnknown):
             raise BadRequest(
                 f"no price is known for {body.model!r} and unknown models are refused; add one",
@@ -118,30 +129,47 @@ class PriceService:
 
     def _fill(self, row: PriceOverrideRow, body: PriceBody) -> None:
         row.model = body.model
+        row.effective_from = body.effective_from or ALWAYS
         row.input_nano, row.output_nano = from_usd(body.input), from_usd(body.output)
-        for name in ("cache_read", "cache_write_5m", "cache_write_1h", "image"):
-            amount = getattr(body, name)
-            setattr(row, f"{name}_nano", None if amount is None else from_usd(amount))
+        for name in _OPTIONAL:
+            setattr(row, f"{name}_nano", _nano(getattr(body, name)))
         row.updated_at = self._work.now()
         self._work.touch_directory()
 
-    async def _require_free(self, model: str, *, owner: int | None) -> None:
+    async def _require_free(self, body: PriceBody, *, owner: int | None) -> None:
+        row, since = PriceOverrideRow, body.effective_from or ALWAYS
         holder = await self._work.session.scalar(
-            select(PriceOverrideRow.id).where(func.lower(PriceOverrideRow.model) == model.lower())
+            select(row.id).where(func.lower(row.model) == body.model.lower(), row.effective_from == since)
         )
         if holder is not None and holder != owner:
-            raise Conflict(f"there is a price for {model!r} already", reason="PRICE_EXISTS")
+            when = "" if body.effective_from is None else f" from {since.isoformat()} on"
+            raise Conflict(f"there is a price for {body.model!r}{when} already", reason="PRICE_EXISTS")
 
 
-def _price(body: PriceBody) -> Price:
-    def nano(amount: float | None) -> int | None:
-        return None if amount is None else from_usd(amount)
+_OPTIONAL = (
+    "cache_read", "cache_write_5m", "cache_write_1h", "audio_input", "audio_output", "image", "image_2k",
+    "image_4k", "web_search",
+)  # fmt: skip
 
+
+def price_of(body: PriceBody) -> Price:
     rates = rates_of(
         input=from_usd(body.input),
         output=from_usd(body.output),
-        cache_read=nano(body.cache_read),
-        cache_write_5m=nano(body.cache_write_5m),
-        cache_write_1h=nano(body.cache_write_1h),
+        cache_read=_nano(body.cache_read),
+        cache_write_5m=_nano(body.cache_write_5m),
+        cache_write_1h=_nano(body.cache_write_1h),
+        audio_input=_nano(body.audio_input),
+        audio_output=_nano(body.audio_output),
     )
-    return Price(standard=Tariff(rates=rates), image=nano(body.image))
+    return Price(
+        standard=Tariff(rates=rates),
+        image=_nano(body.image),
+        image_2k=_nano(body.image_2k),
+        image_4k=_nano(body.image_4k),
+        web_search=_nano(body.web_search),
+    )
+
+
+def _nano(amount: float | None) -> int | None:
+    return None if amount is None else from_usd(amount)

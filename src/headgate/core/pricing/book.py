@@ -1,13 +1,14 @@
 """Price book: which price applies to a model (spec 4.4).
 
 Knows: the order of sources: operator override by exact name, override by longest `prefix*`, price file,
-bundled catalogue, operator's default. Refuses to know: usage, files, settings. Invariants: immutable but for
-a bounded memo of answers; versioned by content, so a record's price can be found again; an unknown model is
-refused or priced by default and flagged, never silently free.
+bundled catalogue, operator's default. A dated override applies from its instant on; before it, the next
+source does. Refuses to know: usage, files, settings. Invariants: immutable but for a bounded memo of answers;
+versioned by content, so that a record's price can be found again (content.py); an unknown model is refused or
+priced by default and flagged, never silently free.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -18,6 +19,8 @@ from headgate.core.pricing.names import MAX_NAME, spellings
 from headgate.core.pricing.price import Price
 from headgate.core.world import UnknownPrice
 
+Dates = tuple[Dated, ...]
+"""Prices of one name, ascending by date."""
 _Known = tuple[tuple[int, Quote], ...]
 """Quotes of one name with the instant from which each is valid, newest first."""
 _MAX_MEMO = 4096
@@ -31,6 +34,28 @@ class PriceUnknown:
     model: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceList:
+    """Prices by lower-case model name, and a name for exactly these prices."""
+
+    prices: Mapping[str, Price]
+    digest: str
+
+
+def price_list(prices: Mapping[str, Price]) -> PriceList:
+    """Costs a pass over all prices: made once per file, not per snapshot."""
+    lower = {name.lower(): price for name, price in prices.items()}
+    return PriceList(prices=lower, digest=digest(lower))
+
+
+NO_LIST = PriceList(prices={}, digest="")
+
+
+def always(price: Price) -> Dates:
+    """A price without a date."""
+    return (Dated(from_ms=0, price=price),)
+
+
 class PriceBook:
     """An immutable set of prices; ask with `quote`."""
 
@@ -40,21 +65,21 @@ class PriceBook:
         catalogue: Catalogue,
         default: Price,
         refuse_unknown: bool = False,
-        overrides: Mapping[str, Price] | None = None,
-        file: Mapping[str, Price] | None = None,
+        overrides: Mapping[str, Dates] | None = None,
+        file: PriceList = NO_LIST,
+        version: str | None = None,
     ) -> None:
-        """`default` prices unknown models unless they are refused. Keys of `overrides` may end in `*`."""
-        exact = {name.lower(): price for name, price in (overrides or {}).items()}
+        """`default` prices unknown models unless they are refused. Keys of `overrides` may end in `*`.
+        `version` is given for a book that is rebuilt: the one under which it was used."""
+        self.catalogue, self.file = catalogue, file
+        self.overrides = {name.lower(): dated for name, dated in (overrides or {}).items()}
+        self.default_price, self.refuses_unknown = default, refuse_unknown
         self._patterns = sorted(
-            ((name[:-1], price) for name, price in exact.items() if name.endswith("*")),
+            ((name[:-1], dated) for name, dated in self.overrides.items() if name.endswith("*")),
             key=lambda pattern: -len(pattern[0]),
         )
-        self._overrides = {name: price for name, price in exact.items() if not name.endswith("*")}
-        self._file = {name.lower(): price for name, price in (file or {}).items()}
-        self._catalogue = catalogue
-        self._refuses_unknown = refuse_unknown
         self._memo: dict[str, _Known] = {}
-        self.version = f"{catalogue.version}+{_digest(exact, self._file, default)}"
+        self.version = version or f"{catalogue.version}+{digest(self.overrides, file.digest, default)}"
         self._default = Quote(price=default, version=self.version, source="default", entry="default")
 
     def quote(
@@ -66,12 +91,12 @@ class PriceBook:
             known = self._memo.get(model)
             if known is None:
                 known = self._remember(model)
-            if len(known) == 1:
+            if len(known) == 1 and known[0][0] <= 0:
                 return known[0][1]
             for from_ms, quote in known:
                 if from_ms <= at_ms:
                     return quote
-        if unknown is UnknownPrice.REFUSE or (self._refuses_unknown and unknown is UnknownPrice.INHERIT):
+        if unknown is UnknownPrice.REFUSE or (self.refuses_unknown and unknown is UnknownPrice.INHERIT):
             return PriceUnknown(models[0])
         return self._default
 
@@ -80,41 +105,43 @@ class PriceBook:
         return self._default
 
     def _remember(self, model: str) -> _Known:
-        source, entry, dated = self._find(model)
-        known = tuple(
-            (d.from_ms, Quote(price=d.price, version=self.version, source=source, entry=entry))
-            for d in reversed(dated)
-        )
+        known: list[tuple[int, Quote]] = []
+        until_ms: int | None = None
+        for source, entry, dated in self._find(model):
+            for d in reversed(dated):
+                if until_ms is None or d.from_ms < until_ms:
+                    quote = Quote(price=d.price, version=self.version, source=source, entry=entry)
+                    known.append((d.from_ms, quote))
+            until_ms = known[-1][0]
+            if until_ms <= 0:
+                break
         if len(model) <= MAX_NAME:  # or a client could fill the memory with names
             if len(self._memo) >= _MAX_MEMO:
                 self._memo.clear()
-            self._memo[model] = known
-        return known
+            self._memo[model] = tuple(known)
+        return tuple(known)
 
-    def _find(self, model: str) -> tuple[str, str, tuple[Dated, ...]]:
+    def _find(self, model: str) -> Iterator[tuple[str, str, Dates]]:
+        """Source, entry and prices of everybody who knows this name, the first one in the order of sources
+        first."""
         names = spellings(model) if len(model) <= MAX_NAME else ()
         for name in names:
-            if name in self._overrides:
-                return "override", name, _always(self._overrides[name])
-        for prefix, price in self._patterns:
+            if name in self.overrides and not name.endswith("*"):
+                yield "override", name, self.overrides[name]
+        for prefix, dated in self._patterns:
             if any(name.startswith(prefix) for name in names):
-                return "override", prefix + "*", _always(price)
+                yield "override", prefix + "*", dated
         for name in names:
-            if name in self._file:
-                return "file", name, _always(self._file[name])
-        found = self._catalogue.find(names)
+            if name in self.file.prices:
+                yield "file", name, always(self.file.prices[name])
+        found = self.catalogue.find(names)
         if found is not None:
-            return "bundled", f"{found.provider}/{found.model}", found.prices
-        return "", "", ()
+            yield "bundled", f"{found.provider}/{found.model}", found.prices
 
     def __repr__(self) -> str:
         return f"PriceBook({self.version})"
 
 
-def _always(price: Price) -> tuple[Dated, ...]:
-    return (Dated(from_ms=0, price=price),)
-
-
-def _digest(*parts: object) -> str:
-    """Eight hex digits that change with any price."""
-    return hashlib.blake2b(msgspec.json.encode(parts, order="deterministic"), digest_size=4).hexdigest()
+def digest(*parts: object) -> str:
+    """Sixteen hex digits that change with any price."""
+    return hashlib.blake2b(msgspec.json.encode(parts, order="deterministic"), digest_size=8).hexdigest()

@@ -6,6 +6,7 @@ milliseconds. Refuses to know: operator prices. Invariant: first match wins, pro
 file.
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ class Catalogue:
     """All entries with the version of their source. Immutable."""
 
     def __init__(self, *, version: str, entries: tuple[Entry, ...]) -> None:
-        self.version = version
+        self.version, self.entries = version, entries
         self._by_provider: dict[str, list[Entry]] = {}
         for entry in entries:
             self._by_provider.setdefault(entry.provider, []).append(entry)
@@ -90,9 +91,18 @@ def parse_catalogue(data: bytes) -> Catalogue:
     return Catalogue(version=file.version, entries=file.entries)
 
 
+def encode_catalogue(catalogue: Catalogue) -> bytes:
+    """What `parse_catalogue` reads."""
+    return msgspec.json.encode(_File(catalogue.version, catalogue.entries), order="deterministic")
+
+
 def bundled_catalogue() -> Catalogue:
-    """The prices that ship with this version. Reads our own package data: as constant as the code itself."""
-    return parse_catalogue(resources.files(__package__).joinpath("catalogue.json").read_bytes())
+    """The prices that ship with this version of the program; their version names the data's source and its
+    content. Reads our own package data: as constant as the code itself."""
+    data = resources.files(__package__).joinpath("catalogue.json").read_bytes()
+    read = parse_catalogue(data)
+    content = hashlib.blake2b(data, digest_size=4).hexdigest()
+    return Catalogue(version=f"{read.version}.{content}", entries=read.entries)
 
 
 def _holds(clause: tuple[str, Any], name: str) -> bool:

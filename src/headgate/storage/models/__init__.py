@@ -14,6 +14,7 @@ from headgate.storage.models.supply import AccountGroupRow, AccountRow, GroupRow
 from headgate.storage.models.system import (
     DirectoryVersionRow,
     IdempotencyRecordRow,
+    PriceBookRow,
     PriceOverrideRow,
     SecuritySecretRow,
     SettingRow,
@@ -30,6 +31,7 @@ __all__ = [
     "IdempotencyRecordRow",
     "LedgerChainRow",
     "LedgerEntryRow",
+    "PriceBookRow",
     "PriceOverrideRow",
     "PromoCodeRow",
     "PromoCodeUsageRow",

@@ -1,12 +1,15 @@
 """Settings, secrets of the installation, operator prices, the directory version (spec 1.13)."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import BigInteger, Index, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from headgate.storage.models.base import Base, Identified
 from headgate.storage.types import EpochMs
+
+ALWAYS = datetime.fromtimestamp(0, tz=UTC)
+"""Since when a price without a date is valid."""
 
 
 class SettingRow(Base):
@@ -50,17 +53,43 @@ class IdempotencyRecordRow(Identified, Base):
 
 
 class PriceOverrideRow(Identified, Base):
-    """An operator's own price for a model (exact id or trailing `*`); nano-USD per million tokens; NULL =
-    bundled price."""
+    """An operator's own price for a model (exact id or trailing `*`) from an instant on; nano-USD per million
+    tokens, pictures and searches apiece; NULL = what `core.pricing.price.rates_of` fills in."""
 
     __tablename__ = "price_overrides"
-    model: Mapped[str] = mapped_column(String(200), unique=True)
+    __table_args__ = (
+        Index("uq_price_overrides_model_effective_from", "model", "effective_from", unique=True),
+    )
+
+    model: Mapped[str] = mapped_column(String(200))
+    effective_from: Mapped[datetime] = mapped_column(EpochMs, default=ALWAYS)
     input_nano: Mapped[int] = mapped_column(BigInteger)
     output_nano: Mapped[int] = mapped_column(BigInteger)
     cache_read_nano: Mapped[int | None] = mapped_column(BigInteger)
     cache_write_5m_nano: Mapped[int | None] = mapped_column(BigInteger)
     cache_write_1h_nano: Mapped[int | None] = mapped_column(BigInteger)
+    audio_input_nano: Mapped[int | None] = mapped_column(BigInteger)
+    audio_output_nano: Mapped[int | None] = mapped_column(BigInteger)
     image_nano: Mapped[int | None] = mapped_column(BigInteger)
+    image_2k_nano: Mapped[int | None] = mapped_column(BigInteger)
+    image_4k_nano: Mapped[int | None] = mapped_column(BigInteger)
+    web_search_nano: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class PriceBookRow(Base):
+    """A price book as it was used, or a part that several books share (`catalogue:...`, `file:...`), under a
+    name for exactly this content: whatever a record is stamped with can be built again. Never changed, never
+    deleted."""
+
+    __tablename__ = "price_books"
+    version: Mapped[str] = mapped_column(String(64), primary_key=True)
+    content: Mapped[str] = mapped_column(Text)
+    """JSON, see `core.pricing.content`."""
+    source: Mapped[str] = mapped_column(Text, default="")
+    """Where it came from, for people."""
+    effective_from_ms: Mapped[int] = mapped_column(BigInteger)
+    """When it was first used."""
+    created_at_ms: Mapped[int] = mapped_column(BigInteger)
 
 
 class DirectoryVersionRow(Base):
