@@ -150,7 +150,7 @@ async def _start_jobs(
         recover=lambda: complete_open_intents(
             base.journal,
             plane.directory,
-            base.state.locks,
+            base.state,
             base.clock,
             lock_s=base.settings.limits.process_ttl_s,
             fail_points=base.fail_points,

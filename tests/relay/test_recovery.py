@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from headgate.core.ids import ExchangeId
 from headgate.core.usage import TokenUsage
 from headgate.kit.clock import FakeClock
+from headgate.relay.account_quotas import hold_id
 from headgate.relay.directory import Directory
 from headgate.relay.recovery import complete_open_intents
-from headgate.state.protocols import SharedState
+from headgate.state.protocols import Claim, SharedState, UnknownBounds
 from headgate.storage.engine import DatabaseTarget
 from headgate.storage.journal import Journal, Progress
 from headgate.storage.journal_opening import open_journal_at
@@ -36,7 +38,7 @@ async def abandoned(dead: Journal) -> None:
 
 
 async def recover(journal: Journal, directory: Directory, state: SharedState, clock: FakeClock) -> int:
-    return await complete_open_intents(journal, directory, state.locks, clock)
+    return await complete_open_intents(journal, directory, state, clock)
 
 
 @pytest.mark.usefixtures("abandoned")
@@ -142,3 +144,33 @@ async def test_recovery_charges_the_subscription_and_the_account_quota_that_the_
     assert await value(engine, "SELECT balance_nano FROM users") == DOLLAR
     assert await value(engine, "SELECT quota_daily_used_nano FROM accounts WHERE id = 1") == 1000 * 20_000
     assert await value(engine, "SELECT review FROM usage_records") == "default_price"
+
+
+@pytest.mark.usefixtures("abandoned")
+async def test_what_a_dead_process_held_in_shared_state_is_given_back(
+    journal: Journal, directory: Directory, state: SharedState, clock: FakeClock
+) -> None:
+    await state.reservations.load({"user:1:balance": DOLLAR, "account:1:quota": DOLLAR})
+    on_account = hold_id(ExchangeId("x1"), intent("x1").attempt)
+    for name, bound in (("x1", "user:1:balance"), (on_account, "account:1:quota")):
+        await state.reservations.reserve(name, [Claim(bound, 1000)], expires_at_ms=2**52)
+    await recover(journal, directory, state, clock)
+    assert await state.reservations.outstanding("user:1:balance") == 0
+    assert await state.reservations.outstanding("account:1:quota") == 0
+
+
+async def test_what_was_booked_for_a_dead_process_is_read_again(
+    journal: Journal, dead: Journal, directory: Directory, state: SharedState, clock: FakeClock
+) -> None:
+    """Its reservation is gone already: the store would go on believing in the balance before the charge."""
+    left = intent("x1", client_model=MODEL, upstream_model=MODEL)
+    await dead.open_intent(left)
+    usage = TokenUsage(input=1000, output=10)
+    dead.note_progress(
+        Progress(exchange_id=left.exchange_id, attempt=left.attempt, usage=usage, upstream_request_id=None)
+    )
+    await dead.close()
+    await state.reservations.load({"user:1:balance": DOLLAR})
+    await recover(journal, directory, state, clock)
+    answer = await state.reservations.reserve("x2", [Claim("user:1:balance", 1)], expires_at_ms=2**52)
+    assert isinstance(answer, UnknownBounds)

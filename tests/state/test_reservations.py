@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from unittest.mock import ANY
 
 import pytest
 
@@ -185,3 +186,21 @@ async def test_a_thousand_at_once_never_overshoot(state: SharedState) -> None:
     assert sum(answer == Reserved() for answer in answers) == 100
     assert await state.reservations.outstanding(BALANCE) == 300
     assert await state.reservations.outstanding(QUOTA) == 700
+
+
+async def test_what_a_dead_holder_held_is_free_and_its_bounds_are_read_again(state: SharedState) -> None:
+    """Only the database knows what it had spent."""
+    await state.reservations.load({BALANCE: 100, QUOTA: 100})
+    await reserve(state, "a", (BALANCE, 60))
+    await reserve(state, "b", (QUOTA, 60))
+    await state.reservations.abandon(["a", "nobody"])
+    assert await state.reservations.outstanding(BALANCE) == 0
+    assert await reserve(state, "c", (BALANCE, 1), (QUOTA, 1)) == UnknownBounds((BALANCE,), ANY)
+    assert await state.reservations.outstanding(QUOTA) == 60
+
+
+async def test_what_expires_is_as_good_as_abandoned(state: SharedState) -> None:
+    await state.reservations.load({BALANCE: 100})
+    await reserve(state, "a", (BALANCE, 60), expires_at_ms=1)
+    assert await state.reservations.sweep() == 1
+    assert isinstance(await reserve(state, "b", (BALANCE, 1)), UnknownBounds)

@@ -121,8 +121,19 @@ class ReservationMachine(RuleBasedStateMachine):
     def the_sweeper_comes(self) -> None:
         assert self.runner.run(self.store.sweep()) == len(self.expired)
         for name in self.expired:
-            del self.claims[name]
+            self.note_abandoned(name)
         self.expired.clear()
+
+    @rule(names=st.lists(st.sampled_from(IDS), unique=True))
+    def a_holder_died(self, names: list[str]) -> None:
+        self.runner.run(self.store.abandon(names))
+        for name in names:
+            self.note_abandoned(name)
+            self.expired.discard(name)
+
+    def note_abandoned(self, name: str) -> None:
+        for bound in self.claims.pop(name, {}):
+            self.settled.pop(bound, None)
 
     @invariant()
     def outstanding_is_the_sum_of_live_claims(self) -> None:

@@ -7,7 +7,7 @@ selection. So an account can pass its limit by what its running answers cost bey
 
 import structlog
 
-from headgate.core.ids import AccountId
+from headgate.core.ids import AccountId, ExchangeId
 from headgate.core.limits.budget import account_budget, account_spent
 from headgate.core.pricing.cost import CostLines
 from headgate.core.world import Account
@@ -20,6 +20,11 @@ log = structlog.get_logger(__name__)
 
 _LOOK_AGAIN_MS = 5_000
 QUOTA_EXHAUSTED = "quota_exhausted"
+
+
+def hold_id(exchange_id: ExchangeId, attempt: int) -> str:
+    """Name of the reservation that an attempt has on its account's quota."""
+    return f"{exchange_id}@{attempt}"
 
 
 class AccountQuotas:
@@ -46,7 +51,7 @@ class AccountQuotas:
         budget = account_budget(account)
         if not budget.bounds:
             return True
-        name = f"{exchange.id}@{exchange.attempts}"
+        name = hold_id(exchange.id, exchange.attempts)
         list_nano = exchange.need.list_nano(exchange.need.wanted_tokens)
         answer = await self._reserver.hold_account(name, budget, list_nano)
         if not isinstance(answer, Refused):

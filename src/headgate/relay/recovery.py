@@ -14,9 +14,10 @@ from headgate.core.usage import UsageSource
 from headgate.core.world import Account
 from headgate.kit.clock import Clock
 from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
+from headgate.relay.account_quotas import hold_id
 from headgate.relay.directory import Directory
-from headgate.state.protocols import LockStore
-from headgate.storage.journal import AccountWindows, Journal, OpenIntent, Settlement
+from headgate.state.protocols import ReservationStore, SharedState, StateUnavailable
+from headgate.storage.journal import AccountWindows, Intent, Journal, OpenIntent, Settlement
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +25,7 @@ log = structlog.get_logger(__name__)
 async def complete_open_intents(
     journal: Journal,
     directory: Directory,
-    locks: LockStore,
+    state: SharedState,
     clock: Clock,
     *,
     lock_s: float = 30.0,
@@ -36,16 +37,38 @@ async def complete_open_intents(
     alive: dict[str, bool] = {}
     for found in await journal.open_intents():
         if found.process not in alive:
-            token = await locks.acquire(f"process:{found.process}", ttl_s=lock_s)
+            token = await state.locks.acquire(f"process:{found.process}", ttl_s=lock_s)
             alive[found.process] = token is None
         if alive[found.process]:
             continue
         await journal.settle(_interrupted(found, directory, clock.now_ms()))
+        await _give_back(found.intent, state.reservations)
         completed += 1
         fail_points.reach(FailPoint.DURING_RECOVERY)
     if completed:
         log.warning("interrupted_exchanges_recorded", count=completed)
     return completed
+
+
+async def _give_back(intent: Intent, reservations: ReservationStore) -> None:
+    """What the dead one held, in a state store that outlived it; and what was just booked is read again."""
+    try:
+        await reservations.abandon([intent.exchange_id, hold_id(intent.exchange_id, intent.attempt)])
+        await reservations.forget(bounds_of(intent))
+    except StateUnavailable:
+        log.warning("reservation_left_to_expire", exchange_id=intent.exchange_id)
+
+
+def bounds_of(intent: Intent) -> list[str]:
+    """Every bound that the settlement of this call may have moved."""
+    user, key, account = f"user:{intent.user_id}", f"key:{intent.key_id}", f"account:{intent.account_id}"
+    plan = f"sub:{intent.subscription_id}"
+    windows = [f"{plan}:{window}" for window in ("daily", "weekly", "monthly")]
+    return [
+        *(windows if intent.subscription_id else [f"{user}:balance"]),
+        *(f"{key}:{name}" for name in ("quota", "5h", "1d", "7d")),
+        *(f"{account}:{name}" for name in ("quota", "daily", "weekly")),
+    ]
 
 
 def _interrupted(found: OpenIntent, directory: Directory, now_ms: int) -> Settlement:

@@ -167,8 +167,13 @@ class ReservationStore(Protocol):
         """Sum of claims on a bound that were neither settled nor swept."""
         ...
 
+    async def abandon(self, reservation_ids: Sequence[str]) -> None:
+        """Their holder died: drop the claims, and read their bounds again, because only the database knows
+        what it has spent. Unknown ids are ignored."""
+        ...
+
     async def sweep(self) -> int:
-        """Drop reservations past their expiry; returns how many."""
+        """Abandon reservations past their expiry; returns how many."""
         ...
 
 

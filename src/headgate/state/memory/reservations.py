@@ -119,11 +119,17 @@ class MemoryReservations:
         known = self._bounds.get(bound)
         return known.held if known is not None else 0
 
+    async def abandon(self, reservation_ids: Sequence[str]) -> None:
+        for name in reservation_ids:
+            reservation = self._reservations.get(name)
+            if reservation is not None:
+                self._drop(name)
+                await self.forget(list(reservation.claims))
+
     async def sweep(self) -> int:
         now = self._clock.now_ms()
         expired = [name for name, held in self._reservations.items() if held.expires_at_ms <= now]
-        for name in expired:
-            self._drop(name)
+        await self.abandon(expired)
         return len(expired)
 
     def _unknown(self, claims: Sequence[Claim]) -> UnknownBounds:

@@ -23,6 +23,7 @@ class RedisReservations:
         self._load = read_script("reservation_load", shared="reservations")
         self._settle = read_script("settle", shared="reservations")
         self._forget = read_script("reservation_forget", shared="reservations")
+        self._abandon = read_script("reservation_abandon", shared="reservations")
         self._sweep = read_script("reservation_sweep", shared="reservations")
 
     async def reserve(
@@ -55,6 +56,10 @@ class RedisReservations:
 
     async def outstanding(self, bound: str) -> int:
         return int(await self._pipeline.call("HGET", f"headgate:bound:{bound}", "held") or 0)
+
+    async def abandon(self, reservation_ids: Sequence[str]) -> None:
+        if reservation_ids:
+            await self._pipeline.run(self._abandon, *reservation_ids)
 
     async def sweep(self) -> int:
         dropped = 0

@@ -22,6 +22,14 @@ local function hold(key, amount, minus)
   if redis.call('HEXISTS', key, 'free') == 1 then redis.call('HINCRBY', key, 'free', minus) end
 end
 
+local function forget(name)
+  local key = bound_key(name)
+  if redis.call('EXISTS', key) == 1 then
+    redis.call('HDEL', key, 'free')
+    mark_moved(key)
+  end
+end
+
 local function drop(id)
   local claims = redis.call('HGETALL', 'headgate:held:' .. id)
   for i = 1, #claims, 2 do
@@ -30,4 +38,10 @@ local function drop(id)
   end
   redis.call('DEL', 'headgate:held:' .. id)
   redis.call('ZREM', 'headgate:reservations', id)
+end
+
+local function abandon(id)
+  local bounds = redis.call('HKEYS', 'headgate:held:' .. id)
+  drop(id)
+  for _, name in ipairs(bounds) do forget(name) end
 end

@@ -1,0 +1,2 @@
+-- ids
+for _, id in ipairs(ARGV) do abandon(id) end
