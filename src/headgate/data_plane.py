@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from headgate.core.limits.budget import CoverRecord
+from headgate.core.money import to_usd
 from headgate.errors import StartupError
 from headgate.jobs.price_refresh import PriceRefresh
 from headgate.kit.clock import Clock
@@ -70,6 +72,7 @@ class DataPlane:
     guard: AddressGuard
     billing: BillingGate
     metrics: RelayMetrics
+    covered: CoverRecord
     tasks: TaskOwner
     books: PriceBooks
     price_refresh: PriceRefresh | None
@@ -102,6 +105,7 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
     gateway = Gateway(
         pipeline, local, preview, base.journal, clock, metrics, tasks, settings.gateway, trusted, access_log
     )
+    covered = pipeline.attempts.settler.covered
     metrics.gauges |= {
         "headgate_settlement_lag_seconds": ("Age of the oldest settlement not committed", base.journal.lag_s),
         "headgate_billing_breaker_state": ("0 closed, 1 half open, 2 open", billing.state_number),
@@ -110,6 +114,14 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
         "headgate_queue_waiting": ("Exchanges waiting for a slot", lambda: queueing.waiting),
         "headgate_cooldowns_active": ("Accounts cooling down", lambda: metrics.cooling(clock.now_ms())),
         "headgate_body_bytes_held": ("Request bodies in memory", lambda: bodies.held_bytes),
+        "headgate_reservations_overshot": (
+            "Exchanges that cost more than was reserved for them",
+            lambda: covered.overshot,
+        ),
+        "headgate_reservations_overshot_usd": (
+            "What they cost beyond that, at list price",
+            lambda: to_usd(covered.overshot_nano),
+        ),
         "headgate_directory_version": ("Version of the snapshot in use", lambda: directory.version),
     }
     return DataPlane(
@@ -120,6 +132,7 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
         guard=guard,
         billing=billing,
         metrics=metrics,
+        covered=covered,
         tasks=tasks,
         books=books,
         price_refresh=renewal,

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from headgate.control.accounts.tester import AccountTester
 from headgate.control.auth.passwords import Passwords
 from headgate.control.idempotency.counters import IdempotencyCounters
+from headgate.core.limits.budget import CoverRecord
 from headgate.core.pricing.book import PriceBook
 from headgate.kit.clock import Clock
 from headgate.kit.crypto import Vault
@@ -70,3 +71,5 @@ class ControlDeps(WorkDeps):
     account_tester: AccountTester
     prices: Callable[[], PriceBook]
     """The price book in force, as the data plane uses it."""
+    covered: CoverRecord = field(default_factory=CoverRecord)
+    """What this process's reservations covered, and what they did not."""

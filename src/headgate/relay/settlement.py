@@ -10,6 +10,7 @@ import structlog
 
 from headgate.core.dialects.contract import Reading
 from headgate.core.faults import Fault
+from headgate.core.limits.budget import CoverRecord
 from headgate.core.limits.windows import account_windows
 from headgate.core.pricing.book import PriceUnknown
 from headgate.core.pricing.cost import CostLines, Quote, price_usage
@@ -84,6 +85,7 @@ class Settler:
         self._fail_points = fail_points
         self._experience = experience
         self._quotas = quotas
+        self.covered = CoverRecord()
 
     async def book(self, exchange: Exchange, end: AttemptEnd) -> None:
         """Returns after the commit. When the database is down the settlement stays queued in the journal and
@@ -122,6 +124,7 @@ class Settler:
         hold, exchange.hold = exchange.hold, None
         if hold is None:
             return
+        self.covered.note(hold.list_nano, cost.list_cost)
         try:
             await self._reservations.settle(exchange.id, hold.budget.spent(cost))
         except StateUnavailable:

@@ -57,3 +57,22 @@ async def test_public_settings_tell_only_what_a_login_page_needs(control):
     data = (await control.nobody("GET", "/settings/public")).data
     assert data["registration_enabled"] is False
     assert data["version"]
+
+
+async def test_the_bound_on_overshoot_is_stated_per_group_and_measured(control):
+    group = {
+        "name": "credit", "platform": "anthropic", "rate_multiplier": 2, "overrun_policy": "overdraft",
+        "overdraft_limit_usd": 0.5,
+    }  # fmt: skip
+    made = (await control.admin("POST", "/admin/groups", group)).data
+    control.deps.covered.note(100, 90)
+    control.deps.covered.note(100, 250)
+    told = (await control.admin("GET", "/admin/settings/spending-bounds")).data
+    (bound,) = [entry for entry in told["groups"] if entry["group_id"] == made["id"]]
+    assert (bound["overrun_policy"], bound["overdraft_limit_usd"]) == ("overdraft", 0.5)
+    assert bound["dearest_model"].startswith("claude-opus")
+    slice_usd = told["slice_tokens"] * 25 / 1_000_000 * 2
+    assert bound["overshoot_per_stream_usd"] == bound["slice_usd"] == slice_usd
+    assert told["measured"] == {
+        "settled": 2, "overshot": 1, "overshot_usd": 150e-9, "largest_overshoot_usd": 150e-9,
+    }  # fmt: skip

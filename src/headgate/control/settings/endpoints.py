@@ -10,9 +10,10 @@ from headgate.control.settings.schemas import (
     PublicSettings,
     SettingsBody,
 )
+from headgate.control.settings.spending_bounds import SpendingBounds, spending_bounds
 from headgate.control.subscriptions.defaults import read_defaults, replace_defaults
 from headgate.control.web.envelope import MessageView
-from headgate.control.web.routing import CurrentWork, Permission, RouteTable
+from headgate.control.web.routing import CurrentWork, Deps, Permission, RouteTable
 
 routes = RouteTable("", tag="settings")
 
@@ -38,6 +39,12 @@ async def change_settings(body: SettingsBody, work: CurrentWork) -> AdminSetting
     if body.default_subscriptions is not None:
         await replace_defaults(work, body.default_subscriptions)
     return AdminSettings(default_subscriptions=await read_defaults(work.session))
+
+
+@routes.route("GET", "/admin/settings/spending-bounds", Permission.ADMIN)
+async def read_spending_bounds(work: CurrentWork, deps: Deps) -> SpendingBounds:
+    """How far spending can pass a limit, stated per group and as measured since the start."""
+    return await spending_bounds(work, deps)
 
 
 @routes.route("GET", "/admin/settings/admin-api-key", Permission.ADMIN)

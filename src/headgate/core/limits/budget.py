@@ -177,3 +177,23 @@ def account_spent(cost: CostLines, budget: Budget) -> Mapping[str, int]:
 def charge_of(list_nano: int, charge_multiplier: int) -> int:
     """The charge for a list cost, rounded as the books round."""
     return div_half_even(list_nano * charge_multiplier, MULTIPLIER_ONE)
+
+
+@dataclass(slots=True)
+class CoverRecord:
+    """How settled costs compared with what was held for them: the measured side of the stated bound. List
+    cost, nano-USD."""
+
+    settled: int = 0
+    overshot: int = 0
+    """Exchanges that cost more than was held."""
+    overshot_nano: int = 0
+    largest_nano: int = 0
+
+    def note(self, held_nano: int, cost_nano: int) -> None:
+        self.settled += 1
+        beyond = cost_nano - held_nano
+        if beyond > 0:
+            self.overshot += 1
+            self.overshot_nano += beyond
+            self.largest_nano = max(self.largest_nano, beyond)
