@@ -100,6 +100,12 @@ def test_secrets_are_not_listed(headgate: Run, key: str) -> None:
     assert key not in listed
 
 
+def test_a_code_is_made_and_redeemed(headgate: Run, key: str) -> None:
+    code = headgate("codes", "generate", "balance", "--value", "2.5").strip()
+    assert "used" in headgate("codes", "redeem", code, "ann@headgate.test")
+    assert "REDEEM_CODE_USED" in headgate("codes", "redeem", code, "ann@headgate.test", code=1)
+
+
 def test_a_secret_on_the_command_line_is_no_option(headgate: Run) -> None:
     headgate("account", "add", "--platform", "openai", "--name", "x", "--api-key", "sk-x", code=2)
 
@@ -116,6 +122,8 @@ def test_a_secret_on_the_command_line_is_no_option(headgate: Run) -> None:
         (("user", "create", "not-an-address"), "a long password\n"),
         (("user", "balance", "missing", "1"), ""),
         (("group", "create", "bad", "--platform", "nonsense"), ""),
+        (("codes", "generate", "balance"), ""),
+        (("codes", "redeem", "not-a-code", "ann@headgate.test"), ""),
     ],
     ids=lambda value: "-".join(value)[:40] if isinstance(value, tuple) else "",
 )
@@ -141,7 +149,7 @@ def test_doctor_says_what_to_do_about_an_empty_database(tmp_path: Path) -> None:
 
 def test_migrate_then_doctor_is_content(tmp_path: Path) -> None:
     run = _runner(tmp_path / "new")
-    assert "0001" in run("migrate")
+    assert "is at revision 0" in run("migrate")
     assert "FAIL" not in run("doctor")
 
 

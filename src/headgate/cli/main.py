@@ -1,5 +1,5 @@
 """The command line: `headgate serve | simulator | migrate | doctor`, and commands about users, groups,
-accounts, keys, subscriptions and the ledger."""
+accounts, keys, subscriptions, codes and the ledger."""
 
 import asyncio
 from typing import Annotated
@@ -8,6 +8,7 @@ import typer
 
 from headgate import __version__
 from headgate.cli.accounts import commands as account_commands
+from headgate.cli.codes import commands as code_commands
 from headgate.cli.doctor import doctor
 from headgate.cli.groups import commands as group_commands
 from headgate.cli.keys import commands as key_commands
@@ -34,6 +35,7 @@ cli.add_typer(account_commands, name="account", help="Upstream accounts at provi
 cli.add_typer(key_commands, name="key", help="API keys that we issue.")
 cli.add_typer(subscription_commands, name="subscription", help="Users' time-boxed rights to groups.")
 cli.add_typer(ledger_commands, name="ledger", help="The books: proof, replay, reconciliation.")
+cli.add_typer(code_commands, name="codes", help="Codes that give their redeemer something.")
 
 
 @cli.command()
