@@ -41,14 +41,12 @@ class Totals:
     charge_ours: int = 0
     charge_theirs: int = 0
     charge_interrupted: int = 0
+    known_interrupted: int = 0
+    """Interrupted calls of which the usage so far was known."""
+    ended_for_money: int = 0
+    """Answers that were ended, in their dialect, because the money was."""
+    lowest_balance: int = 0
     adjustments: int = 0
-
-    def add(self, other: "Totals") -> None:
-        self.records.update(other.records)
-        for name in ("calls", "answers", "adjustments", "charge_interrupted"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("cost_ours", "cost_theirs", "charge_ours", "charge_theirs"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 @dataclass(kw_only=True)
@@ -78,6 +76,9 @@ class Judge:
         report = self.books.verify()
         if not report.is_sound:
             self.findings.append(f"the ledger does not verify: {report}")
+        self.totals.lowest_balance = min(
+            self.totals.lowest_balance, self.books.value("SELECT MIN(balance_nano) FROM users")
+        )
         self._equal("charges in records and in the ledger", _CHARGED_RECORDS, _CHARGED_ENTRIES)
         self._equal("account costs in records and in the ledger", _COST_RECORDS, _COST_ENTRIES)
         for what, counters in _COUNTERS.items():
@@ -141,6 +142,8 @@ class Judge:
                 )
             if record["outcome"] == "interrupted":
                 totals.charge_interrupted += record["charge_nano"]
+                totals.known_interrupted += record["usage_source"] == "partial"
+            totals.ended_for_money += record["fault"] == "budget_ended"
             line = lines.get(record["upstream_request_id"] or "")
             if record["usage_source"] == "reported" and line is not None:
                 billed = rates_for(line["asked_model"]).list_cost(line["usage"])

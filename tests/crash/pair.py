@@ -27,7 +27,7 @@ from tests.support.load import Outcome
 _PROCESS_TTL_S = 3
 _LEASES_S = 90.0
 """Reservations live 60 s in these runs; after this long none may be left."""
-_BESIDE = 220
+_BESIDE = 140
 """Exchanges at the living gateway while the other one dies and comes back."""
 
 

@@ -13,7 +13,7 @@ from tests.e2e.money_load import shots
 from tests.support.load import Outcome, Shot, volley
 
 AT_ONCE = 32
-ROUND = 110
+ROUND = 80
 SLOW = 6
 _SLOW_SCRIPT = "event_delay=0.07 events=40"
 _ANSWER_S = 20.0

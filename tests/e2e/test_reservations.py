@@ -117,6 +117,7 @@ def test_a_stream_that_outgrows_the_balance_ends_properly_and_never_overdraws(
     record = last_record(books, who.user_id)
     assert (record["outcome"], record["fault"], record["review"]) == ("partial", "budget_ended", "estimated")
     assert 400 < record["output_tokens"] < 4000
+    assert record["input_tokens"] > 0, "what was asked is paid as well"
     assert 0 <= balance(books, who.user_id) < 0.008 * USD
     same_money(books)
 
@@ -159,6 +160,18 @@ def test_an_answer_in_one_piece_gets_the_output_limit_that_can_be_paid_for(
     record = last_record(books, who.user_id)
     assert record["output_tokens"] <= limit < 3000
     assert balance(books, who.user_id) >= 0
+
+
+def test_an_estimate_never_says_more_than_the_provider_was_allowed_to_say(
+    gateway: Gateway, books: Books, payer: Payers
+) -> None:
+    """Without reported usage output is estimated from bytes, of which this dialect has many per token."""
+    who = payer("responses", 5)
+    text = "[[sim: tokens=90 events=90 missing_usage]]"
+    assert ask(gateway, who.key, "responses", text, most=100).status == 200
+    record = last_record(books, who.user_id)
+    assert record["usage_source"] == "estimated"
+    assert 0 < record["output_tokens"] <= 100
 
 
 def test_what_no_answer_fits_into_is_refused_with_the_amounts(gateway: Gateway, payer: Payers) -> None:

@@ -23,7 +23,7 @@ from headgate.relay.picker import Picked
 from headgate.relay.pump import OUR_OWN_ENDS, StreamEnd, StreamPump
 from headgate.relay.responder import Responder
 from headgate.relay.settlement import COMPLETED, FAILED, NOTHING_READ, PARTIAL, AttemptEnd, Settler
-from headgate.relay.stream_cover import CoverFactory, StreamCover
+from headgate.relay.stream_cover import CoverFactory, StreamCover, most_tokens
 from headgate.relay.watchdog import Watchdog
 from headgate.settings import GatewaySettings
 from headgate.state.protocols import Cooldown, CooldownStore
@@ -361,6 +361,7 @@ class _Attempt:
             return
         if reading.source is UsageSource.ESTIMATED:
             self._note["estimated"] = True
+            reading = _within_limit(reading, most_tokens(self._exchange))
         await self._runner.settler.book(
             self._exchange,
             AttemptEnd(
@@ -412,6 +413,14 @@ def _subscription_of(caller: Caller) -> SubscriptionId | None:
 def _request_id(headers: Mapping[str, str]) -> str | None:
     found = headers.get("request-id") or headers.get("x-request-id")
     return found[:128] if found else None
+
+
+def _within_limit(reading: Reading, limit: int | None) -> Reading:
+    """An estimate counts bytes; the provider keeps to the output limit that it was sent."""
+    usage = reading.usage
+    if limit is None or usage.output <= limit:
+        return reading
+    return replace(reading, usage=replace(usage, output=limit, reasoning=min(usage.reasoning, limit)))
 
 
 def _is_plain_json(headers: Mapping[str, str], exchange: Exchange) -> bool:

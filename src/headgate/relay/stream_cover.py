@@ -52,10 +52,12 @@ class StreamCover:
         service_tier: str | None,
         slice_tokens: int,
         most_tokens: int | None,
+        input_estimate: int = 0,
     ) -> None:
         """`most_tokens`: the output limit that the provider was sent, all choices together; None: none."""
         self._account = account
         self._most_tokens = most_tokens
+        self._input_estimate = input_estimate
         self._reserver = reserver
         self._tasks = tasks
         self._stream = stream
@@ -116,9 +118,9 @@ class StreamCover:
         usage = self._usage(BYTES_PER_OUTPUT_TOKEN)
         beyond = -self._left(usage)
         unit = self._need.output_nano_per_mtok
-        if beyond <= 0 or unit <= 0:
-            return usage
-        return replace(usage, output=max(0, usage.output - -(-beyond * TOKENS_PER_PRICE_UNIT // unit)))
+        if beyond > 0 and unit > 0:
+            usage = replace(usage, output=max(0, usage.output - -(-beyond * TOKENS_PER_PRICE_UNIT // unit)))
+        return usage if usage.total > usage.output else replace(usage, input=self._input_estimate)
 
     def _usage(self, bytes_per_token: int) -> TokenUsage:
         """What the provider told, output at least as estimated from what was passed."""
@@ -218,6 +220,7 @@ class CoverFactory:
             service_tier=exchange.peek.service_tier,
             slice_tokens=self._slice_tokens,
             most_tokens=most_tokens(exchange),
+            input_estimate=exchange.peek.input_tokens_estimate,
         )
 
 

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from headgate.storage.ledger import verify
+from headgate.storage.ledger import adjust_balance, verify
+from headgate.storage.unit_of_work import UnitOfWork
 
 
 async def change(control, operation, amount, *, key=None, notes="", user=None):
@@ -100,3 +101,13 @@ async def test_the_history_shows_signed_adjustments_newest_first(control):
 async def test_the_balance_of_nobody_cannot_be_changed(control):
     answer = await change(control, "add", 5, user=4711)
     assert (answer.status, answer.json["reason"]) == (404, "USER_NOT_FOUND")
+
+
+async def test_less_than_what_is_owed_can_be_added(control, sessions):
+    async with UnitOfWork(sessions) as uow:
+        await adjust_balance(
+            uow.session, user_id=control.anna.user_id, delta_nano=-10 * 10**9, note="overdrawn",
+            actor_id=None, operation_id="overdrawn", now_ms=1,
+        )  # fmt: skip
+    answer = await change(control, "add", 4)
+    assert (answer.status, answer.data["balance"]) == (200, -6)

@@ -41,7 +41,7 @@ class BalanceService:
                 delta = amount
             case "subtract":
                 delta = -amount
-        if user.balance_nano + delta < 0:
+        if delta < 0 and user.balance_nano + delta < 0:  # what is added may be less than what is owed
             raise BadRequest("insufficient balance", reason="INSUFFICIENT_BALANCE")
         return await self.adjust(user, delta, note=body.notes, operation_id=operation_id)
 
