@@ -69,6 +69,37 @@ def test_names_of_clouds_and_routers_are_understood(name: str, entry: str) -> No
     assert quote(name).entry == entry
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "claude-opus-4-15", "claude-opus-4-10-20270101", "claude-opus-4-9", "claude-sonnet-5-9",
+        "claude-haiku-4-5-mini", "gpt-5-turbo", "gpt-5.7", "gpt-4o-ultra", "o5", "gemini-2.5-pro-ultra",
+        "gemini-3.7-flash-lite", "gemini-3.8-flash-image", "gemini-1.5-flash-8b", "gemini-9-pro", "grok-5",
+        "claude", "opus", "gpt", "",
+    ],
+)  # fmt: skip
+def test_a_neighbour_or_a_product_of_a_known_model_is_unknown_and_not_guessed(name: str) -> None:
+    assert quote(name).is_default
+
+
+@pytest.mark.parametrize(
+    ("name", "entry"),
+    [
+        ("claude-opus-4-1-20250805", "anthropic/claude-opus-4-1"),
+        ("claude-sonnet-4-5-20250929-thinking", "anthropic/claude-sonnet-4-5"),
+        ("claude-3-5-sonnet-v2@20241022", "anthropic/claude-3-5-sonnet"),
+        ("gemini-2.0-flash-001", "google/gemini-2.0-flash"),
+        ("gemini-2.0-flash-lite-001", "google/gemini-2.0-flash-lite"),
+        ("gemini-2.5-pro-preview-06-05", "google/gemini-2.5-pro"),
+        ("gpt-4o-realtime-preview-2024-12-17", "openai/gpt-4o-realtime-preview"),
+        ("ft:gpt-4o-mini-2024-07-18:pro-team::id", "openai/ft:gpt-4o-mini"),
+        ("gpt-oss-120b:free", "openai/gpt-oss-120b"),
+    ],
+)
+def test_revisions_and_decorations_are_the_same_model(name: str, entry: str) -> None:
+    assert quote(name).entry == entry
+
+
 def test_gpt_5_4_has_its_long_context_price_for_the_whole_request() -> None:
     lines = price_usage(
         quote("gpt-5.4").price,

@@ -37,7 +37,9 @@ class Match:
     `or`, clauses)."""
 
     def matches(self, name: str) -> bool:
-        if name in self.equals or name.startswith(self.prefixes):
+        if name in self.equals:
+            return True
+        if any(_is_same_model(name, at=0, text=prefix) for prefix in self.prefixes):
             return True
         return any(_holds(clause, name) for clause in self.others)
 
@@ -80,6 +82,17 @@ class Catalogue:
         return f"Catalogue({self.version}, {sum(map(len, self._by_provider.values()))} models)"
 
 
+_PRODUCTS = frozenset(
+    "nano micro mini lite flash pro max ultra plus turbo codex image audio tts live realtime embedding search"
+    " transcribe computer guard 8b".split()
+)
+"""Words behind a known name that make it another product with another price, whatever a prefix says."""
+_WORDS = re.compile(r"[-_.:@/ ]+")
+_DIGITS_AT_END, _DIGITS_AT_START = re.compile(r"\d+$"), re.compile(r"\d+")
+_MAX_VERSION_DIGITS = 3
+"""Longer runs of digits are dates, and those with a leading zero revisions."""
+
+
 class _File(msgspec.Struct):
     version: str
     entries: tuple[Entry, ...]
@@ -105,17 +118,33 @@ def bundled_catalogue() -> Catalogue:
     return Catalogue(version=f"{read.version}.{content}", entries=read.entries)
 
 
+def _is_same_model(name: str, *, at: int, text: str) -> bool:
+    """`text` stands at this place of the name, and what follows it names no other model: no longer version
+    number (`opus-4-1` is not `opus-4-15`), no word for another product (`-lite`, `-pro`)."""
+    if at < 0 or not name.startswith(text, at):
+        return False
+    rest = name[at + len(text) :]
+    if not rest:
+        return True
+    if text[-1].isdigit() and rest[0].isdigit():
+        number = _DIGITS_AT_END.search(text)
+        run = (number[0] if number else "") + _DIGITS_AT_START.match(rest)[0]  # type: ignore[index]
+        if run[0] != "0" and len(run) <= _MAX_VERSION_DIGITS:
+            return False
+    return not _PRODUCTS.intersection(_WORDS.split(rest.partition(":")[0]))
+
+
 def _holds(clause: tuple[str, Any], name: str) -> bool:
     operator, operand = clause
     match operator:
         case "equals":
             return bool(name == operand)
         case "starts":
-            return name.startswith(operand)
+            return _is_same_model(name, at=0, text=operand)
         case "ends":
             return name.endswith(operand)
         case "contains":
-            return operand in name
+            return _is_same_model(name, at=name.find(operand), text=operand)
         case "regex":
             return re.search(operand, name) is not None
         case "and":
