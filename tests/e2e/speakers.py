@@ -44,7 +44,7 @@ class Speaker:
 
 
 def _messages(model: str, text: str) -> Body:
-    return {"model": model, "max_tokens": 4000, "messages": [{"role": "user", "content": text}]}
+    return {"model": model, "max_tokens": 60_000, "messages": [{"role": "user", "content": text}]}
 
 
 def _chat(model: str, text: str) -> Body:

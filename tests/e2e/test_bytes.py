@@ -24,7 +24,7 @@ KEYS = {platform: f"sim-bytes-{platform}" for platform in ("anthropic", "openai"
 SHAPES = (
     "split=1 tokens=30",
     "split=7",
-    "split=4096 event_bytes=200000 events=3",
+    "split=4096 event_bytes=70000 events=3",
     "events=400",
     "pings=3",
     "thinking tokens=40",

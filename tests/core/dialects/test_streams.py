@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from headgate.core.dialects.contract import StreamFraming
 from headgate.core.faults import FaultKind
 from headgate.core.usage import UsageSource
-from headgate.core.wire.sse import SSEDecoder
 from headgate.core.world import Dialect
 from tests.core.dialects.wire_fixtures import STREAMS, open_stream, replay, upstream, usage
+from tests.core.wire.sse_reader import EventsReader
 
 pytestmark = pytest.mark.parametrize(("dialect", "case", "framing"), STREAMS)
 
@@ -80,7 +80,7 @@ def test_other_ways_to_write_the_same_events_read_the_same(
     space = data.draw(st.sampled_from([b"", b" "]))
     bom = data.draw(st.sampled_from([b"", b"\xef\xbb\xbf"]))
     comment = data.draw(st.sampled_from([b"", b": comment" + eol]))
-    decoder = SSEDecoder()
+    decoder = EventsReader()
     written = bom
     for event in [*decoder.feed(upstream(dialect, case)), *decoder.close()]:
         name = b"event:" + space + event.event.encode() + eol if event.event else b""

@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 
 from headgate.core.limits.windows import (
     HOUR_MS,
-    WINDOW_LENGTHS_MS,
-    WindowUsage,
     account_windows,
-    add_usage,
+    is_over,
     window_start,
 )
 from headgate.core.world import AccountQuota
@@ -42,44 +40,12 @@ def test_a_day_that_begins_is_running_whatever_clocks_do(now: int, zone: str) ->
     assert start <= now < start + 24 * HOUR_MS
 
 
-def test_a_running_window_counts_and_says_when_it_ends() -> None:
-    window = WindowUsage(length_ms=5 * HOUR_MS, started_at_ms=NOW - HOUR_MS, used_nano=7)
-    assert window.effective_nano(NOW) == 7
-    assert window.resets_at_ms(NOW) == NOW + 4 * HOUR_MS
-
-
-@pytest.mark.parametrize("started", [None, NOW - 5 * HOUR_MS, NOW - 99 * HOUR_MS])
-def test_an_ended_or_unopened_window_counts_nothing(started: int | None) -> None:
-    window = WindowUsage(length_ms=5 * HOUR_MS, started_at_ms=started, used_nano=7)
-    assert window.effective_nano(NOW) == 0
-    assert window.resets_at_ms(NOW) is None
-
-
-def test_a_charge_adds_to_the_running_window() -> None:
-    window = WindowUsage(length_ms=5 * HOUR_MS, started_at_ms=NOW - 1, used_nano=7)
-    assert add_usage("5h", window, 3, NOW) == WindowUsage(
-        length_ms=5 * HOUR_MS, started_at_ms=NOW - 1, used_nano=10
-    )
-
-
-def test_a_charge_after_the_end_opens_a_new_window() -> None:
-    window = WindowUsage(length_ms=24 * HOUR_MS, started_at_ms=MIDNIGHT - 24 * HOUR_MS, used_nano=7)
-    assert add_usage("1d", window, 3, NOW) == WindowUsage(
-        length_ms=24 * HOUR_MS, started_at_ms=MIDNIGHT, used_nano=3
-    )
-
-
-@given(name=st.sampled_from(sorted(WINDOW_LENGTHS_MS)), now=st.integers(NOW, NOW + 10**10))
-def test_a_window_just_opened_is_running(name: str, now: int) -> None:
-    fresh = WindowUsage(length_ms=WINDOW_LENGTHS_MS[name], started_at_ms=None)
-    opened = add_usage(name, fresh, 5, now)
-    assert opened.effective_nano(now) == 5
-
-
-def test_a_window_begun_by_a_clock_that_ran_far_ahead_is_over() -> None:
-    ahead = WindowUsage(length_ms=5 * HOUR_MS, started_at_ms=NOW + 6 * HOUR_MS, used_nano=7)
-    slightly = WindowUsage(length_ms=5 * HOUR_MS, started_at_ms=NOW + HOUR_MS, used_nano=7)
-    assert (ahead.effective_nano(NOW), slightly.effective_nano(NOW)) == (0, 7)
+@pytest.mark.parametrize(
+    ("begun", "over"),
+    [(0, False), (-5 * HOUR_MS + 1, False), (-5 * HOUR_MS, True), (HOUR_MS, False), (6 * HOUR_MS, True)],
+)
+def test_a_window_is_over_after_its_length_or_when_a_clock_ran_far_ahead(begun: int, over: bool) -> None:
+    assert is_over(NOW + begun, 5 * HOUR_MS, NOW) is over
 
 
 def _utc(*moment: int) -> int:

@@ -8,11 +8,11 @@ from headgate.core.wire.sse import (
     EventFramer,
     EventTooLarge,
     ServerSentEvent,
-    SSEDecoder,
     parse_event,
     replace_data,
     split_events,
 )
+from tests.core.wire.sse_reader import EventsReader
 
 LINE = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=20)
 EVENTS = st.lists(
@@ -32,7 +32,7 @@ def cut(stream: bytes, cuts: list[int]) -> list[bytes]:
 
 
 def decode(chunks: list[bytes]) -> list[ServerSentEvent]:
-    decoder = SSEDecoder()
+    decoder = EventsReader()
     events = [event for chunk in chunks for event in decoder.feed(chunk)]
     return events + decoder.close()
 

@@ -7,7 +7,6 @@ stretch them), except for account quotas that reset at an hour of the clock on t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -15,29 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from headgate.core.world import AccountQuota
 
 HOUR_MS = 3_600_000
-WINDOW_LENGTHS_MS: Mapping[str, int] = {"5h": 5 * HOUR_MS, "1d": 24 * HOUR_MS, "7d": 168 * HOUR_MS}
 WINDOW_TITLES: Mapping[str, str] = {"5h": "5-hour", "1d": "daily", "7d": "7-day"}
 """How a key's windows are called; a subscription's (`daily` ...) are called by their names."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowUsage:
-    """A window's counter as stored. Amounts in nano-USD, instants in Unix ms."""
-
-    length_ms: int
-    started_at_ms: int | None
-    """None: never opened."""
-    used_nano: int = 0
-
-    def resets_at_ms(self, now_ms: int) -> int | None:
-        """When the running window ends; None: no window is running."""
-        if self.started_at_ms is None or is_over(self.started_at_ms, self.length_ms, now_ms):
-            return None
-        return self.started_at_ms + self.length_ms
-
-    def effective_nano(self, now_ms: int) -> int:
-        """Usage that counts now: 0 once the window has ended."""
-        return 0 if self.resets_at_ms(now_ms) is None else self.used_nano
 
 
 def is_over(started_at_ms: int, length_ms: int, now_ms: int) -> bool:
@@ -55,20 +33,6 @@ def window_start(name: str, now_ms: int, zone: tzinfo = UTC) -> int:
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     start = int(midnight.timestamp() * 1000)
     return start + 24 * HOUR_MS if now_ms >= start + 24 * HOUR_MS else start
-
-
-def add_usage(
-    name: str, stored: WindowUsage, charge_nano: int, now_ms: int, zone: tzinfo = UTC
-) -> WindowUsage:
-    """The counter after a charge: added to the running window, or the first of a new one."""
-    if stored.resets_at_ms(now_ms) is None:
-        start = window_start(name, now_ms, zone)
-        return WindowUsage(length_ms=stored.length_ms, started_at_ms=start, used_nano=charge_nano)
-    return WindowUsage(
-        length_ms=stored.length_ms,
-        started_at_ms=stored.started_at_ms,
-        used_nano=stored.used_nano + charge_nano,
-    )
 
 
 def account_windows(quota: AccountQuota, now_ms: int) -> tuple[int, int, int, int]:

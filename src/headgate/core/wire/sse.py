@@ -124,21 +124,3 @@ def frame(data: bytes, *, event: str = "") -> bytes:
     """One event as bytes. `data` must be one line."""
     name = b"event: " + event.encode() + b"\n" if event else b""
     return name + b"data: " + data + b"\n\n"
-
-
-class SSEDecoder:
-    """Incremental parser: bytes in, events out, never blocks."""
-
-    def __init__(self, max_event_bytes: int = 64 * 1024 * 1024) -> None:
-        self._framer = EventFramer(max_event_bytes)
-
-    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
-        return self._parse(self._framer.feed(chunk))
-
-    def close(self) -> list[ServerSentEvent]:
-        """End of stream. Unlike a browser, an unterminated last event is still read: providers cut corners
-        there."""
-        return self._parse(self._framer.take_rest())
-
-    def _parse(self, block: bytes) -> list[ServerSentEvent]:
-        return [event for raw in split_events(block) if (event := parse_event(raw)) is not None]
