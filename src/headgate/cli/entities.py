@@ -18,6 +18,7 @@ from headgate.control.deps import WorkDeps
 from headgate.errors import StartupError
 from headgate.kit.clock import SystemClock
 from headgate.kit.secret import Secret
+from headgate.observability.logging import configure_logging
 from headgate.secrets_file import open_vault, require_same_key
 from headgate.storage.engine import session_factory
 from headgate.storage.unit_of_work import UnitOfWork
@@ -38,6 +39,8 @@ def run(data_dir: Path | None, config: Path | None, use_case: Callable[[WorkDeps
 
         async def work() -> T:
             async with AsyncExitStack() as stack:
+                quiet = settings.log.model_copy(update={"level": "warning"})
+                stack.callback(configure_logging(quiet).flush)  # to stderr: what is printed is the answer
                 clock = SystemClock()
                 vault = open_vault(settings)
                 engine = await open_database(settings, stack)
