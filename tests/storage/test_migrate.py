@@ -52,6 +52,37 @@ async def test_what_keys_had_used_before_the_ledger_kept_it_is_its_first_entry(
     await engine.dispose()
 
 
+async def test_adjustments_from_before_the_audit_are_in_the_balance_history(
+    empty_target: DatabaseTarget,
+) -> None:
+    engine = create_engine(empty_target)
+    await migrate.upgrade(engine, "0001")
+    user = (
+        "INSERT INTO users (id, email, password_hash, role, status, username, notes, balance_nano,"
+        " concurrency, token_version, created_at, updated_at) VALUES (12,'a','','','','','',30,0,0,0,0)"
+    )
+    entry = (
+        "INSERT INTO ledger_entries (exchange_id, attempt, kind, debit_book, credit_book, amount_nano, note,"
+        " actor_id, created_at_ms, price_version) VALUES"
+    )
+    async with engine.begin() as connection:
+        await connection.execute(text(user))
+        for values in (
+            "('op:1', 0, 'adjustment', 'equity', 'user:12', 50, 'gift', 3, 7, '')",
+            "('op:2', 0, 'adjustment', 'user:12', 'equity', 20, '', NULL, 8, '')",
+            "('x1', 1, 'charge', 'user:12', 'revenue', 5, '', NULL, 9, '')",
+        ):
+            await connection.execute(text(f"{entry} {values}"))
+    await migrate.upgrade(engine)
+    columns = "code || ' ' || type || ' ' || value_nano || ' ' || status || ' ' || used_by || ' ' || used_at"
+    line = f"SELECT {columns} || ' ' || notes FROM redeem_codes WHERE code = "
+    assert await value(engine, f"{line}'op:1'") == "op:1 admin_balance 50 used 12 7 gift"
+    assert await value(engine, f"{line}'op:2'") == "op:2 admin_balance -20 used 12 8 "
+    assert await value(engine, "SELECT COUNT(*) FROM redeem_codes") == 2
+    await migrate.downgrade(engine, "base")
+    await engine.dispose()
+
+
 async def test_a_column_that_is_missing_is_drift(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         await connection.execute(text("ALTER TABLE users DROP COLUMN notes"))

@@ -1,11 +1,18 @@
 """Users redeem codes (spec 7.11)."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from headgate.control.app import create_control_app
+from headgate.kit.clock import FakeClock
+from headgate.state.memory.counters import MemoryCounters
+from headgate.state.protocols import StateUnavailable
 from tests.control.codes.conftest import refusal
+from tests.support.asgi import AsgiClient
 
 
 async def test_a_balance_code_raises_the_balance_through_the_ledger(codes: Any, control: Any) -> None:
@@ -165,3 +172,37 @@ async def test_the_history_has_the_last_25_with_adjustments(codes: Any, control:
     assert (items[0]["type"], items[0]["value"], items[0]["status"]) == ("admin_balance", -4, "used")
     assert "secret" not in str(items)
     assert {item["used_by"] for item in items} == {control.anna.user_id}
+
+
+class LostCounters(MemoryCounters):
+    """A store that is away: always, or only when something is taken back."""
+
+    def __init__(self, clock: FakeClock, *, is_away: Callable[[int], bool]) -> None:
+        super().__init__(clock)
+        self._is_away = is_away
+
+    async def add(self, name: str, amount: int, *, window_s: int) -> int:
+        if self._is_away(amount):
+            raise StateUnavailable("away")
+        return await super().add(name, amount, window_s=window_s)
+
+
+def with_counters(control: Any, is_away: Callable[[int], bool]) -> None:
+    """Anna's calls go to a gateway with these counters."""
+    counters = LostCounters(control.clock, is_away=is_away)
+    deps = replace(control.deps, state=replace(control.deps.state, counters=counters))
+    control.anna.client = AsgiClient(create_control_app(deps), root_path="/api")
+
+
+async def test_while_attempts_cannot_be_counted_nobody_redeems(codes: Any, control: Any) -> None:
+    code = await codes.one()
+    with_counters(control, lambda amount: True)
+    assert refusal(await codes.redeem(code)) == (503, "SERVICE_UNAVAILABLE")
+    assert [row.status for row in await codes.rows()] == ["unused"]
+
+
+async def test_a_redemption_stands_when_its_attempt_cannot_be_taken_back(codes: Any, control: Any) -> None:
+    code = await codes.one()
+    with_counters(control, lambda amount: amount < 0)
+    assert (await codes.redeem(code)).status == 200
+    assert await codes.balance() == 10
