@@ -212,6 +212,7 @@ def _control_deps(base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWo
         check_base_url=plane.guard.problem_with,
         live=SlotLoads(base.state.slots),
         prices=lambda: plane.directory.prices,
+        read_price_file=plane.price_refresh.read if plane.price_refresh is not None else None,
         covered=plane.covered,
         fail_points=base.fail_points,
     )

@@ -71,5 +71,7 @@ class ControlDeps(WorkDeps):
     account_tester: AccountTester
     prices: Callable[[], PriceBook]
     """The price book in force, as the data plane uses it."""
+    read_price_file: Callable[[], Awaitable[bytes]] | None = None
+    """The configured price file as its source has it now; raises OSError. None: none is configured."""
     covered: CoverRecord = field(default_factory=CoverRecord)
     """What this process's reservations covered, and what they did not."""

@@ -77,6 +77,10 @@ class PriceRefresh:
         self.counts: dict[str, int] = {}
         """Attempts of this process by result."""
 
+    async def read(self) -> bytes:
+        """The file as its source has it now. Raises `Unavailable`."""
+        return await self._source.read()
+
     async def refresh_if_due(self) -> int:
         """1 when a newer file was put to use. One process of all looks, once per interval."""
         if not await self._is_due():

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from sqlalchemy import Select, select, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from headgate.core.pricing.book import PriceBook
 from headgate.core.pricing.content import rebuild, shared_keys, take_apart
@@ -19,6 +19,8 @@ from headgate.storage.journal import StorageUnavailable
 from headgate.storage.models import PriceBookRow
 
 log = structlog.get_logger(__name__)
+
+Reader = AsyncConnection | AsyncSession
 
 _INSERT = text(
     "INSERT INTO price_books (version, content, source, effective_from_ms, created_at_ms)"
@@ -67,24 +69,30 @@ async def load_price_book(engine: AsyncEngine, version: str) -> PriceBook | None
     StorageUnavailable."""
     try:
         async with engine.connect() as connection:
-            own = await _content(connection, version)
-            if own is None:
-                return None
-            catalogue_key, file_key = shared_keys(own)
-            catalogue = await _content(connection, catalogue_key)
-            file = None if file_key is None else await _content(connection, file_key)
-            if catalogue is None or (file_key is not None and file is None):
-                return None
-            return rebuild(version, own, catalogue=catalogue, file=file)
-    except msgspec.ValidationError:
-        log.error("price_book_unreadable", version=version)
-        return None
+            return await read_price_book(connection, version)
     except (SQLAlchemyError, OSError) as error:
         raise StorageUnavailable(f"the price book was not read: {type(error).__name__}") from None
 
 
-async def _content(connection: AsyncConnection, version: str) -> bytes | None:
-    content = await connection.scalar(select(PriceBookRow.content).where(PriceBookRow.version == version))
+async def read_price_book(reader: Reader, version: str) -> PriceBook | None:
+    """The same within somebody's transaction; the database's errors are the caller's."""
+    try:
+        own = await _content(reader, version)
+        if own is None:
+            return None
+        catalogue_key, file_key = shared_keys(own)
+        catalogue = await _content(reader, catalogue_key)
+        file = None if file_key is None else await _content(reader, file_key)
+        if catalogue is None or (file_key is not None and file is None):
+            return None
+        return rebuild(version, own, catalogue=catalogue, file=file)
+    except msgspec.ValidationError:
+        log.error("price_book_unreadable", version=version)
+        return None
+
+
+async def _content(reader: Reader, version: str) -> bytes | None:
+    content = await reader.scalar(select(PriceBookRow.content).where(PriceBookRow.version == version))
     return None if content is None else content.encode()
 
 

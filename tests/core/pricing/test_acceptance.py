@@ -68,6 +68,15 @@ def test_the_first_file_is_judged_by_what_the_other_sources_say() -> None:
     assert dict(judged.prices.prices) == {"new": usd(1)}  # the bundled price goes on
 
 
+def test_a_resellers_price_is_not_compared_with_the_vendors_own() -> None:
+    def bundled(name: str) -> Price | None:
+        return usd(3)
+
+    judged = accept({"azure/known": usd(0.01)}, otherwise=bundled)
+    assert isinstance(judged, Accepted)
+    assert (judged.doubted, len(judged.prices.prices)) == ((), 1)
+
+
 def test_a_file_makes_no_unknown_model_free() -> None:
     assert "gift" not in accepted(changed(gift=0)).prices.prices
 

@@ -93,6 +93,27 @@ def test_audio_searches_and_limits_are_read() -> None:
     assert (price.web_search, price.max_input, price.max_output) == (35_000_000, 128_000, None)
 
 
+def test_pictures_may_have_a_price_per_size() -> None:
+    sizes = {
+        "output_cost_per_image_1K": 0.1,
+        "output_cost_per_image_2K": 0.2,
+        "output_cost_per_image_4K": 0.3,
+    }
+    price = parse(input_cost_per_token=1e-06, **sizes)
+    assert [price.image_price(size) for size in (None, "1K", "2K", "4K")] == [
+        100_000_000, 100_000_000, 200_000_000, 300_000_000,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "is_flat"),
+    [("gemini-2.5-pro", True), ("gemini/gemini-2.0-flash", True), ("gemini-3-pro", False), ("gpt-5", False)],
+)
+def test_searches_of_gemini_before_3_cost_once_per_request(model: str, is_flat: bool) -> None:
+    entry = {"input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06}
+    assert parse_price_file(json.dumps({model: entry}))[model].is_search_flat == is_flat
+
+
 def test_an_image_model_needs_no_token_price() -> None:
     price = parse(output_cost_per_image=0.04, mode="image_generation")
     assert (price.image, price.standard.rates.input, price.standard.rates.output) == (40_000_000, 0, 0)

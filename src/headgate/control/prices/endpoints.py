@@ -1,6 +1,10 @@
 """HTTP of the operator's prices."""
 
+from headgate.control.deps import ControlDeps
+from headgate.control.prices.comparison import as_bytes, compare_prices
 from headgate.control.prices.schemas import (
+    ComparisonBody,
+    ComparisonView,
     PreviewBody,
     PreviewView,
     PriceBody,
@@ -13,6 +17,8 @@ from headgate.control.prices.status import price_status
 from headgate.control.web.envelope import MessageView, Page, PagingParams
 from headgate.control.web.fields import IdPath, Search
 from headgate.control.web.routing import CurrentWork, Deps, Permission, RouteTable
+from headgate.control.work import Work
+from headgate.errors import BadRequest
 
 routes = RouteTable("/admin/prices", tag="prices")
 
@@ -28,6 +34,26 @@ async def list_prices(work: CurrentWork, paging: PagingParams, search: Search = 
 async def preview_price(body: PreviewBody, work: CurrentWork, deps: Deps) -> PreviewView:
     """What so much usage would cost, under the present price book or under a draft price."""
     return await PriceService(work).preview(body, deps.prices())
+
+
+@routes.route("POST", "/preview-version", Permission.ADMIN)
+async def preview_version(body: ComparisonBody, work: CurrentWork, deps: Deps) -> ComparisonView:
+    """What drafts of overrides, or a price file, would have changed over the last days."""
+    file = None if body.file is None else as_bytes(body.file)
+    if body.from_source:
+        file = await _from_source(work, deps)
+    return await compare_prices(work, body, deps.prices(), file)
+
+
+async def _from_source(work: Work, deps: ControlDeps) -> bytes:
+    """Raises NO_PRICE_SOURCE, PRICE_SOURCE_UNAVAILABLE."""
+    if deps.read_price_file is None:
+        raise BadRequest("neither pricing.url nor pricing.file is configured", reason="NO_PRICE_SOURCE")
+    await work.release_connection()
+    try:
+        return await deps.read_price_file()
+    except OSError as error:
+        raise BadRequest(f"the price file: {error}", reason="PRICE_SOURCE_UNAVAILABLE") from None
 
 
 @routes.route("POST", "", Permission.ADMIN, status=201)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field
 
@@ -170,6 +170,64 @@ class PriceStatus(BaseModel):
     last_attempt: AttemptStatus | None
     unknown_model: str
     """refuse | default: what happens to models that no source knows, unless their group says otherwise."""
+
+
+class ComparisonBody(RequestBody):
+    """Prices that might come into use: drafts of overrides (one replaces the present one of its model and
+    date), and a price file, either here or as the configured source has it now."""
+
+    days: Annotated[int, Field(ge=1, le=31)] = 30
+    overrides: Annotated[list[PriceBody], Field(max_length=1_000)] = []
+    file: dict[str, Any] | None = None
+    """In LiteLLM's format."""
+    from_source: bool = False
+
+
+class FileVerdict(BaseModel):
+    """What would become of the price file."""
+
+    refused: str | None
+    """Why no price of it would be used."""
+    models: int
+    doubted: Sequence[str]
+    """Models that would keep the price that they have."""
+
+
+class ComparedModel(BaseModel):
+    """USD at list price, before multipliers."""
+
+    model: str
+    upstream_model: str
+    records: int
+    booked: float
+    """As it is on record."""
+    present: float
+    """Under today's prices."""
+    candidate: float
+    change: float
+    """Candidate minus present."""
+    present_source: str
+    candidate_source: str
+
+
+class ComparisonView(BaseModel):
+    """The usage of the last days under today's prices and under the candidate's (an override of the future as
+    if its date had come). Exact but for roundings per record, and for groups' own picture prices, which are
+    left out."""
+
+    days: int
+    present_version: str
+    candidate_version: str
+    file: FileVerdict | None
+    records: int
+    booked: float
+    present: float
+    candidate: float
+    change: float
+    models: Sequence[ComparedModel]
+    """Largest changes first."""
+    more_models: int
+    """Models that are in the sums and not in the list."""
 
 
 def price_view(row: PriceOverrideRow) -> PriceView:

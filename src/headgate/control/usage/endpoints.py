@@ -7,6 +7,7 @@ from fastapi import Depends, Path
 
 from headgate.control.keys.service import KeyService
 from headgate.control.usage.review import ReviewReason, ReviewService
+from headgate.control.usage.review_schemas import ReviewBody, ReviewedView, reviewed_view
 from headgate.control.usage.schemas import (
     AdminUsageStats,
     AdminUsageView,
@@ -113,11 +114,13 @@ async def to_review(
     return paging.wrap([admin_usage_view(row, names) for row in rows], total)
 
 
-@routes.route("POST", "/admin/usage/{record_id}/review", Permission.ADMIN)
-async def review(record_id: IdPath, work: CurrentWork) -> AdminUsageView:
-    """Take a record off the review list. Its amounts stay what they are."""
-    row = await ReviewService(work).review(record_id)
-    return admin_usage_view(row, await UsageService(work).references([row], for_admin=True))
+@routes.route("POST", "/admin/usage/{record_id}/review", Permission.ADMIN, idempotent="admin.usage.review")
+async def review(record_id: IdPath, body: ReviewBody, work: CurrentWork) -> ReviewedView:
+    """Take a record off the review list. With the usage that was really made, the difference to what was
+    charged becomes new ledger lines; the record itself stays as it is."""
+    row, corrected = await ReviewService(work).review(record_id, body)
+    names = await UsageService(work).references([row], for_admin=True)
+    return reviewed_view(row, names, corrected)
 
 
 @routes.route("GET", "/admin/usage/{record_id}", Permission.ADMIN)

@@ -1,6 +1,7 @@
 """Records that somebody should look at: estimated usage, default prices, reports that cannot be true.
 
-A review is noted on the record; what was measured and charged then is never changed (DESIGN 4).
+A review is noted on the record; what was measured and charged then is never changed (DESIGN 4). Where the
+reviewer knows what was really used, the difference becomes new ledger lines.
 """
 
 from collections.abc import Sequence
@@ -8,7 +9,9 @@ from enum import StrEnum
 
 from sqlalchemy import ColumnElement, func, select
 
+from headgate.control.usage.correction import Corrected, correct_record
 from headgate.control.usage.repository import MAX_COUNTED, UsageRepository
+from headgate.control.usage.review_schemas import ReviewBody, usage_of
 from headgate.control.web.envelope import Paging
 from headgate.control.work import Work
 from headgate.core.pricing.plausibility import DEFAULT_PRICE, ESTIMATED, IMPLAUSIBLE
@@ -40,8 +43,9 @@ class ReviewService:
         total = await self._work.session.scalar(select(func.count()).select_from(some))
         return found.all(), total or 0
 
-    async def review(self, record_id: int) -> UsageRecordRow:
-        """Take a record off the list. Raises USAGE_LOG_NOT_FOUND, NOTHING_TO_REVIEW, ALREADY_REVIEWED."""
+    async def review(self, record_id: int, body: ReviewBody) -> tuple[UsageRecordRow, Corrected | None]:
+        """Take a record off the list, and correct its charge if the usage is given. Raises
+        USAGE_LOG_NOT_FOUND, NOTHING_TO_REVIEW, ALREADY_REVIEWED, PRICE_VERSION_UNKNOWN."""
         row = await self._usage.get_for_change(record_id)
         if row.review is None:
             raise BadRequest("nothing about this record needs a review", reason="NOTHING_TO_REVIEW")
@@ -49,7 +53,9 @@ class ReviewService:
             raise Conflict("this record has been reviewed already", reason="ALREADY_REVIEWED")
         row.reviewed_at_ms = self._work.now_ms()
         await self._work.session.flush()
-        return row
+        if body.corrected is None:
+            return row, None
+        return row, await correct_record(self._work, row, usage_of(body.corrected), note=body.note)
 
 
 def _open(reason: ReviewReason | None) -> list[ColumnElement[bool]]:

@@ -161,10 +161,19 @@ def admin_usage_view(row: UsageRecordRow, names: References) -> AdminUsageView:
         fault=row.fault,
         upstream_request_id=row.upstream_request_id,
         reviewed_at=_instant(row.reviewed_at_ms),
-        quarantined=None if row.quarantined is None else json.loads(row.quarantined),
+        quarantined=_reported(row.quarantined),
         account=names.accounts.get(row.account_id),
         user=names.users.get(row.user_id),
     )
+
+
+def _reported(stored: str | None) -> dict[str, Any] | None:
+    """What cannot be read is shown as empty: the record must not become unreadable with it."""
+    try:
+        said = None if stored is None else json.loads(stored)
+    except json.JSONDecodeError:
+        return {}
+    return said if isinstance(said, dict) else None
 
 
 def usage_fields(row: UsageRecordRow, names: References) -> dict[str, Any]:

@@ -18,6 +18,8 @@ MAX_DOUBTED_SHARE = 20
 """One in so many known models may be doubted before the whole file is."""
 MIN_DOUBTED = 3
 """So many are always borne."""
+_RESELLER = "/"
+"""`azure/x`, `bedrock/us-east-1/x`: other companies' prices, not to be compared with the vendor's own."""
 MIN_KEPT_SHARE = 2
 """At least one in so many of the models of the previous file must be in the new one."""
 
@@ -51,7 +53,7 @@ def accept(
     doubted: list[str] = []
     known = 0
     for name, price in new.items():
-        old = before.prices.get(name) or otherwise(name)
+        old = before.prices.get(name) or (None if _RESELLER in name else otherwise(name))
         known += old is not None
         if _is_believable(price, old):
             kept[name] = price

@@ -70,12 +70,16 @@ def price_usage(
     price_version: str = "",
     is_default: bool = False,
     image_prices: Mapping[str, int] | None = None,
+    context_tokens: int | None = None,
+    cap: int = MAX_AMOUNT,
 ) -> CostLines:
     """Price what one attempt consumed. Multipliers in ten-thousandths; version and flag as in the `Quote`;
-    `image_prices` are the group's own, by size (nano-USD)."""
+    `image_prices` are the group's own, by size (nano-USD). For sums over many attempts `context_tokens` is
+    that of each, and `cap` is higher."""
     writes_5m, writes_1h, heard = usage.cache_write_5m, usage.cache_write_1h, usage.audio_input
-    context = usage.input + usage.cache_read + writes_5m + writes_1h + heard
-    rates, factor = price.rates_for(service_tier, context)
+    if context_tokens is None:
+        context_tokens = usage.input + usage.cache_read + writes_5m + writes_1h + heard
+    rates, factor = price.rates_for(service_tier, context_tokens)
     times, unit = 1, TOKENS_PER_PRICE_UNIT
     if factor is not None:
         times, unit = factor.times, unit * factor.over
@@ -102,10 +106,10 @@ def price_usage(
             drawn_output = (usage.output - usage.reasoning) * rates.output_with_images
             output = div_half_even((drawn_output + thought) * times, unit)
     list_cost = plain + output + cache_read + cache_write + other
-    if list_cost > MAX_AMOUNT:
-        list_cost = MAX_AMOUNT
+    if list_cost > cap:
+        list_cost = cap
         lines = (plain, output, cache_read, cache_write, other)
-        plain, output, cache_read, cache_write, other = (min(line, MAX_AMOUNT) for line in lines)
+        plain, output, cache_read, cache_write, other = (min(line, cap) for line in lines)
     return CostLines(
         input=plain,
         output=output,
@@ -113,8 +117,8 @@ def price_usage(
         cache_write=cache_write,
         other=other,
         list_cost=list_cost,
-        charge=min(div_half_even(list_cost * charge_multiplier, MULTIPLIER_ONE), MAX_AMOUNT),
-        account_cost=min(div_half_even(list_cost * cost_multiplier, MULTIPLIER_ONE), MAX_AMOUNT),
+        charge=min(div_half_even(list_cost * charge_multiplier, MULTIPLIER_ONE), cap),
+        account_cost=min(div_half_even(list_cost * cost_multiplier, MULTIPLIER_ONE), cap),
         price_version=price_version,
         is_default=is_default,
     )
@@ -149,8 +153,12 @@ def _pictures(
 
 
 def _searches(price: Price, calls: int) -> int:
-    apiece = DEFAULT_WEB_SEARCH if price.web_search is None else price.web_search
-    return apiece * (1 if price.is_search_flat else calls)
+    return search_price(price) * (1 if price.is_search_flat else calls)
+
+
+def search_price(price: Price) -> int:
+    """Nano-USD per web search, or per request that searched."""
+    return DEFAULT_WEB_SEARCH if price.web_search is None else price.web_search
 
 
 def estimate_charge(

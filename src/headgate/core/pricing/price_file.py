@@ -26,7 +26,7 @@ from headgate.core.pricing.price import (
 from headgate.kit import json
 
 _LONG_CONTEXT = re.compile(r"^(?:input|output)_cost_per_token_above_(\d{1,6})k_tokens(\w*)$")
-_TIERS = {"priority": "_priority", "flex": "_flex", "batch": "_batches"}
+_TIERS = {"priority": "_priority", "flex": "_flex", "batch": "_batches", "ultrafast": "_ultrafast"}
 """Service tier -> how the names of its fields end."""
 _TIER_FACTORS: Mapping[str, Mapping[str, TierFactor]] = {
     "openai": OPENAI_TIERS,
@@ -45,7 +45,10 @@ _FIELDS = {
     "audio_output": "output_cost_per_audio_token",
     "output_with_images": "output_cost_per_image_token",
 }
+_PICTURES = ("output_cost_per_image", "output_cost_per_image_2K", "output_cost_per_image_4K")
 _SEARCH = "search_context_cost_per_query"
+_FLAT_SEARCH = re.compile(r"(?:.*/)?gemini-(?:flash-|pro-)?[12]\.")
+"""Google bills grounding per prompt before Gemini 3; the format has no word for that."""
 _MAX_TOKENS = 10**9
 _MAX_USD = 1_000
 """For a token, picture or search: far beyond any price, far inside 64 bits."""
@@ -78,7 +81,8 @@ def parse_price_file(data: bytes) -> dict[str, Price]:
 
 def _price(model: str, entry: Mapping[str, Any]) -> Price | None:
     found = _found(model, entry, "")
-    image = _amount(model, entry, "output_cost_per_image", per_token=False)
+    image, *larger = (_amount(model, entry, name, per_token=False) for name in _PICTURES)
+    image = _amount(model, entry, "output_cost_per_image_1K", per_token=False) if image is None else image
     if image is not None and entry.get("mode") == "image_generation":
         found = {"input": 0} | found
     sells_no_output = image is not None or entry.get("mode") == "embedding"
@@ -91,7 +95,10 @@ def _price(model: str, entry: Mapping[str, Any]) -> Price | None:
         service_tiers=_tiers(model, entry, standard),
         tier_factors=_TIER_FACTORS.get(provider, {}) if isinstance(provider, str) else {},
         image=image,
+        image_2k=larger[0],
+        image_4k=larger[1],
         web_search=_search(model, entry),
+        is_search_flat=_FLAT_SEARCH.match(model) is not None,
         max_input=_limit(entry, "max_input_tokens"),
         max_output=_limit(entry, "max_output_tokens"),
     )
