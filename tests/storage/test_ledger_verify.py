@@ -12,7 +12,7 @@ from headgate.storage.journal_opening import open_journal_at
 from headgate.storage.ledger import adjust_balance, reset_key_quota
 from headgate.storage.ledger_chain import CHAINED_COLUMNS, beginning, link
 from headgate.storage.ledger_corrections import Correction, correct_charge
-from headgate.storage.ledger_verify import BookMismatch, LedgerReport, overdraft_bound, verify
+from headgate.storage.ledger_verify import BookMismatch, LedgerReport, NegativeBound, overdraft_bound, verify
 from headgate.storage.unit_of_work import UnitOfWork
 from tests.storage.books import (
     VAULT,
@@ -68,7 +68,7 @@ async def books(
 
 
 async def checked(engine: AsyncEngine) -> LedgerReport:
-    return await verify(engine, ledger_key=KEY, allowed_negative_nano=0)
+    return await verify(engine, ledger_key=KEY, negative=NegativeBound())
 
 
 async def do(engine: AsyncEngine, *statements: str) -> None:
@@ -337,7 +337,10 @@ async def test_a_balance_below_the_bound_is_found(books: AsyncEngine, sessions: 
     assert told(await checked(books), "negative") == [
         "user:1 has -0.000000100 USD, the bound is 0.000000000 USD"
     ]
-    assert (await verify(books, ledger_key=KEY, allowed_negative_nano=100)).is_sound
+    assert (await verify(books, negative=NegativeBound(flat_nano=100))).is_sound
+    assert (await verify(books, negative=NegativeBound(flat_nano=75, per_stream_nano=5))).is_sound
+    assert not (await verify(books, negative=NegativeBound(flat_nano=74, per_stream_nano=5))).is_sound
+    assert (await verify(books, negative=NegativeBound(flat_nano=10**13, per_stream_nano=10**12))).is_sound
 
 
 async def test_the_bound_is_the_largest_overdraft_of_any_group(

@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from headgate.app import open_database
 from headgate.cli.options import console, explained, settings_from
@@ -75,10 +76,10 @@ def read_secret(file: Path | None, prompt: str) -> Secret:
 
 
 def show(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A plain table, one row a thing."""
+    """A plain table, one row a thing. Cells are shown as they are: names may look like markup."""
     table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(Text(str(cell)) for cell in row))
     console.print(table)

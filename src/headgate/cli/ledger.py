@@ -1,35 +1,28 @@
-"""`headgate ledger ...`: the proof of the books."""
+"""`headgate ledger ...`: the proof of the books, the past at other prices, ours against the provider's."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from pathlib import Path
-from typing import Annotated, TypeVar
+from collections.abc import Mapping
+from typing import Annotated
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from headgate.cli.books import Books, on_books, usd
 from headgate.cli.entities import show
-from headgate.cli.options import ConfigFile, DataDir, console, explained, problems, settings_from
+from headgate.cli.ledger_correct import correct
+from headgate.cli.ledger_reconcile import reconcile
+from headgate.cli.ledger_replay import prices_of, replay
+from headgate.cli.options import ConfigFile, DataDir, console, explained, problems
+from headgate.control.settings.spending_bounds import group_bound
 from headgate.core.money import from_usd, to_usd
-from headgate.errors import StartupError
-from headgate.kit.clock import Clock, SystemClock
-from headgate.kit.crypto import Vault
-from headgate.secrets_file import open_vault, require_same_key
-from headgate.settings import Settings
-from headgate.storage.engine import check_reachable, create_engine, database_target
-from headgate.storage.ledger_verify import LedgerReport, overdraft_bound, verify
-from headgate.storage.migrate import require_current
-
-T = TypeVar("T")
+from headgate.storage.ledger_verify import LedgerReport, NegativeBound, overdraft_bound, verify
+from headgate.storage.models import GroupRow
 
 commands = typer.Typer(no_args_is_help=True)
+commands.command()(replay)
+commands.command()(reconcile)
+commands.command()(correct)
 
-_READING_S = 3600.0
-"""How long one statement may take: these commands read whole tables."""
-_MAX_USD = 1_000_000_000
 _CHECKS: Mapping[str, str] = {
     "chain": "hash chains",
     "line": "arithmetic of lines",
@@ -38,50 +31,6 @@ _CHECKS: Mapping[str, str] = {
     "entry": "lines without their usage record",
     "negative": "balances below the bound",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Books:
-    """An open database, and what is needed to judge it."""
-
-    settings: Settings
-    vault: Vault
-    clock: Clock
-    engine: AsyncEngine
-
-
-def on_books(data_dir: Path | None, config: Path | None, work: Callable[[Books], Awaitable[T]]) -> T:
-    """Open the database without changing it (no migration), do the work, close. Expected failures end the
-    command with one line."""
-    with explained():
-        settings = settings_from(data_dir, config)
-
-        async def run() -> T:
-            async with AsyncExitStack() as stack:
-                patient = settings.database.model_copy(update={"statement_timeout_s": _READING_S})
-                target = database_target(settings.model_copy(update={"database": patient}))
-                if target.path is not None and not target.path.exists():
-                    raise StartupError(f"database {target.name} does not exist; name its --data-dir")
-                engine = create_engine(target)
-                stack.push_async_callback(engine.dispose)
-                await check_reachable(engine, target)
-                await require_current(engine, name=target.name)
-                vault, clock = open_vault(settings), SystemClock()
-                await require_same_key(engine, vault, clock)
-                return await work(Books(settings=settings, vault=vault, clock=clock, engine=engine))
-
-        return asyncio.run(run())
-
-
-def usd(text: str, option: str) -> int:
-    """Nano-USD of a typed amount from 0. Raises `StartupError`."""
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not (amount.is_finite() and 0 <= amount <= _MAX_USD):
-        raise StartupError(f"{option} {text!r} is no amount of USD from 0 to {_MAX_USD:,}; write 1.50")
-    return from_usd(amount)
 
 
 @commands.command("verify")
@@ -100,10 +49,9 @@ def verify_books(
     with explained():
         allowed = usd(allow_negative, "--allow-negative")
 
-    async def work(books: Books) -> tuple[LedgerReport, int]:
-        bound = await overdraft_bound(books.engine) + allowed
-        key = books.vault.ledger_key()
-        return await verify(books.engine, ledger_key=key, allowed_negative_nano=bound), bound
+    async def work(books: Books) -> tuple[LedgerReport, NegativeBound]:
+        bound = await _bound(books, allowed)
+        return await verify(books.engine, ledger_key=books.vault.ledger_key(), negative=bound), bound
 
     report, bound = on_books(data_dir, config, work)
     _print_report(report, bound)
@@ -111,7 +59,22 @@ def verify_books(
         raise typer.Exit(1)
 
 
-def _print_report(report: LedgerReport, bound: int) -> None:
+async def _bound(books: Books, allowed: int) -> NegativeBound:
+    """The groups' largest overdraft and what the operator allows besides; per stream, the dearest slice of
+    output that a provider can bill unseen (docs/decisions/0017)."""
+    book, _ = await prices_of(books, None)
+    slice_tokens = books.settings.limits.first_output_slice_tokens
+    async with AsyncSession(books.engine) as session:
+        groups = await session.scalars(select(GroupRow).where(GroupRow.deleted_at.is_(None)))
+        now_ms = books.clock.now_ms()
+        slices = [
+            group_bound(row, book, slice_tokens, now_ms=now_ms).overshoot_per_stream_usd for row in groups
+        ]
+    flat = await overdraft_bound(books.engine) + allowed
+    return NegativeBound(flat_nano=flat, per_stream_nano=from_usd(max(slices, default=0)))
+
+
+def _print_report(report: LedgerReport, bound: NegativeBound) -> None:
     show(
         ("chain", "written by", "entries", "newest hash", ""),
         [
@@ -126,7 +89,10 @@ def _print_report(report: LedgerReport, bound: int) -> None:
         _say(f"{report.unchained} entries from before there were chains: summed, not proven")
     for check, title in _CHECKS.items():
         count = report.counts.get(check, 0)
-        bounded = f" ({to_usd(-bound):.2f} USD)" if check == "negative" else ""
+        bounded = ""
+        if check == "negative":
+            flat, stream = to_usd(-bound.flat_nano), to_usd(bound.per_stream_nano)
+            bounded = f" ({flat:.2f} USD, less {stream:.4f} for each slot)"
         mark = (
             f"[red]FAIL[/red] {title}{bounded}: {count} found"
             if count

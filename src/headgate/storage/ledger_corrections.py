@@ -43,6 +43,34 @@ class Correction:
     tariff: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookedCharge:
+    """What an exchange has cost its payer so far."""
+
+    attempt: int
+    paid_nano: int
+    """Corrections included."""
+    counts_key: bool
+    """The key's quota counted it."""
+
+
+async def booked_charge(session: AsyncSession, exchange_id: str) -> BookedCharge | None:
+    """None: the exchange was never charged."""
+    entry = LedgerEntryRow
+    query = select(entry.attempt, entry.kind, entry.debit_book, entry.credit_book, entry.amount_nano).where(
+        entry.exchange_id == exchange_id
+    )
+    lines = (await session.execute(query)).all()
+    attempt = next((line.attempt for line in lines if line.kind == "charge"), None)
+    if attempt is None:
+        return None
+    mine = [line for line in lines if line.attempt == attempt]
+    paid = sum(line.amount_nano for line in mine if line.credit_book == "revenue")
+    back = sum(line.amount_nano for line in mine if line.debit_book == "revenue")
+    counts_key = any(line.kind == "key" for line in mine)
+    return BookedCharge(attempt=attempt, paid_nano=paid - back, counts_key=counts_key)
+
+
 async def correct_charge(session: AsyncSession, correction: Correction) -> list[str]:
     """Write the lines and move the counters, in the caller's transaction; returns the spending bounds that
     changed. Raises NoSuchExchange."""

@@ -8,16 +8,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, text
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, cast, func, literal, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from headgate.core.money import to_usd
 from headgate.storage.ledger_chain import CHAINED_COLUMNS
 from headgate.storage.ledger_walk import ChainEnd, ChainWalk, Finding, check_line
-from headgate.storage.models import LedgerEntryRow, UsageRecordRow
+from headgate.storage.models import LedgerEntryRow, UsageRecordRow, UserRow
 
 MAX_FINDINGS = 100
 """Kept word for word; beyond that they are only counted."""
+UNLIMITED_STREAMS = 100
+"""What a user without a limit on slots is taken to have at once."""
 _EXAMPLES = 20
 _PAGE = 1000
 _COUNTERS = (
@@ -42,6 +44,15 @@ class BookMismatch:
         counter, ledger = _usd(self.counter_nano), _usd(self.ledger_nano)
         off = _usd(self.counter_nano - self.ledger_nano)
         return f"{self.book}: the counter says {counter}, the ledger {ledger} ({off} apart)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NegativeBound:
+    """How far below zero a balance may be, in nano-USD: so much, and so much for each of the streams that
+    its user may have at once."""
+
+    flat_nano: int = 0
+    per_stream_nano: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,12 +81,12 @@ class LedgerReport:
 
 
 async def verify(
-    engine: AsyncEngine, *, ledger_key: bytes | None = None, allowed_negative_nano: int | None = None
+    engine: AsyncEngine, *, ledger_key: bytes | None = None, negative: NegativeBound | None = None
 ) -> LedgerReport:
     """Compare the ledger with itself, with the counters and with the usage records.
 
     `ledger_key` None: entries are summed, their hashes and arithmetic are not checked.
-    `allowed_negative_nano`: how far below zero a balance may be; None: as far as it likes.
+    `negative` None: a balance may be as far below zero as it likes.
     """
     report = LedgerReport()
     async with snapshot(engine) as connection:
@@ -84,8 +95,8 @@ async def verify(
             await _walk(connection, ledger_key, report)
         await _compare_books(connection, report)
         await _compare_records(connection, report)
-        if allowed_negative_nano is not None:
-            await _find_negative(connection, allowed_negative_nano, report)
+        if negative is not None:
+            await _find_negative(connection, negative, report)
     return report
 
 
@@ -211,12 +222,14 @@ async def _examples(
         report.add(Finding(check=check, text=f"... and {more} more: a {check} {problem}"), times=more)
 
 
-async def _find_negative(connection: AsyncConnection, allowed_nano: int, report: LedgerReport) -> None:
-    query = text(
-        "SELECT id, balance_nano FROM users WHERE balance_nano < :least ORDER BY balance_nano LIMIT :some"
-    )
-    for number, balance in await connection.execute(query, {"least": -allowed_nano, "some": MAX_FINDINGS}):
-        told = f"user:{number} has {_usd(balance)}, the bound is {_usd(-allowed_nano)}"
+async def _find_negative(connection: AsyncConnection, bound: NegativeBound, report: LedgerReport) -> None:
+    user = UserRow
+    streams = cast(case((user.concurrency > 0, user.concurrency), else_=UNLIMITED_STREAMS), BigInteger)
+    flat, each = literal(-bound.flat_nano, BigInteger), literal(bound.per_stream_nano, BigInteger)
+    least = flat - each * streams
+    query = select(user.id, user.balance_nano, least).where(user.balance_nano < least)
+    for number, balance, allowed in await connection.execute(query.order_by(user.id).limit(MAX_FINDINGS)):
+        told = f"user:{number} has {_usd(balance)}, the bound is {_usd(allowed)}"
         report.add(Finding(check="negative", text=told))
 
 

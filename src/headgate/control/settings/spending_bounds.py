@@ -61,7 +61,7 @@ async def spending_bounds(work: Work, deps: ControlDeps) -> SpendingBounds:
         min_output_tokens=limits.min_output_tokens,
         unstated_output_tokens=limits.unstated_output_tokens,
         held_money_wait_s=limits.held_money_wait_s,
-        groups=[_bound(row, deps.prices(), slice_tokens, now_ms=work.now_ms()) for row in rows],
+        groups=[group_bound(row, deps.prices(), slice_tokens, now_ms=work.now_ms()) for row in rows],
         measured=MeasuredCover(
             settled=covered.settled,
             overshot=covered.overshot,
@@ -71,7 +71,7 @@ async def spending_bounds(work: Work, deps: ControlDeps) -> SpendingBounds:
     )
 
 
-def _bound(row: GroupRow, book: PriceBook, slice_tokens: int, *, now_ms: int) -> GroupBound:
+def group_bound(row: GroupRow, book: PriceBook, slice_tokens: int, *, now_ms: int) -> GroupBound:
     models = (name for name, _ in DEFAULT_MODELS.get(row.platform, ()))
     dearest, per_mtok = _dearest(models, book, now_ms)
     slice_nano = output_cost(slice_tokens, per_mtok) * row.charge_multiplier // MULTIPLIER_ONE
