@@ -87,6 +87,30 @@ async def test_a_conversation_stays_where_it_was_answered(picker: Picker, state:
     assert await state.affinity.get(SESSION) == 2
 
 
+async def test_a_response_is_continued_where_it_was_made_wherever_the_conversation_went(
+    picker: Picker, state: SharedState
+) -> None:
+    for made_by, moved_to in ((1, 2), (2, 1)):
+        exchange = asking(f"x{made_by}")
+        exchange.session = SESSION
+        exchange.response_id = "resp_1"
+        await picker.stick(exchange, AccountId(made_by))
+        await state.affinity.bind(SESSION, AccountId(moved_to), ttl_s=60)
+        exchange.peek = replace(exchange.peek, previous_response_id="resp_1")
+        assert (await picker.pick(exchange, plan())).account.id == made_by
+        assert exchange.trace.facts["session_rule"] == "previous_response_id"
+
+
+async def test_a_response_that_nobody_remembers_follows_its_conversation(
+    picker: Picker, state: SharedState
+) -> None:
+    await state.affinity.bind(SESSION, AccountId(2), ttl_s=60)
+    exchange = asking()
+    exchange.session = SESSION
+    exchange.peek = replace(exchange.peek, previous_response_id="resp_unknown")
+    assert (await picker.pick(exchange, plan())).account.id == 2
+
+
 async def test_an_account_that_failed_is_not_offered_again(picker: Picker) -> None:
     failed = plan()
     failed.after(AccountId(1), CUT, response_started=False)

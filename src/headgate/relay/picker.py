@@ -82,7 +82,7 @@ class Picker:
 
     async def pick(self, exchange: Exchange, plan: FailoverPlan) -> Picked:
         """Raises `RelayError`: NO_ACCOUNT (or the last attempt's fault), QUEUE_FULL, QUEUE_TIMEOUT."""
-        sticky_to = await self._affinity.get(exchange.session) if exchange.session else None
+        sticky_to = await self._home(exchange)
         races = 0
         while True:
             selection = await self._select(exchange, plan, sticky_to)
@@ -108,7 +108,7 @@ class Picker:
     async def pick_without_slot(self, exchange: Exchange, plan: FailoverPlan) -> Picked:
         """For operations that neither generate nor cost: the conversation's account, or any eligible one,
         full or not."""
-        sticky_to = await self._affinity.get(exchange.session) if exchange.session else None
+        sticky_to = await self._home(exchange)
         selection = await self._select(exchange, plan, sticky_to)
         if isinstance(selection, NoneEligible):
             raise RelayError(self._nobody(exchange, plan, selection))
@@ -137,6 +137,18 @@ class Picker:
                 await self._affinity.bind(session, account_id, ttl_s=self._sticky_ttl_s)
         except StateUnavailable:  # the client has its answer already: only a warm cache may be missed
             log.warning("session_not_bound", exchange_id=exchange.id)
+
+    async def _home(self, exchange: Exchange) -> AccountId | None:
+        """The account that made the response to be continued, for no other has it; else that of the
+        conversation."""
+        continued = exchange.peek.previous_response_id
+        if continued is not None:
+            session = response_session(exchange.caller.key.id, continued)
+            account_id = None if session == exchange.session else await self._affinity.get(session)
+            if account_id is not None:
+                exchange.trace.note("session_rule", "previous_response_id")
+                return account_id
+        return await self._affinity.get(exchange.session) if exchange.session else None
 
     async def _select(self, exchange: Exchange, plan: FailoverPlan, sticky_to: AccountId | None) -> Selection:
         caller = exchange.caller

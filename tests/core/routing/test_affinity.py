@@ -53,7 +53,14 @@ def test_a_user_id_without_a_session_is_ignored(user_id: str) -> None:
         ({"thread-id": "t"}, {"prompt_cache_key": "p"}, "thread-id", "7:thread:t"),
         ({"x-session-id": "x"}, {"prompt_cache_key": "p"}, "prompt_cache_key", "7:cache:p"),
         ({"x-session-id": "x"}, {}, "x-session-id", "7:session:x"),
-        ({"x-session-affinity": "x"}, {"end_user": "u"}, "x-session-affinity", "7:session:x"),
+        ({"x-session-affinity": "x", "x-session-id": "x"}, {}, "x-session-affinity", "7:session:x"),
+        (
+            {"x-session-id": "x"},
+            {"previous_response_id": "resp_1"},
+            "previous_response_id",
+            "7:response:resp_1",
+        ),
+        ({"x-session-id": "x"}, {"end_user": "u"}, "x-session-id", "7:session:x"),
         (
             {},
             {"previous_response_id": "resp_1", "end_user": "u"},
@@ -73,6 +80,22 @@ def test_the_conversation_seed_is_the_last_resort() -> None:
     assert first[0] == "conversation_seed"
     assert first == identify(conversation_seed=b"system and first message")
     assert first != identify(conversation_seed=b"another conversation")
+
+
+def test_what_is_marked_for_caching_comes_before_the_conversation() -> None:
+    first = identify(cached_seed=b"tools and system", conversation_seed=b"a")
+    assert first is not None
+    assert first[0] == "cache_control"
+    assert first == identify(cached_seed=b"tools and system", conversation_seed=b"b")
+    assert identify(cached_seed=b"x", end_user="u") == ("user", "7:user:u")
+
+
+def test_gemini_cli_is_known_by_its_name_where_it_keeps_its_installation_to_itself() -> None:
+    agent = {"user-agent": "GeminiCLI-tui/0.61.0/gemini-2.5-flash (linux; x64; terminal)"}
+    first = identify(agent, conversation_seed=b"a")
+    assert first is not None
+    assert first[0] == "gemini-cli"
+    assert identify(agent) is None
 
 
 def test_gemini_cli_is_told_apart_by_installation_and_conversation() -> None:

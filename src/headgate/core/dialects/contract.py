@@ -84,6 +84,9 @@ class Peek(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     conversation_seed: bytes = b""
     """Bytes that stay the same over all turns of one conversation (system prompt and first message); may be
     empty."""
+    cached_seed: bytes = b""
+    """The part of the prompt in front of the conversation (tools, system) that the client marked for caching;
+    empty: it marked none of it."""
     service_tier: str | None = None
     reasoning_effort: str | None = None
     image_count: int = 0

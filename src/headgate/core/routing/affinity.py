@@ -91,12 +91,17 @@ def _claude_user_id(_headers: Headers, peek: Peek) -> str | None:
 
 
 def _gemini_cli(headers: Headers, peek: Peek) -> str | None:
-    """Gemini CLI names its installation, not its conversation: the seed of the conversation tells them
-    apart."""
-    installation = headers.get("x-gemini-api-privileged-user-id")
-    if not installation or not peek.conversation_seed:
+    """Gemini CLI names at most its installation, never its conversation: that is told apart by its seed,
+    which holds the project's temporary directory too (spec 3.3)."""
+    installation = headers.get("x-gemini-api-privileged-user-id", "")
+    is_cli = installation or headers.get("user-agent", "").startswith("GeminiCLI")
+    if not is_cli or not peek.conversation_seed:
         return None
     return _digest(installation.encode("utf-8", "surrogatepass") + b"\0" + peek.conversation_seed)
+
+
+def _cached_seed(_headers: Headers, peek: Peek) -> str | None:
+    return _digest(peek.cached_seed) if peek.cached_seed else None
 
 
 def _conversation_seed(_headers: Headers, peek: Peek) -> str | None:
@@ -110,13 +115,14 @@ _RULES: tuple[tuple[str, str, _Reader], ...] = (
     ("metadata.user_id", "claude", _claude_user_id),
     ("session-id", "session", _header("session-id")),  # Codex
     ("session_id", "session", _header("session_id")),  # older Codex, pi
-    ("conversation_id", "conversation", _header("conversation_id")),
+    ("conversation_id", "conversation", _header("conversation_id")),  # older Codex
     ("thread-id", "thread", _header("thread-id")),  # Codex
     ("prompt_cache_key", "cache", lambda _headers, peek: peek.prompt_cache_key),
-    ("x-session-id", "session", _header("x-session-id")),  # opencode
-    ("x-session-affinity", "session", _header("x-session-affinity")),  # opencode
+    ("x-session-affinity", "session", _header("x-session-affinity")),  # opencode, beside x-session-id
     ("gemini-cli", "gemini", _gemini_cli),
     ("previous_response_id", "response", lambda _headers, peek: peek.previous_response_id),
+    ("x-session-id", "session", _header("x-session-id")),  # whoever wants to say it
     ("user", "user", lambda _headers, peek: peek.end_user),
+    ("cache_control", "cached", _cached_seed),
     ("conversation_seed", "seed", _conversation_seed),
 )

@@ -73,3 +73,35 @@ def test_mapped_model_changes_nothing_but_the_model() -> None:
     prepared = HANDLER.prepare(target(MESSAGES), peek(body), body, upstream_model="mapped")
     assert prepared.edits == ("model",)
     assert prepared.body == body.replace(f'"model":"{model}"'.encode(), b'"model":"mapped"', 1)
+
+
+MARKED = {"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_seeded"),
+    [
+        ({"system": [MARKED]}, True),
+        ({"tools": [{"name": "t", "cache_control": {"type": "ephemeral"}}]}, True),
+        ({"system": [{**MARKED, "cache_control": None}], "messages": [{"content": [MARKED]}]}, False),
+        ({"system": 'say "cache_control": {}', "messages": [{"content": [MARKED]}]}, False),
+        ({"system": [{"type": "text", "text": "s"}]}, False),
+    ],
+)
+def test_only_marks_in_front_of_the_conversation_make_a_cached_seed(
+    fields: dict[str, object], *, is_seeded: bool
+) -> None:
+    read = peek(json.dumps({"model": "m", **fields}).encode())
+    assert (read.cached_seed != b"") is is_seeded
+
+
+def test_the_cached_seed_stays_the_same_over_conversations() -> None:
+    seeds = {
+        peek(
+            json.dumps(
+                {"model": "m", "system": [MARKED], "messages": [{"role": "user", "content": text}]}
+            ).encode()
+        ).cached_seed
+        for text in ("one", "two")
+    }
+    assert len(seeds) == 1

@@ -28,6 +28,7 @@ class _Body(msgspec.Struct):
     max_tokens: int | float | None = None
     messages: list[msgspec.Raw] | None = None
     system: msgspec.Raw = ABSENT
+    tools: msgspec.Raw = ABSENT
     metadata: msgspec.Raw = ABSENT
     service_tier: msgspec.Raw = ABSENT
     output_config: msgspec.Raw = ABSENT
@@ -50,6 +51,7 @@ _BODY = msgspec.json.Decoder(_Body)
 _METADATA = msgspec.json.Decoder(_Metadata)
 _OUTPUT_CONFIG = msgspec.json.Decoder(_OutputConfig)
 _THINKING = msgspec.json.Decoder(_Thinking)
+_MARK = re.compile(rb'"cache_control"[ \t\r\n]*:[ \t\r\n]*\{')
 _TTL_1H = re.compile(rb'"ttl"[ \t\r\n]*:[ \t\r\n]*"1h"')
 
 
@@ -63,6 +65,7 @@ def peek(target: Target, body: bytes) -> Peek | Fault:
     metadata = part(_METADATA, read.metadata)
     output_config = part(_OUTPUT_CONFIG, read.output_config)
     thinking = part(_THINKING, read.thinking)
+    cache_use = _cache_use(body)
     return Peek(
         model=read.model or "",
         framing=StreamFraming.SSE if is_stream else StreamFraming.NONE,
@@ -70,9 +73,10 @@ def peek(target: Target, body: bytes) -> Peek | Fault:
         input_tokens_estimate=input_tokens_estimate(body),
         metadata_user_id=text(metadata.user_id) if metadata else None,
         conversation_seed=seed(read.system, *(read.messages or ())[:1]),
+        cached_seed=b"" if cache_use is CacheUse.NONE else _cached_seed(read),
         service_tier=text(read.service_tier),
         reasoning_effort=text(output_config.effort) if output_config else None,
-        cache_use=_cache_use(body),
+        cache_use=cache_use,
         min_output_tokens=(thinking.budget_tokens or 0) + 1 if thinking and thinking.budget_tokens else 0,
     )
 
@@ -82,6 +86,14 @@ def _cache_use(body: bytes) -> CacheUse:
     if body.find(b'"cache_control"') < 0:
         return CacheUse.NONE
     return CacheUse.WRITE_1H if _TTL_1H.search(body) else CacheUse.WRITE_5M
+
+
+def _cached_seed(read: _Body) -> bytes:
+    """What a provider caches for all conversations alike: tools, then system. Marks on messages do not count:
+    clients move them along with every turn."""
+    if _MARK.search(read.system):
+        return seed(read.tools, read.system)
+    return seed(read.tools) if _MARK.search(read.tools) else b""
 
 
 def prepare(peek: Peek, body: bytes, *, upstream_model: str, output_limit: int | None = None) -> PreparedBody:
