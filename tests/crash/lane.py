@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -169,6 +170,16 @@ class Lane:
         self.provider.reset_bill()
         if is_whole:
             self.judge.whole()
+            self._tell()
+
+    def _tell(self) -> None:
+        """Progress, for whoever waits."""
+        kills, records = self.diary.kills.total(), self.totals.records
+        print(
+            f"{self.name}: {kills} of {len(self.kills)} kills, {records.total()} records,"
+            f" {len(self.findings)} findings",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
 
     def _last_words(self) -> None:
         """Everything asked for is acknowledged in the end, and everything is judged."""

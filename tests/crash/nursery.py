@@ -5,6 +5,7 @@ is the whole program from its command line on: it opens its database, its keys a
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -60,7 +61,8 @@ class Nursery:
     def kill(self, pid: int) -> None:
         """SIGKILL; returns when it is dead."""
         if self.exit_code(pid) is None:
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it died just now
+                os.kill(pid, signal.SIGKILL)
             assert self.wait(pid, 10) is not None, f"{pid} survived SIGKILL"
 
     def close(self) -> None:
@@ -80,6 +82,7 @@ class Nursery:
             news = json.loads(line)
             with self._heard:
                 if "born" in news:
+                    self._exits.pop(news["born"], None)  # the kernel gives numbers out again
                     self._births.append(news["born"])
                 else:
                     self._exits[news["died"]] = news["code"]
@@ -100,13 +103,19 @@ def main() -> None:
     threading.Thread(target=_bury, args=(living,), daemon=True).start()
     for line in sys.stdin.buffer:
         wish = json.loads(line)
+        first_breath, say_so = os.pipe()
         pid = os.fork()
         if pid == 0:
+            os.read(first_breath, 1)  # nobody is reported dead before he is reported born
             _live(cli, wish)
         living.add(pid)
         _say({"born": pid})
+        os.write(say_so, b".")
+        os.close(first_breath)
+        os.close(say_so)
     for pid in list(living):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 async def _rehearse(folder: Path) -> None:

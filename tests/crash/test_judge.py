@@ -81,7 +81,7 @@ _OF_SOME = f"exchange_id = (SELECT exchange_id FROM usage_records WHERE id = {_S
             f" WHERE id = {_SOME}) WHERE id = {_SOME} - 1",
             "an upstream call is recorded twice",
         ),
-        (f"UPDATE usage_records SET upstream_model = 'gpt-5~stall=9' WHERE id = {_SOME}", "never seen"),
+        (f"UPDATE usage_records SET upstream_model = 'gpt-5~message=9' WHERE id = {_SOME}", "never seen"),
         (
             f"UPDATE usage_records SET output_tokens = output_tokens + 1 WHERE id = {_SOME}",
             "not what the provider billed",

@@ -88,7 +88,7 @@ def _endless(payers: Mapping[str, list[Payer]], first: int, named: bool, script:
         dialect = DIALECTS[number % 4]
         turn = number // 4
         payer = payers[dialect][turn % USERS_PER_GROUP]
-        model = MODELS[dialect][turn % 2] + (f"~stall={number}" if named else "")
+        model = MODELS[dialect][turn % 2] + (f"~message={number}" if named else "")
         stream = turn % 3 != 0
         words = script or FAULTS[turn % len(FAULTS)]
         text = f"Question {turn % 40}: what does it cost?" + (f" [[sim: {words}]]" if words else "")

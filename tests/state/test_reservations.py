@@ -204,3 +204,22 @@ async def test_what_expires_is_as_good_as_abandoned(state: SharedState) -> None:
     await reserve(state, "a", (BALANCE, 60), expires_at_ms=1)
     assert await state.reservations.sweep() == 1
     assert isinstance(await reserve(state, "b", (BALANCE, 1)), UnknownBounds)
+
+
+async def test_a_living_process_keeps_what_it_holds(state: SharedState) -> None:
+    await state.reservations.load({BALANCE: 100})
+    await reserve(state, "a", (BALANCE, 60), expires_at_ms=1)
+    await state.reservations.renew(ttl_s=60)
+    assert await state.reservations.sweep() == 0
+    assert await state.reservations.outstanding(BALANCE) == 60
+
+
+async def test_what_is_settled_or_swept_is_not_renewed_into_life(state: SharedState) -> None:
+    await state.reservations.load({BALANCE: 100})
+    for name in ("settled", "swept"):
+        await reserve(state, name, (BALANCE, 10), expires_at_ms=1)
+    await state.reservations.settle("settled", {})
+    await state.reservations.sweep()
+    await state.reservations.renew(ttl_s=60)
+    assert await state.reservations.outstanding(BALANCE) == 0
+    assert await state.reservations.sweep() == 0

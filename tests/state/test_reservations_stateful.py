@@ -124,6 +124,11 @@ class ReservationMachine(RuleBasedStateMachine):
             self.note_abandoned(name)
         self.expired.clear()
 
+    @rule()
+    def the_process_says_that_it_lives(self) -> None:
+        self.runner.run(self.store.renew(ttl_s=3600))
+        self.expired.clear()
+
     @rule(names=st.lists(st.sampled_from(IDS), unique=True))
     def a_holder_died(self, names: list[str]) -> None:
         self.runner.run(self.store.abandon(names))

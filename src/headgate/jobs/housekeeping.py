@@ -70,10 +70,12 @@ class Housekeeping:
                 log.warning("presence_not_renewed")
 
     async def _sweep(self) -> None:
-        """Expired reservations, and intents of processes that died while we ran."""
+        """Keep what this process holds; drop what nobody keeps; complete what processes left open that died
+        while we ran."""
         while True:
             await asyncio.sleep(self.limits.sweep_interval_s)
             try:
+                await self.state.reservations.renew(ttl_s=self.limits.reservation_ttl_s)
                 expired = await self.state.reservations.sweep()
                 if expired:
                     log.warning("reservations_expired", count=expired)

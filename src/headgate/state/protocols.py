@@ -167,6 +167,11 @@ class ReservationStore(Protocol):
         """Sum of claims on a bound that were neither settled nor swept."""
         ...
 
+    async def renew(self, *, ttl_s: int) -> None:
+        """Heartbeat: what this process reserved and has not settled lives at least so long from now; what has
+        been dropped stays dropped."""
+        ...
+
     async def abandon(self, reservation_ids: Sequence[str]) -> None:
         """Their holder died: drop the claims, and read their bounds again, because only the database knows
         what it has spent. Unknown ids are ignored."""

@@ -111,6 +111,18 @@ async def test_money_is_held_over_all_processes(processes: tuple[SharedState, Sh
     assert answers.count(Reserved()) == 10
 
 
+async def test_money_of_a_dead_process_comes_back_and_that_of_a_living_one_stays(
+    processes: tuple[SharedState, SharedState],
+) -> None:
+    dead, living = processes
+    await living.reservations.load({"user:3:balance": 10})
+    for name, state in (("dead", dead), ("living", living)):
+        await state.reservations.reserve(name, [Claim("user:3:balance", 3)], expires_at_ms=1)
+    await living.reservations.renew(ttl_s=60)
+    assert await living.reservations.sweep() == 1
+    assert await living.reservations.outstanding("user:3:balance") == 3
+
+
 async def test_every_key_has_the_prefix_and_none_stays_for_ever(
     redis_url: str, processes: tuple[SharedState, SharedState]
 ) -> None:

@@ -119,6 +119,11 @@ class MemoryReservations:
         known = self._bounds.get(bound)
         return known.held if known is not None else 0
 
+    async def renew(self, *, ttl_s: int) -> None:
+        until = self._clock.now_ms() + ttl_s * 1000
+        for reservation in self._reservations.values():
+            reservation.expires_at_ms = max(reservation.expires_at_ms, until)
+
     async def abandon(self, reservation_ids: Sequence[str]) -> None:
         for name in reservation_ids:
             reservation = self._reservations.get(name)

@@ -23,6 +23,9 @@ class RedisReservations:
         self._load = read_script("reservation_load", shared="reservations")
         self._settle = read_script("settle", shared="reservations")
         self._forget = read_script("reservation_forget", shared="reservations")
+        self._own: set[str] = set()
+        """What this process reserved and has not settled."""
+        self._renew = read_script("reservation_renew", shared="reservations")
         self._abandon = read_script("reservation_abandon", shared="reservations")
         self._sweep = read_script("reservation_sweep", shared="reservations")
 
@@ -41,14 +44,17 @@ class RedisReservations:
             case [b"unknown", epoch, *bounds]:
                 return UnknownBounds(tuple(bound.decode() for bound in bounds), int(epoch))
             case [b"held", remaining]:
-                return Reserved(int(remaining))
+                reserved = Reserved(int(remaining))
             case _:
-                return Reserved()
+                reserved = Reserved()
+        self._own.add(reservation_id)
+        return reserved
 
     async def load(self, settled: Mapping[str, int], *, epoch: int | None = None) -> None:
         await self._pipeline.run(self._load, "" if epoch is None else epoch, *_pairs(settled))
 
     async def settle(self, reservation_id: str, spent: Mapping[str, int]) -> None:
+        self._own.discard(reservation_id)
         await self._pipeline.run(self._settle, reservation_id, SETTLED_MEMORY_MS, *_pairs(spent))
 
     async def forget(self, bounds: Sequence[str]) -> None:
@@ -57,7 +63,13 @@ class RedisReservations:
     async def outstanding(self, bound: str) -> int:
         return int(await self._pipeline.call("HGET", f"headgate:bound:{bound}", "held") or 0)
 
+    async def renew(self, *, ttl_s: int) -> None:
+        own = list(self._own)
+        for start in range(0, len(own), SWEEP_AT_ONCE):
+            await self._pipeline.run(self._renew, ttl_s * 1000, *own[start : start + SWEEP_AT_ONCE])
+
     async def abandon(self, reservation_ids: Sequence[str]) -> None:
+        self._own.difference_update(reservation_ids)
         if reservation_ids:
             await self._pipeline.run(self._abandon, *reservation_ids)
 
