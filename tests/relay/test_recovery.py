@@ -174,3 +174,22 @@ async def test_what_was_booked_for_a_dead_process_is_read_again(
     await recover(journal, directory, state, clock)
     answer = await state.reservations.reserve("x2", [Claim("user:1:balance", 1)], expires_at_ms=2**52)
     assert isinstance(answer, UnknownBounds)
+
+
+async def test_a_billion_tokens_that_a_provider_told_before_the_crash_are_quarantined(
+    journal: Journal, dead: Journal, directory: Directory, state: SharedState, clock: FakeClock,
+    engine: AsyncEngine,
+) -> None:  # fmt: skip
+    left = intent("x1", client_model=MODEL, upstream_model=MODEL, input_estimate=1000)
+    await dead.open_intent(left)
+    dead.note_progress(
+        Progress(
+            exchange_id=left.exchange_id, attempt=left.attempt, usage=TokenUsage(input=10**9, output=10),
+            upstream_request_id="req_known",
+        )
+    )  # fmt: skip
+    await dead.close()
+    await recover(journal, directory, state, clock)
+    assert await value(engine, "SELECT charge_nano FROM usage_records") == 1000 * 10_000 + 10 * 50_000
+    assert await value(engine, "SELECT review FROM usage_records") == "implausible"
+    assert await value(engine, "SELECT quarantined FROM usage_records") == '{"input":1000000000,"output":10}'

@@ -10,6 +10,8 @@ import structlog
 from headgate.core.limits.windows import account_windows
 from headgate.core.pricing.book import PriceUnknown
 from headgate.core.pricing.cost import price_usage
+from headgate.core.pricing.plausibility import believe, review_of
+from headgate.core.pricing.plausibility import bounds_of as bounds_of_price
 from headgate.core.usage import UsageSource
 from headgate.core.world import Account
 from headgate.kit.clock import Clock
@@ -72,10 +74,18 @@ def bounds_of(intent: Intent) -> list[str]:
 
 
 def _interrupted(found: OpenIntent, directory: Directory, now_ms: int) -> Settlement:
-    intent, usage = found.intent, found.usage
+    intent = found.intent
     quote = directory.prices.quote(intent.client_model, intent.upstream_model, at_ms=intent.started_at_ms)
     if isinstance(quote, PriceUnknown):
         quote = directory.prices.default_quote()
+    believed = believe(
+        found.usage,
+        UsageSource.NONE if found.usage.is_empty else UsageSource.PARTIAL,
+        bounds_of_price(quote.price, max_output_asked=None),
+        input_estimate=intent.input_estimate,
+        output_estimate=0,
+    )
+    usage = believed.usage
     cost = price_usage(
         quote.price,
         usage,
@@ -90,7 +100,7 @@ def _interrupted(found: OpenIntent, directory: Directory, now_ms: int) -> Settle
         usage=usage,
         cost=cost,
         fault="gateway_died",
-        source=UsageSource.NONE if usage.is_empty else UsageSource.PARTIAL,
+        source=believed.source,
         upstream_request_id=found.upstream_request_id,
         served_model=None,
         upstream_endpoint="",
@@ -102,7 +112,8 @@ def _interrupted(found: OpenIntent, directory: Directory, now_ms: int) -> Settle
         client_ip="",
         finished_at_ms=now_ms,
         trace=None,
-        review="default_price" if quote.is_default and not usage.is_empty else None,
+        review=review_of(believed, is_default=quote.is_default),
+        quarantined=believed.quarantined,
         account_windows=_account_windows(directory.account(intent.account_id), now_ms),
     )
 

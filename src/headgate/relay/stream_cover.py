@@ -19,6 +19,7 @@ from headgate.core.faults import Fault, FaultKind
 from headgate.core.limits.budget import Need, output_cost
 from headgate.core.money import MULTIPLIER_ONE, TOKENS_PER_PRICE_UNIT
 from headgate.core.pricing.cost import Quote, price_usage
+from headgate.core.pricing.plausibility import believe, bounds_of
 from headgate.core.usage import NO_USAGE, TokenUsage, UsageSource
 from headgate.kit.tasks import TaskOwner
 from headgate.relay.exchange import AccountHold, Exchange, Hold
@@ -64,6 +65,8 @@ class StreamCover:
         self._hold = hold
         self._need = need
         self._quote = quote
+        self._bounds = bounds_of(quote.price, max_output_asked=None)
+        """A report that cannot be true must not end the stream (PAINS 10)."""
         self._id = reservation_id
         self._tier = service_tier
         self._slice_nano = max(output_cost(slice_tokens, need.output_nano_per_mtok), 1)
@@ -130,7 +133,13 @@ class StreamCover:
             seen = min(seen, self._most_tokens)  # the provider keeps to it
         if reading.source not in _TOLD:
             return replace(NO_USAGE, output=seen)
-        usage = reading.usage
+        usage = believe(
+            reading.usage,
+            reading.source,
+            self._bounds,
+            input_estimate=self._input_estimate,
+            output_estimate=seen,
+        ).usage
         return usage if usage.output >= seen else replace(usage, output=seen)
 
     def _left(self, usage: TokenUsage | None = None) -> int:
