@@ -76,3 +76,17 @@ async def test_the_bound_on_overshoot_is_stated_per_group_and_measured(control):
     assert told["measured"] == {
         "settled": 2, "overshot": 1, "overshot_usd": 150e-9, "largest_overshoot_usd": 150e-9,
     }  # fmt: skip
+
+
+async def test_codes_are_switched_on_and_off_for_everybody_to_see(control):
+    public = (await control.nobody("GET", "/settings/public")).data
+    assert (public["promo_code_enabled"], public["invitation_code_enabled"]) == (True, False)
+    change = {"promo_code_enabled": False, "invitation_code_enabled": True}
+    told = (await control.admin("PUT", "/admin/settings", change)).data
+    assert told == {"default_subscriptions": [], **change}
+    public = (await control.nobody("GET", "/settings/public")).data
+    assert (public["promo_code_enabled"], public["invitation_code_enabled"]) == (False, True)
+    check = await control.nobody("POST", "/auth/validate-promo-code", {"code": "ANY"})
+    assert check.data["error_code"] == "PROMO_CODE_DISABLED"
+    refused = await control.admin("PUT", "/admin/settings", {"promo_code_enabled": "maybe"})
+    assert (refused.status, refused.json["code"]) == (400, 400)

@@ -19,7 +19,7 @@ async def create_user(control, email="carl@example.com"):
 
 
 async def test_without_a_word_nobody_is_given_anything(control):
-    assert (await control.admin("GET", "/admin/settings")).data == {"default_subscriptions": []}
+    assert (await control.admin("GET", "/admin/settings")).data["default_subscriptions"] == []
     assert (await create_user(control)).data["subscriptions"] == []
 
 
@@ -46,7 +46,7 @@ async def test_absent_settings_stay_and_an_empty_list_clears(control):
     await set_defaults(control, (await sold_group(control), 7))
     kept = (await control.admin("PUT", "/admin/settings", {"something_else": 1})).data
     assert len(kept["default_subscriptions"]) == 1
-    assert (await set_defaults(control)).data == {"default_subscriptions": []}
+    assert (await set_defaults(control)).data["default_subscriptions"] == []
 
 
 async def test_what_cannot_be_granted_is_not_accepted(control):
@@ -58,7 +58,7 @@ async def test_what_cannot_be_granted_is_not_accepted(control):
     ):
         answer = await set_defaults(control, *entries)
         assert (answer.status, answer.json["reason"]) == (400, reason)
-    assert (await control.admin("GET", "/admin/settings")).data == {"default_subscriptions": []}
+    assert (await control.admin("GET", "/admin/settings")).data["default_subscriptions"] == []
 
 
 @pytest.mark.parametrize("days", [0, -1, 36_501, "x", None])

@@ -27,7 +27,7 @@ from headgate.control.codes.schemas import (
     code_view,
 )
 from headgate.control.groups.repository import GroupRepository
-from headgate.control.settings.switches import is_switched_on
+from headgate.control.settings.switches import INVITATION_CODES, is_switched_on
 from headgate.control.users.repository import UserRepository
 from headgate.control.web.address import address_of
 from headgate.control.web.envelope import MessageView, Page, Paging, PagingParams
@@ -46,7 +46,7 @@ async def validate_invitation_code(body: RedeemBody, work: CurrentWork, request:
     """Would this invitation work? Says so before anybody registers."""
     address = address_of(request, work.deps.settings.server.trusted_proxies)
     await admit_code_check(work, "invitation", address=address)
-    if not await is_switched_on(work.session, "invitation_code_enabled", default=False):
+    if not await is_switched_on(work.session, INVITATION_CODES):
         return InvitationCheck(valid=False, error_code="INVITATION_CODE_DISABLED")
     problem = await invitation_problem(work, body.code)
     return InvitationCheck(valid=problem is None, error_code=problem)

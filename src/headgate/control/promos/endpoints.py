@@ -16,7 +16,7 @@ from headgate.control.promos.schemas import (
     usage_view,
 )
 from headgate.control.promos.service import PromoService
-from headgate.control.settings.switches import is_switched_on
+from headgate.control.settings.switches import PROMO_CODES, is_switched_on
 from headgate.control.web.address import address_of
 from headgate.control.web.envelope import MessageView, Page, PagingParams
 from headgate.control.web.fields import IdPath, Search
@@ -33,7 +33,7 @@ async def validate_promo_code(body: ValidateBody, work: CurrentWork, request: Re
     """Would this code work? Says so before anybody registers."""
     address = address_of(request, work.deps.settings.server.trusted_proxies)
     await admit_code_check(work, "promo", address=address)
-    if not await is_switched_on(work.session, "promo_code_enabled", default=True):
+    if not await is_switched_on(work.session, PROMO_CODES):
         return PromoCheck(valid=False, error_code="PROMO_CODE_DISABLED", message="promo codes are off")
     try:
         promo = await usable_promo(work, body.code)

@@ -11,9 +11,11 @@ from headgate.control.settings.schemas import (
     SettingsBody,
 )
 from headgate.control.settings.spending_bounds import SpendingBounds, spending_bounds
+from headgate.control.settings.switches import INVITATION_CODES, PROMO_CODES, is_switched_on, switch
 from headgate.control.subscriptions.defaults import read_defaults, replace_defaults
 from headgate.control.web.envelope import MessageView
 from headgate.control.web.routing import CurrentWork, Deps, Permission, RouteTable
+from headgate.control.work import Work
 
 routes = RouteTable("", tag="settings")
 
@@ -23,14 +25,18 @@ async def public_settings(work: CurrentWork) -> PublicSettings:
     """What the login page needs before anybody is known."""
     settings = work.deps.settings
     return PublicSettings(
-        version=_version(), api_base_url=settings.server.public_url, run_mode=settings.run_mode
+        version=_version(),
+        api_base_url=settings.server.public_url,
+        run_mode=settings.run_mode,
+        promo_code_enabled=await is_switched_on(work.session, PROMO_CODES),
+        invitation_code_enabled=await is_switched_on(work.session, INVITATION_CODES),
     )
 
 
 @routes.route("GET", "/admin/settings", Permission.ADMIN)
 async def admin_settings(work: CurrentWork) -> AdminSettings:
     """What can be changed while the gateway runs."""
-    return AdminSettings(default_subscriptions=await read_defaults(work.session))
+    return await _settings(work)
 
 
 @routes.route("PUT", "/admin/settings", Permission.ADMIN)
@@ -38,7 +44,11 @@ async def change_settings(body: SettingsBody, work: CurrentWork) -> AdminSetting
     """Change settings; absent ones stay."""
     if body.default_subscriptions is not None:
         await replace_defaults(work, body.default_subscriptions)
-    return AdminSettings(default_subscriptions=await read_defaults(work.session))
+    wanted = {PROMO_CODES: body.promo_code_enabled, INVITATION_CODES: body.invitation_code_enabled}
+    for key, on in wanted.items():
+        if on is not None:
+            await switch(work, key, on=on)
+    return await _settings(work)
 
 
 @routes.route("GET", "/admin/settings/spending-bounds", Permission.ADMIN)
@@ -65,6 +75,15 @@ async def delete(work: CurrentWork) -> MessageView:
     """Switch key access to the admin API off."""
     await delete_admin_key(work.session)
     return MessageView(message="admin API key deleted")
+
+
+async def _settings(work: Work) -> AdminSettings:
+    session = work.session
+    return AdminSettings(
+        default_subscriptions=await read_defaults(session),
+        promo_code_enabled=await is_switched_on(session, PROMO_CODES),
+        invitation_code_enabled=await is_switched_on(session, INVITATION_CODES),
+    )
 
 
 def _version() -> str:

@@ -29,12 +29,16 @@ class SettingsBody(RequestBody):
     """Absent settings stay."""
 
     default_subscriptions: Annotated[list[DefaultSubscriptionEntry], Field(max_length=100)] | None = None
+    promo_code_enabled: bool | None = None
+    invitation_code_enabled: bool | None = None
 
 
 class AdminSettings(BaseModel):
     """What can be changed while the gateway runs. The rest is boot configuration."""
 
     default_subscriptions: Sequence[DefaultSubscription]
+    promo_code_enabled: bool
+    invitation_code_enabled: bool
 
 
 class PublicSettings(BaseModel):

@@ -1,11 +1,30 @@
 """Features switched at run time: rows of the settings table, `true` or `false` (spec 8.10)."""
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from headgate.control.work import Work
 from headgate.storage.models import SettingRow
 
+log = structlog.get_logger(__name__)
 
-async def is_switched_on(session: AsyncSession, key: str, *, default: bool) -> bool:
-    """`default` while nobody has said anything, or nothing that can be understood."""
+PROMO_CODES, INVITATION_CODES = "promo_code_enabled", "invitation_code_enabled"
+DEFAULTS = {PROMO_CODES: True, INVITATION_CODES: False}
+"""What holds while nobody has said anything (spec 8.10)."""
+
+
+async def is_switched_on(session: AsyncSession, key: str) -> bool:
+    """The default while nobody has said anything, or nothing that can be understood."""
     row = await session.get(SettingRow, key)
+    default = DEFAULTS[key]
     return default if row is None else {"true": True, "false": False}.get(row.value.strip(), default)
+
+
+async def switch(work: Work, key: str, *, on: bool) -> None:
+    row = await work.session.get(SettingRow, key)
+    value = "true" if on else "false"
+    if row is None:
+        work.session.add(SettingRow(key=key, value=value, updated_at=work.now()))
+    else:
+        row.value, row.updated_at = value, work.now()
+    log.info("settings_changed", settings=[key], actor_id=work.actor_id)
