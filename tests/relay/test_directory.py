@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from sqlalchemy import event, update
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from headgate.core.ids import AccountId, GroupId
 from headgate.core.world import Provider
@@ -210,3 +211,19 @@ async def test_before_the_first_refresh_nobody_is_known(sqlite_target: DatabaseT
     fresh = Directory(ReadModel(engine, VAULT, clock), VAULT, clock, price_book_builder(PricingSettings()))
     assert (fresh.version, fresh.accounts()) == (-1, ())
     await engine.dispose()
+
+
+async def test_a_route_to_an_account_outside_the_group_is_said_once(
+    directory: Directory, change: Change
+) -> None:
+    routes = {"claude-*": [1, 99]}
+    with capture_logs() as logs:
+        for description in ("a", "b"):
+            await change(
+                update(GroupRow).values(
+                    model_routing=routes, model_routing_enabled=True, description=description
+                )
+            )
+            await directory.refresh()
+    said = [line for line in logs if line["event"] == "model_route_lost"]
+    assert [(line["group_id"], line["pattern"], line["account_id"]) for line in said] == [(1, "claude-*", 99)]

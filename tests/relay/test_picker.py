@@ -19,7 +19,7 @@ from headgate.relay.reserver import Reserver
 from headgate.relay.slot_queue import SlotQueue
 from headgate.settings import GatewaySettings, LimitsSettings
 from headgate.state.protocols import Cooldown, SharedState
-from headgate.storage.models import AccountRow
+from headgate.storage.models import AccountRow, GroupRow
 from headgate.storage.read_model import ReadModel
 from tests.relay.conftest import Change
 from tests.relay.people import Client, exchange_for
@@ -148,6 +148,46 @@ async def test_a_model_that_no_account_serves_is_not_found(
     await directory.refresh()
     with pytest.raises(RelayError) as caught:
         await picker.pick(asking(), plan())
+    assert caught.value.fault.kind is FaultKind.MODEL_NOT_FOUND
+
+
+async def route_models(change: Change, directory: Directory, routes: dict[str, list[int]]) -> None:
+    await change(update(GroupRow).values(model_routing=routes, model_routing_enabled=True))
+    await directory.refresh()
+
+
+def asking_by(directory: Directory, name: str = "x1") -> Exchange:
+    """With the group as the directory has it now."""
+    exchange = asking(name)
+    group = directory.group(exchange.caller.group.id)
+    assert group is not None
+    exchange.caller = replace(exchange.caller, group=group)
+    return exchange
+
+
+async def test_the_groups_model_routing_decides(picker: Picker, change: Change, directory: Directory) -> None:
+    await route_models(change, directory, {"claude-*": [2], "claude-opus-*": [1]})
+    for name in ("x1", "x2"):
+        exchange = asking_by(directory, name)
+        assert (await picker.pick(exchange, plan())).account.id == 2
+        assert exchange.trace.facts["model_route"] == "claude-*"
+        reasons = [line.get("reason") for line in exchange.trace.facts["selections"][0]]
+        assert reasons == [None, "not_routed"]
+
+
+async def test_a_route_to_nobody_is_ignored_and_a_model_that_nobody_serves_stays_unknown(
+    picker: Picker, change: Change, directory: Directory
+) -> None:
+    await route_models(change, directory, {"*": [99]})
+    exchange = asking_by(directory)
+    await picker.pick(exchange, plan())
+    assert {"account_id": 99, "outcome": "rejected", "reason": "gone"} in exchange.trace.facts["selections"][
+        0
+    ]
+    await change(update(AccountRow).values(credentials_open={"model_mapping": {"other": "other"}}))
+    await directory.refresh()
+    with pytest.raises(RelayError) as caught:
+        await picker.pick(asking_by(directory, "x2"), plan())
     assert caught.value.fault.kind is FaultKind.MODEL_NOT_FOUND
 
 

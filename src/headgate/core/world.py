@@ -162,6 +162,8 @@ class Group:
     rate: RateLimit = UNLIMITED_RATE
     image_prices_nano: Mapping[str, int] = field(default_factory=dict)
     """The operator's own prices per picture: 1K, 2K, 4K -> nano-USD (spec 4.2)."""
+    model_routes: Mapping[str, frozenset[AccountId]] = field(default_factory=dict)
+    """Model name or `prefix*` -> accounts that serve it before all others; empty: routing is off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

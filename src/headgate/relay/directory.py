@@ -8,7 +8,7 @@ time.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TypeVar
 
 import structlog
@@ -51,6 +51,7 @@ class Directory:
         self.version = -1
         self.prices = build_prices(DirectoryData.empty())
         self.settings: Mapping[str, str] = {}
+        self._lost_routes: frozenset[tuple[GroupId, str, AccountId]] = frozenset()
         self._refreshing = asyncio.Lock()
         self.on_refreshed: list[Callable[[], Awaitable[None]]] = []
 
@@ -148,6 +149,7 @@ class Directory:
         self._groups = {group.id: group for group in data.groups}
         self._accounts = {account.id: account for account in data.accounts}
         self._by_group = {key: tuple(accounts) for key, accounts in by_group.items()}
+        self._note_lost_routes(data.groups)
         self.prices = self._build_prices(data)
         self.settings = data.settings
         self._keys.clear()
@@ -156,6 +158,21 @@ class Directory:
         log.info(
             "directory_loaded", version=data.version, groups=len(data.groups), accounts=len(data.accounts)
         )
+
+    def _note_lost_routes(self, groups: Iterable[Group]) -> None:
+        """Say once which accounts a group's model routing names in vain; they are ignored."""
+        lost = frozenset(
+            (group.id, pattern, account_id)
+            for group in groups
+            for pattern, accounts in group.model_routes.items()
+            for account_id in accounts.difference(a.id for a in self.accounts_of(group.id, group.provider))
+        )
+        for group_id, pattern, account_id in sorted(lost - self._lost_routes):
+            log.warning(
+                "model_route_lost", group_id=group_id, pattern=pattern, account_id=account_id,
+                remedy="add the account to the group, or take it out of model_routing",
+            )  # fmt: skip
+        self._lost_routes = lost
 
 
 def _keep(cache: OrderedDict[bytes, T], key: bytes, value: T, limit: int) -> None:

@@ -14,6 +14,7 @@ from headgate.core.ids import AccountId
 from headgate.core.routing.affinity import response_session
 from headgate.core.routing.candidates import Candidate, WaitLimits, Wanted
 from headgate.core.routing.failover import FailoverPlan
+from headgate.core.routing.model_routing import route_of
 from headgate.core.routing.selection import (
     NoneEligible,
     Selected,
@@ -41,6 +42,7 @@ from headgate.state.protocols import (
 
 log = structlog.get_logger(__name__)
 
+_ANY: frozenset[AccountId] = frozenset()
 _RACES = 8
 """Times that a free slot may be lost to another request between looking and taking before we queue up."""
 
@@ -154,10 +156,16 @@ class Picker:
         caller = exchange.caller
         accounts = self._directory.accounts_of(caller.group.id, caller.group.provider)
         candidates = await self._candidates(accounts)
+        route = route_of(caller.group.model_routes, exchange.peek.model)
+        if route is not None:
+            exchange.trace.note("model_route", route.pattern)
         return select_account(
             candidates,
             wanted=Wanted(
-                dialect=exchange.target.dialect, provider=exchange.handler.provider, model=exchange.peek.model
+                dialect=exchange.target.dialect,
+                provider=exchange.handler.provider,
+                model=exchange.peek.model,
+                routed_to=_ANY if route is None else route.accounts,
             ),
             sticky_to=sticky_to,
             excluded=plan.excluded,
@@ -214,7 +222,7 @@ class Picker:
             return plan.last_fault
         retry_at = selection.retry_at_ms
         wait_s = None if retry_at is None else max(1, (retry_at - self._clock.now_ms()) // 1000)
-        reasons = {rejection.reason.value for rejection in selection.rejections.values()}
+        reasons = {rejection.reason.value for rejection in selection.rejections.values()} - {"gone"}
         if reasons == {"model_unsupported"}:
             return Fault(
                 kind=FaultKind.MODEL_NOT_FOUND,

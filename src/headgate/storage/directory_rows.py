@@ -17,6 +17,7 @@ from headgate.core.limits.windows import is_over
 from headgate.core.pricing.book import Dates
 from headgate.core.pricing.catalogue import Dated
 from headgate.core.pricing.price import Price, Tariff, rates_of
+from headgate.core.routing.model_routing import routes_from
 from headgate.core.world import (
     UNLIMITED_RATE,
     Account,
@@ -88,6 +89,7 @@ def group_from(row: GroupRow) -> Group | None:
         quota_basis=_known(row.quota_basis, QuotaBasis.CHARGE),
         rate=rate_from(row),
         image_prices_nano={size: price for size, price in pictures.items() if price is not None},
+        model_routes=routes_from(row.model_routing) if row.model_routing_enabled else {},
     )
 
 

@@ -29,12 +29,6 @@ async def test_a_multiplier_of_zero_is_free_and_not_one(control):
     assert (await control.admin("GET", f"/admin/groups/{group}")).data["rate_multiplier"] == 0
 
 
-async def test_model_routing_can_be_switched_on_at_creation(control):
-    group = await control.add_group(model_routing_enabled=True, model_routing={"claude-*": [1]})
-    data = (await control.admin("GET", f"/admin/groups/{group}")).data
-    assert (data["model_routing_enabled"], data["model_routing"]) == (True, {"claude-*": [1]})
-
-
 async def test_an_update_clears_absent_limits_and_keeps_the_rest(control):
     group = await control.add_group(daily_limit_usd=5, rate_multiplier=2, description="d")
     data = (await control.admin("PUT", f"/admin/groups/{group}", {"name": "renamed"})).data

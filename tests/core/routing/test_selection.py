@@ -205,6 +205,61 @@ def test_a_sticky_account_that_cannot_serve_is_given_up() -> None:
     assert result.rejections == {1: Rejection(Reason.DISABLED)}
 
 
+def routed(*pool: Candidate, to: set[int], **changes: Any) -> Selection:
+    accounts = frozenset(AccountId(number) for number in to)
+    return select(*pool, wanted=structs.replace(WANTED, routed_to=accounts), **changes)
+
+
+def test_model_routing_comes_before_priority() -> None:
+    result = routed(candidate(1, priority=1), candidate(2, priority=90), candidate(3, priority=95), to={2, 3})
+    assert chosen(result) == 2
+    assert result.rejections == {
+        1: Rejection(Reason.NOT_ROUTED),
+        3: Rejection(Reason.LOWER_PRIORITY, 95),
+    }
+
+
+def test_a_conversation_elsewhere_follows_the_model_routing() -> None:
+    result = routed(candidate(1), candidate(2), to={2}, sticky_to=AccountId(1))
+    assert chosen(result) == 2
+    assert result.rejections == {1: Rejection(Reason.NOT_ROUTED)}
+
+
+def test_a_conversation_on_a_routed_account_stays_there() -> None:
+    result = routed(candidate(1), candidate(2, priority=90), to={1, 2}, sticky_to=AccountId(2))
+    assert isinstance(result, Selected)
+    assert (chosen(result), result.is_sticky) == (2, True)
+
+
+def test_full_routed_accounts_are_waited_for_a_little() -> None:
+    result = routed(candidate(1), candidate(2, live={"in_use": 2, "waiting": 2}), to={2})
+    assert isinstance(result, WaitFor)
+    assert (chosen(result), result.timeout_s, result.max_waiting) == (2, 120, 3)
+    assert result.rejections == {1: Rejection(Reason.NOT_ROUTED)}
+
+
+@pytest.mark.parametrize(
+    ("closed", "why"),
+    [
+        ({"live": {"in_use": 2, "waiting": 3}}, Rejection(Reason.FULL, 3)),
+        ({"is_schedulable": False}, Rejection(Reason.DISABLED)),
+    ],
+)
+def test_without_a_routed_account_that_can_serve_all_others_do(
+    closed: dict[str, Any], why: Rejection
+) -> None:
+    result = routed(candidate(1), candidate(2, **closed), to={2})
+    assert chosen(result) == 1
+    assert result.rejections == {2: why}
+
+
+def test_a_route_to_an_account_that_is_gone_is_ignored_and_shown() -> None:
+    result = routed(candidate(1), to={77})
+    assert chosen(result) == 1
+    assert {"account_id": 77, "outcome": "rejected", "reason": "gone"} in explain(result)
+    assert routed(to={77}) == NoneEligible(rejections={AccountId(77): Rejection(Reason.GONE)})
+
+
 def test_nobody_overtakes_a_queue() -> None:
     """A slot that is free while somebody waits is already promised."""
     result = select(candidate(1, priority=1, live={"in_use": 1, "waiting": 1}), candidate(2, priority=90))

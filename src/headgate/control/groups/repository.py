@@ -98,6 +98,16 @@ class GroupRepository:
         names = ("account_count", "active_account_count", "rate_limited_account_count")
         return {row[0]: dict(zip(names, (int(value) for value in row[1:]), strict=True)) for row in rows}
 
+    async def platforms_of_accounts(self, ids: Collection[int]) -> Mapping[int, str]:
+        """Of those accounts that exist."""
+        if not ids:
+            return {}
+        query = select(AccountRow.id, AccountRow.platform)
+        rows = await self._session.execute(
+            query.where(AccountRow.id.in_(ids), AccountRow.deleted_at.is_(None))
+        )
+        return {row[0]: row[1] for row in rows}
+
     async def lock(self, group_id: int) -> None:
         """Until the end of the transaction, on both databases (an UPDATE takes the lock)."""
         await self._session.execute(

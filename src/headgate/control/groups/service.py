@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 
 from headgate.control.groups.fallbacks import check_fallbacks
 from headgate.control.groups.repository import GroupRepository
+from headgate.control.groups.routing import check_model_routing
 from headgate.control.groups.schemas import GroupCreate, GroupFields, GroupUpdate, RateEntry, SortEntry
 from headgate.control.work import Work
 from headgate.core.money import from_usd, multiplier_from
@@ -48,7 +49,8 @@ class GroupService:
         self._groups = GroupRepository(work.session)
 
     async def create(self, draft: GroupCreate) -> GroupRow:
-        """Raises GROUP_EXISTS, INVALID_INPUT (fallbacks, proxy, copy sources), OVERDRAFT_LIMIT_REQUIRED."""
+        """Raises GROUP_EXISTS, INVALID_INPUT (fallbacks, proxy, routing, copy sources),
+        OVERDRAFT_LIMIT_REQUIRED."""
         await self._require_free_name(draft.name, owner=None)
         now = self._work.now()
         default = multiplier_from(self._work.deps.settings.auth.default_rate_multiplier)
@@ -141,6 +143,8 @@ class GroupService:
         for name, column in _CLEARED_WHEN_ABSENT.items():
             amount = getattr(fields, name)
             setattr(row, column, None if amount is None else from_usd(amount))
+        if fields.model_routing:
+            await check_model_routing(self._groups, row.platform, fields.model_routing)
         if fields.overdraft_limit_usd is not None:
             row.overdraft_limit_nano = from_usd(fields.overdraft_limit_usd)
         _check_overdraft(row)

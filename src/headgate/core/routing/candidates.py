@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from headgate.core.ids import AccountId
 from headgate.core.world import Account, Dialect, Provider
 
 SPOKEN_DIALECTS: Mapping[Provider, frozenset[Dialect]] = {
@@ -69,6 +70,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Of the caller's group."""
     model: str
     """Client model; empty when the operation names none."""
+    routed_to: frozenset[AccountId] = frozenset()
+    """Accounts that the group's model routing names for this model; empty: any will do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

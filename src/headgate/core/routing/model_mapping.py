@@ -4,7 +4,7 @@ Knows: exact names before patterns, the longest `prefix*` before shorter ones, a
 Refuses to know: which models exist. Invariant: a target is a literal name, never a pattern.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 
 def upstream_model(mapping: Mapping[str, str], model: str) -> str | None:
@@ -15,12 +15,18 @@ def upstream_model(mapping: Mapping[str, str], model: str) -> str | None:
     exact = mapping.get(model)
     if exact is not None:
         return exact
+    best = best_prefix(mapping, model)
+    return None if best is None else mapping[best]
+
+
+def best_prefix(patterns: Iterable[str], model: str) -> str | None:
+    """The longest `prefix*` that the model begins with."""
     best: str | None = None
-    for pattern in mapping:
+    for pattern in patterns:
         if (
             pattern[-1:] == "*"
             and model.startswith(pattern[:-1])
             and (best is None or len(pattern) > len(best))
         ):
             best = pattern
-    return None if best is None else mapping[best]
+    return best

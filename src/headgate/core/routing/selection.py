@@ -7,6 +7,7 @@ account that is full is never chosen, and nobody overtakes those who wait for it
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -36,6 +37,8 @@ class Reason(StrEnum):
     MODEL_UNSUPPORTED = "model_unsupported"
     COOLING_DOWN = "cooling_down"
     FULL = "full"
+    GONE = "gone"  # the group's model routing names it, but it is no account of the group
+    NOT_ROUTED = "not_routed"  # would do, but the group's model routing names others
     NOT_STICKY = "not_sticky"  # would do, but the conversation lives elsewhere
     LOWER_PRIORITY = "lower_priority"
     HIGHER_LOAD = "higher_load"
@@ -167,6 +170,8 @@ def _select(candidates: Sequence[Candidate], demand: _Demand, *, is_last_resort:
             verdict,
         )
         (full if candidate.is_full else free).append(ranked)
+    if demand.wanted.routed_to:
+        free, full, limits = _routed(candidates, demand, free, full, rejections)
     if sticky_to is not None:
         sticky = _sticky(sticky_to, free, full, limits, rejections)
         if sticky is not None:
@@ -176,6 +181,33 @@ def _select(candidates: Sequence[Candidate], demand: _Demand, *, is_last_resort:
     if full:
         return _wait(full, seed, limits, rejections)
     return NoneEligible(rejections=rejections)
+
+
+def _routed(
+    candidates: Sequence[Candidate],
+    demand: _Demand,
+    free: list[_Ranked],
+    full: list[_Ranked],
+    rejections: dict[AccountId, Rejection],
+) -> tuple[list[_Ranked], list[_Ranked], WaitLimits]:
+    """Only the accounts that model routing names, with their short queues; everybody when none of those can
+    serve or has room in its queue (spec 3.4)."""
+    routed_to, limits = demand.wanted.routed_to, demand.limits
+    for account_id in routed_to.difference([candidate.account.id for candidate in candidates]):
+        rejections[account_id] = _GONE
+    own_free = [ranked for ranked in free if ranked.candidate.account.id in routed_to]
+    own_full = [ranked for ranked in full if ranked.candidate.account.id in routed_to]
+    if not own_free and all(ranked.candidate.waiting >= limits.sticky_max_waiting for ranked in own_full):
+        return free, full, limits
+    for ranked in (*free, *full):
+        if ranked.candidate.account.id not in routed_to:
+            rejections[ranked.candidate.account.id] = _NOT_ROUTED
+    short = replace(
+        limits,
+        fallback_timeout_s=limits.sticky_timeout_s,
+        fallback_max_waiting=limits.sticky_max_waiting,
+    )
+    return own_free, own_full, short
 
 
 def _judge(candidate: Candidate, demand: _Demand, *, is_last_resort: bool) -> Rejection | str:
@@ -206,6 +238,8 @@ _DISABLED = Rejection(Reason.DISABLED)
 _WRONG_PROVIDER = Rejection(Reason.WRONG_PROVIDER)
 _NO_SUCH_DIALECT = Rejection(Reason.NO_SUCH_DIALECT)
 _MODEL_UNSUPPORTED = Rejection(Reason.MODEL_UNSUPPORTED)
+_GONE = Rejection(Reason.GONE)
+_NOT_ROUTED = Rejection(Reason.NOT_ROUTED)
 _NOT_STICKY = Rejection(Reason.NOT_STICKY)
 _LOST_TIE = Rejection(Reason.LOST_TIE)
 
