@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from headgate.control.app import create_control_app
+from headgate.control.auth import jobs as auth_jobs
 from headgate.control.bootstrap import FirstAdmin, ensure_admin
 from headgate.control.deps import ControlDeps
 from headgate.control.idempotency.jobs import delete_expired_records
@@ -168,6 +169,11 @@ def _chores(base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWork]) -
             name="delete_expired_idempotency_records",
             every_s=idempotency.cleanup_interval_s,
             run=lambda: delete_expired_records(uow, base.clock, idempotency),
+        ),
+        Chore(
+            name="delete_expired_refresh_tokens",
+            every_s=auth_jobs.EVERY_S,
+            run=lambda: auth_jobs.delete_expired_tokens(uow, base.clock, base.vault),
         ),
         Chore(
             name="expire_subscriptions",

@@ -224,7 +224,13 @@ class PricingSettings(_Section):
 
 
 class AuthSettings(_Section):
-    access_token_s: int = Field(24 * 3600, ge=60)
+    access_token_s: int = Field(24 * 3600, ge=60, le=366 * 24 * 3600)
+    refresh_token_s: int = Field(30 * 24 * 3600, ge=60, le=366 * 24 * 3600)
+    """How long a session lasts that nobody refreshes, but never less than its access token."""
+    refresh_grace_s: float = Field(10, ge=0, le=300)
+    """A used refresh token that comes again this soon is a client asking twice; later it is a stolen one."""
+    refresh_limit_per_minute: int = Field(30, ge=1)
+    """Refreshes from one address, and of one user."""
     login_limit_per_minute: int = Field(20, ge=1)
     login_failures_per_account: int = Field(10, ge=1)
     """Failed logins of one account within 15 minutes before it is locked for the rest of them."""

@@ -28,6 +28,8 @@ class Actor:
     email: str
     role: str
     via: str
+    session: str = ""
+    """The session of an access token, when it belongs to one."""
 
     @property
     def is_admin(self) -> bool:

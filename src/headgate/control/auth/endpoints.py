@@ -1,12 +1,26 @@
-"""HTTP of login, session and profile."""
+"""HTTP of login, sessions and profile."""
 
-from fastapi import Request
+from collections.abc import Sequence
+from typing import Annotated
 
-from headgate.control.auth.schemas import LoginBody, MeView, PasswordBody, ProfileBody, TokenView
+from fastapi import Path, Request
+
+from headgate.control.auth.refreshing import SessionService
+from headgate.control.auth.schemas import (
+    LoginBody,
+    LogoutBody,
+    MeView,
+    PasswordBody,
+    ProfileBody,
+    RefreshBody,
+    SessionView,
+    TokenPair,
+    TokenView,
+)
 from headgate.control.auth.service import AuthService
+from headgate.control.auth.sessions import Device, device_of
 from headgate.control.users.repository import UserRepository
 from headgate.control.users.view import UserView, user_view
-from headgate.control.web.address import address_of
 from headgate.control.web.envelope import MessageView
 from headgate.control.web.routing import CurrentWork, Permission, RouteTable
 from headgate.control.work import Work
@@ -16,15 +30,46 @@ routes = RouteTable("", tag="auth")
 
 @routes.route("POST", "/auth/login", Permission.PUBLIC)
 async def login(body: LoginBody, work: CurrentWork, request: Request) -> TokenView:
-    """Exchange e-mail and password for an access token."""
-    address = address_of(request, work.deps.settings.server.trusted_proxies)
-    return await AuthService(work).login(body.email, body.password, address=address)
+    """Exchange e-mail and password for an access token and a refresh token."""
+    return await AuthService(work).login(body.email, body.password, _device(work, request))
+
+
+@routes.route("POST", "/auth/refresh", Permission.PUBLIC)
+async def refresh(body: RefreshBody, work: CurrentWork, request: Request) -> TokenPair:
+    """Exchange a refresh token for new tokens. Each is good once: a second use ends its session, unless it
+    comes so soon that it must be the same client asking twice (409 REFRESH_TOKEN_ROTATED)."""
+    return await SessionService(work).refresh(body.refresh_token, _device(work, request))
 
 
 @routes.route("POST", "/auth/logout", Permission.PUBLIC)
-async def logout(work: CurrentWork) -> MessageView:
-    """Always succeeds: a bearer token is forgotten by its holder; other sessions stay."""
+async def logout(work: CurrentWork, request: Request, body: LogoutBody | None = None) -> MessageView:
+    """End the session of the refresh token; other sessions stay. Succeeds whatever the token is; without one
+    nothing ends."""
+    token = body.refresh_token if body is not None else None
+    await SessionService(work).log_out(token, _device(work, request))
     return MessageView(message="logged out")
+
+
+@routes.route("POST", "/auth/revoke-all-sessions", Permission.USER)
+async def revoke_all_sessions(work: CurrentWork) -> MessageView:
+    """End every session and access token of the caller, this one included."""
+    await SessionService(work).end_all()
+    return MessageView(message="all sessions ended; log in again")
+
+
+@routes.route("GET", "/auth/sessions", Permission.USER)
+async def sessions(work: CurrentWork) -> Sequence[SessionView]:
+    """The caller's sessions, most recently refreshed first; 100 at most."""
+    return await SessionService(work).own()
+
+
+@routes.route("DELETE", "/auth/sessions/{session_id}", Permission.USER)
+async def end_session(
+    session_id: Annotated[str, Path(pattern="^[0-9a-f]{32}$")], work: CurrentWork
+) -> MessageView:
+    """End one of the caller's sessions, with its access tokens."""
+    await SessionService(work).end(session_id)
+    return MessageView(message="session ended")
 
 
 @routes.route("GET", "/auth/me", Permission.USER)
@@ -51,9 +96,10 @@ async def update_profile(body: ProfileBody, work: CurrentWork) -> UserView:
 
 @routes.route("PUT", "/user/password", Permission.USER)
 async def change_password(body: PasswordBody, work: CurrentWork) -> MessageView:
-    """Change the password; every access token issued before stops working."""
+    """Change the password; every other session ends. Access tokens issued before stop working: this session
+    refreshes."""
     await AuthService(work).change_password(body.old_password, body.new_password)
-    return MessageView(message="password changed; log in again")
+    return MessageView(message="password changed; other sessions have ended")
 
 
 async def _profile(work: Work) -> UserView:
@@ -61,3 +107,7 @@ async def _profile(work: Work) -> UserView:
     user = await users.get(work.actor.user_id)
     allowed = await users.allowed_groups([user.id])
     return user_view(user, allowed.get(user.id, []))
+
+
+def _device(work: Work, request: Request) -> Device:
+    return device_of(request, work.deps.settings.server.trusted_proxies)

@@ -5,6 +5,7 @@ import hmac
 from sqlalchemy import select
 from starlette.datastructures import Headers
 
+from headgate.control.auth.sessions import is_alive
 from headgate.control.auth.tokens import AccessTokens
 from headgate.control.deps import ControlDeps
 from headgate.control.settings.admin_key import read_admin_key
@@ -20,13 +21,14 @@ async def authenticate_user(deps: ControlDeps, headers: Headers) -> Actor:
     claims = AccessTokens(deps.vault).read(_bearer(headers), now_s=deps.clock.now_ms() // 1000)
     async with deps.uow() as uow:
         user = await uow.session.get(UserRow, claims.user_id)
+        is_ended = bool(claims.session) and not await is_alive(uow.session, claims.session)
     if user is None or user.deleted_at is not None:
         raise AuthRefused("USER_NOT_FOUND", "User not found")
     if user.status != "active":
         raise AuthRefused("USER_INACTIVE", "User account is not active")
-    if user.token_version != claims.token_version:
+    if user.token_version != claims.token_version or is_ended:
         raise AuthRefused("TOKEN_REVOKED", "Token has been revoked")
-    return _actor(user, via="token")
+    return _actor(user, via="token", session=claims.session)
 
 
 async def authenticate_admin(deps: ControlDeps, headers: Headers) -> Actor:
@@ -58,8 +60,8 @@ async def _by_admin_key(deps: ControlDeps, given: str) -> Actor:
     return _actor(admin, via="admin_key")
 
 
-def _actor(user: UserRow, *, via: str) -> Actor:
-    return Actor(user_id=user.id, email=user.email, role=user.role, via=via)
+def _actor(user: UserRow, *, via: str, session: str = "") -> Actor:
+    return Actor(user_id=user.id, email=user.email, role=user.role, via=via, session=session)
 
 
 def _bearer(headers: Headers) -> str:

@@ -1,5 +1,6 @@
-"""Bodies and answers of login and profile (spec 7.1, 7.4, 7.6)."""
+"""Bodies and answers of login, sessions and profile (spec 7.1, 7.3, 7.4, 7.6)."""
 
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -9,11 +10,20 @@ from headgate.control.users.view import UserView
 from headgate.control.web.fields import RequestBody
 
 NewPassword = Annotated[str, Field(min_length=MIN_PASSWORD_CHARS, max_length=MAX_PASSWORD_CHARS)]
+RefreshToken = Annotated[str, Field(max_length=200)]
 
 
 class LoginBody(RequestBody):
     email: Annotated[str, Field(min_length=1, max_length=255)]
     password: Annotated[str, Field(min_length=1, max_length=MAX_PASSWORD_CHARS)]
+
+
+class RefreshBody(RequestBody):
+    refresh_token: RefreshToken
+
+
+class LogoutBody(RequestBody):
+    refresh_token: RefreshToken | None = None
 
 
 class PasswordBody(RequestBody):
@@ -25,12 +35,28 @@ class ProfileBody(RequestBody):
     username: Annotated[str, Field(max_length=100)]
 
 
-class TokenView(BaseModel):
+class TokenPair(BaseModel):
     access_token: str
+    refresh_token: str
+    """Good for one exchange; the answer of that holds the next one."""
     expires_in: int
-    """Seconds."""
+    """Seconds that the access token lasts."""
     token_type: str = "Bearer"  # noqa: S105 - the name of a scheme
+
+
+class TokenView(TokenPair):
     user: UserView
+
+
+class SessionView(BaseModel):
+    id: str
+    started_at: datetime
+    last_refreshed_at: datetime
+    expires_at: datetime
+    address: str
+    """Of the latest login or refresh."""
+    user_agent: str
+    is_current: bool
 
 
 class MeView(UserView):

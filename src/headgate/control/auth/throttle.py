@@ -1,6 +1,7 @@
 """Brute force is slowed per address and per account; with the counters away nobody gets in (PAINS S14, spec
 7.1)."""
 
+from headgate.control.deps import WorkDeps
 from headgate.control.web.address import throttle_name
 from headgate.control.web.faults import Throttled
 from headgate.control.work import Work
@@ -9,7 +10,7 @@ from headgate.settings import AuthSettings
 from headgate.state.protocols import CounterStore, StateUnavailable
 
 ADDRESS_WINDOW_S = 60
-"""Of logins and of checks of codes."""
+"""Of logins, refreshes and checks of codes."""
 ACCOUNT_WINDOW_S = 15 * 60
 
 
@@ -50,11 +51,19 @@ class LoginThrottle:
 async def admit_code_check(work: Work, kind: str, *, address: str) -> None:
     """Guessing promo or invitation codes from one address. Raises `Throttled`, also when the counters cannot
     be reached."""
+    limit = work.deps.settings.auth.code_check_limit_per_minute
+    await _admit(work.deps, f"code-check:{kind}:{throttle_name(address)}", limit=limit)
+
+
+async def admit_refresh(deps: WorkDeps, who: str) -> None:
+    """Refreshes from one address or of one user. Raises as above."""
+    await _admit(deps, f"refresh:{throttle_name(who)}", limit=deps.settings.auth.refresh_limit_per_minute)
+
+
+async def _admit(deps: WorkDeps, name: str, *, limit: int) -> None:
     try:
-        seen = await work.deps.state.counters.add(
-            f"code-check:{kind}:{throttle_name(address)}", 1, window_s=ADDRESS_WINDOW_S
-        )
+        seen = await deps.state.counters.add(name, 1, window_s=ADDRESS_WINDOW_S)
     except StateUnavailable:
         raise Throttled("counters") from None
-    if seen > work.deps.settings.auth.code_check_limit_per_minute:
-        raise Throttled("address")
+    if seen > limit:
+        raise Throttled(name)

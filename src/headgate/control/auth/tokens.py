@@ -18,6 +18,8 @@ class Claims:
     email: str
     role: str
     token_version: int
+    session: str = ""
+    """The family of refresh tokens that it belongs to: ending that one ends this token too."""
 
 
 class AccessTokens:
@@ -32,6 +34,7 @@ class AccessTokens:
             "email": claims.email,
             "role": claims.role,
             "token_version": claims.token_version,
+            "sid": claims.session,
             "iat": now_s,
             "nbf": now_s,
             "exp": now_s + lifetime_s,
@@ -50,6 +53,7 @@ class AccessTokens:
                 email=str(payload.get("email", "")),
                 role=str(payload.get("role", "")),
                 token_version=int(payload["token_version"]),
+                session=str(payload.get("sid", "")),
             )
             expires_s, not_before_s = int(payload["exp"]), int(payload["nbf"])
         except (jwt.PyJWTError, ValueError, TypeError):

@@ -3,6 +3,7 @@
 
 import re
 
+from headgate.control.auth.sessions import end_sessions
 from headgate.control.codes.audit import record_concurrency_change
 from headgate.control.promos.applying import apply_promo
 from headgate.control.subscriptions.defaults import grant_defaults
@@ -86,7 +87,7 @@ class UserService:
         row = await self._users.get(user_id)
         if row.role == "admin":
             raise BadRequest("cannot delete admin user")
-        row.token_version += 1
+        await end_sessions(self._work.session, row, self._work.now())
         await self._users.soft_delete(row, self._work.now())
         self._work.touch_directory()
 
@@ -98,12 +99,14 @@ class UserService:
             row.concurrency = concurrency
 
     async def _change_standing(self, row: UserRow, change: UserUpdate) -> None:
-        if change.password is not None:
-            row.password_hash = await self._work.deps.passwords.hash(change.password)
-            row.token_version += 1
-        if change.status is not None and change.status != row.status:
-            row.status = change.status
-            row.token_version += 1
+        has_new_status = change.status is not None and change.status != row.status
+        if change.password is None and not has_new_status:
+            return
+        digest = change.password and await self._work.deps.passwords.hash(change.password)
+        await self._users.locked(row.id)
+        row.password_hash = digest or row.password_hash
+        row.status = change.status or row.status
+        await end_sessions(self._work.session, row, self._work.now())
 
     async def _free_email(self, email: str, *, owner: int | None) -> str:
         normal = normal_email(email)

@@ -1,0 +1,40 @@
+"""Sessions of people: refresh tokens, of which the database knows only keyed digests (spec 7.3)."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from headgate.storage.models.base import Base
+from headgate.storage.types import BigId, EpochMs
+
+
+class RefreshTokenRow(Base):
+    """One refresh token. The tokens of one login are a family, which is what people call a session; each is
+    used once and has one successor. Used ones stay until they expire, so that a second use is noticed."""
+
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (
+        Index("uq_refresh_tokens_token_hash", "token_hash", unique=True),
+        Index("ix_refresh_tokens_family", "family"),
+        Index("ix_refresh_tokens_user_id", "user_id"),
+        Index("ix_refresh_tokens_expires_at", "expires_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id", ondelete="CASCADE"))
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    family: Mapped[str] = mapped_column(String(32))
+    """Random, not secret: access tokens name it, and lists of sessions show it."""
+    parent_id: Mapped[int | None] = mapped_column(BigId, default=None)
+    """The token that was exchanged for this one; that row may be gone already."""
+    token_version: Mapped[int] = mapped_column(Integer)
+    """The user's when it was issued; a newer one of the user makes it void."""
+    user_agent: Mapped[str] = mapped_column(String(255), default="")
+    address: Mapped[str] = mapped_column(String(64), default="")
+    started_at: Mapped[datetime] = mapped_column(EpochMs)
+    """The login of the family."""
+    created_at: Mapped[datetime] = mapped_column(EpochMs)
+    expires_at: Mapped[datetime] = mapped_column(EpochMs)
+    used_at: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
+    revoked_at: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
