@@ -56,7 +56,8 @@ def _lanes(options: argparse.Namespace, seed: int, folder: Path, stack: ExitStac
     if options.database in (POSTGRES, "both"):
         server = stack.enter_context(running_postgres())
         for_pair = round(options.kills * PAIR_SHARE)
-        books = Books(asyncio.run(server.create_database("alone")))
+        key_file = folder / "alone" / "gateway" / "data" / "secret.key"
+        books = Books(asyncio.run(server.create_database("alone")), key_file)
         kills = plan(options.kills - for_pair, seed=seed)
         lanes.append(
             Lane(name="postgresql", books=books, folder=folder / "alone", kills=kills, seed=seed, **common)

@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 
+from headgate.kit.crypto import Vault
 from headgate.storage.engine import create_engine
 from headgate.storage.ledger import LedgerReport, verify
 from tests.support.databases import target_for
@@ -29,6 +31,9 @@ class Books:
     """A gateway's database, read beside it."""
 
     url: str
+    key_file: Path | None = None
+    """The gateway's `secret.key`; None: beside the SQLite file, if it is there. With it `verify` checks the
+    hash chains and the arithmetic of every line as well."""
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         if self.url.startswith("sqlite:///"):
@@ -58,10 +63,18 @@ class Books:
     def verify(self) -> LedgerReport:
         return asyncio.run(self._verify())
 
+    def _ledger_key(self) -> bytes | None:
+        path = self.key_file
+        if path is None and self.url.startswith("sqlite:///"):
+            path = Path(self.url.removeprefix("sqlite:///")).with_name("secret.key")
+        if path is None or not path.exists():
+            return None
+        return Vault(bytes.fromhex(path.read_text().strip())).ledger_key()
+
     async def _verify(self) -> LedgerReport:
         engine = create_engine(target_for(self.url))
         try:
-            return await verify(engine)
+            return await verify(engine, ledger_key=self._ledger_key())
         finally:
             await engine.dispose()
 

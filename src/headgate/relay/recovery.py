@@ -93,6 +93,7 @@ def _interrupted(found: OpenIntent, directory: Directory, now_ms: int) -> Settle
         cost_multiplier=intent.cost_multiplier,
         price_version=quote.version,
         is_default=quote.is_default,
+        image_prices=group.image_prices_nano if (group := directory.group(intent.group_id)) else None,
     )
     return Settlement(
         intent=intent,
