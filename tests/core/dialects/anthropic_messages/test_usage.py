@@ -3,6 +3,7 @@
 from headgate.core.dialects.anthropic_messages.usage import (
     CacheCreation,
     OutputDetails,
+    ServerToolUse,
     UsageReport,
     merge,
     to_usage,
@@ -68,3 +69,21 @@ def test_cached_tokens_of_kimi_count_where_cache_reads_are_absent_or_zero() -> N
 
 def test_negative_numbers_count_as_nothing() -> None:
     assert to_usage(UsageReport(input_tokens=-5, output_tokens=-1)) == TokenUsage()
+
+
+def test_searches_and_speed_of_later_reports_complete_earlier_ones() -> None:
+    start = UsageReport(speed="fast", service_tier="standard")
+    delta = UsageReport(server_tool_use=ServerToolUse(web_search_requests=2))
+    last = UsageReport(server_tool_use=ServerToolUse(web_search_requests=3))
+    merged = merge(merge(merge(None, start), delta), last)
+    assert to_usage(merged).web_search_calls == 3
+    assert to_usage(merge(merged, UsageReport(output_tokens=1))).web_search_calls == 3
+    assert merged.served_tier == "fast"
+    assert to_usage(UsageReport(server_tool_use=ServerToolUse(web_search_requests=-4))).web_search_calls == 0
+
+
+def test_what_was_not_said_is_known_to_be_missing() -> None:
+    assert UsageReport().lacks_input
+    assert UsageReport(input_tokens=-1, output_tokens=-1).lacks_output
+    assert not UsageReport(cache_read_input_tokens=5).lacks_input
+    assert not UsageReport(input_tokens=0).lacks_input

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from headgate.core.dialects.openai_chat.usage import UsageReport, to_usage
+from headgate.core.dialects.openai_chat.usage import UsageReport, latest, to_usage
 from headgate.core.usage import TokenUsage
 
 
@@ -54,3 +54,13 @@ from headgate.core.usage import TokenUsage
 )
 def test_reports(sent: dict[str, Any], usage: TokenUsage) -> None:
     assert to_usage(msgspec.convert(sent, UsageReport)) == usage
+
+
+def test_of_cumulative_reports_the_last_one_that_says_something_holds() -> None:
+    first = UsageReport(prompt_tokens=10, completion_tokens=1)
+    second = UsageReport(prompt_tokens=10, completion_tokens=5)
+    assert latest(first, second) is second
+    assert latest(second, UsageReport(prompt_tokens=0, completion_tokens=0)) is second
+    assert latest(second, None) is second
+    empty = UsageReport()
+    assert latest(None, empty) is empty
