@@ -85,31 +85,34 @@ def start_nginx(upstream_port: int, folder: Path) -> Peer | None:
     return Peer("nginx", port, process, {"x-api-key": "sim-bench"}, pids=workers)
 
 
-def start_headgate(upstream_port: int, folder: Path) -> Peer:
+def start_headgate(upstream_port: int, folder: Path, *, is_simple: bool = False) -> Peer:
     """All features on: keys, limits, reservations, stickiness, traces, settlement committed before the last
-    byte."""
+    byte. `is_simple`: the same without money (`run_mode: simple`, accounts that cost nothing)."""
     port = free_port()
+    name = "headgate-simple" if is_simple else "headgate"
+    simple = {"HEADGATE_RUN_MODE": "simple", "HEADGATE_SIMPLE_MODE_CONFIRM": "true"} if is_simple else {}
     environment = {
         **os.environ,
         "HEADGATE_ADMIN_EMAIL": "bench@headgate.local",
         "HEADGATE_ADMIN_PASSWORD": "bench-password",
         "HEADGATE_SECURITY__URL_ALLOWLIST__ALLOW_PRIVATE_HOSTS": "true",
         "HEADGATE_SECURITY__URL_ALLOWLIST__ALLOW_INSECURE_HTTP": "true",
+        **simple,
     }
-    log = (folder / "headgate.log").open("wb")
+    log = (folder / f"{name}.log").open("wb")
     process = subprocess.Popen(
-        [sys.executable, "-m", "headgate", "serve", "--port", str(port), "--data-dir", str(folder / "data")],
+        [sys.executable, "-m", "headgate", "serve", "--port", str(port), "--data-dir", str(folder / name)],
         env=environment,
         stdout=log,
         stderr=log,
     )
     wait_for(f"http://127.0.0.1:{port}/health")
-    key = provision(f"http://127.0.0.1:{port}/api/v1", upstream_port)
+    key = provision(f"http://127.0.0.1:{port}/api/v1", upstream_port, cost_multiplier=0 if is_simple else 1)
     pin(process.pid, GATEWAY_CORE)
-    return Peer("headgate", port, process, {"x-api-key": key}, pids=[process.pid])
+    return Peer(name, port, process, {"x-api-key": key}, pids=[process.pid])
 
 
-def provision(api: str, upstream_port: int) -> str:
+def provision(api: str, upstream_port: int, *, cost_multiplier: float) -> str:
     """A group with three accounts, a user with money, and a key with a quota and windows; returns the key."""
     token = call(f"{api}/auth/login", {"email": "bench@headgate.local", "password": "bench-password"})[
         "access_token"
@@ -123,6 +126,7 @@ def provision(api: str, upstream_port: int) -> str:
                 "platform": "anthropic",
                 "type": "apikey",
                 "concurrency": 4000,
+                "rate_multiplier": cost_multiplier,
                 "group_ids": [group],
                 "credentials": {"api_key": f"sim-bench-{n}", "base_url": f"http://127.0.0.1:{upstream_port}"},
             },

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import payloads
+from bench.money import Turns, measure, print_money
 from bench.peers import OTHERS_CORE, Peer, start_headgate, start_nginx, start_simulator
 from bench.processes import pin, sample
 
@@ -145,6 +146,14 @@ def memory_rows(headgate: Peer, folder: Path, streams: int, soak_s: float) -> li
     ]
 
 
+def money_turns(
+    headgate: Peer, simulator: Peer, peers: list[Peer], folder: Path, options: argparse.Namespace
+) -> list[Turns]:
+    """Beside the gateway with everything on one without money; each measurement is half as long as others."""
+    peers.append(start_headgate(simulator.port, folder, is_simple=True))
+    return measure(headgate, peers[-1], folder, drive, seconds=options.seconds / 2, turns=options.turns)
+
+
 def print_table(rows: list[Row]) -> None:
     machine = f"{platform.machine()}, Python {platform.python_version()}"
     print(f"\n{machine}, one core for the party, one for load and simulator\n")
@@ -161,7 +170,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0, help="per measurement")
     parser.add_argument("--streams", type=int, default=2000)
     parser.add_argument("--soak", type=float, default=300.0, help="seconds that the streams stay open")
-    parser.add_argument("--only", choices=["requests", "latency", "memory"])
+    parser.add_argument("--turns", type=int, default=7, help="of the comparison with and without money")
+    parser.add_argument("--only", choices=["requests", "money", "latency", "memory"])
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -182,7 +192,10 @@ def main() -> None:
                 rows += latency_rows(headgate, simulator, folder, options.seconds)
             if options.only in (None, "memory"):
                 rows += memory_rows(headgate, folder, options.streams, options.soak)
-            print_table(rows)
+            if rows:
+                print_table(rows)
+            if options.only in (None, "money"):
+                print_money(money_turns(headgate, simulator, peers, folder, options))
         finally:
             for peer in reversed(peers):
                 peer.stop()

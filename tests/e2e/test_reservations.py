@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -14,6 +15,8 @@ from tests.e2e.money_books import Books, same_money, show
 from tests.e2e.money_load import DIALECTS, PLATFORMS, SPEAK
 from tests.support.gateway import Gateway, Provisioned, running_gateway
 from tests.support.load import Outcome, Shot, volley
+from tests.support.postgres import PostgresServer
+from tests.support.redis_server import running_redis
 from tests.support.simulator import RunningSimulator
 
 MODELS = {
@@ -184,24 +187,53 @@ def test_what_no_answer_fits_into_is_refused_with_the_amounts(gateway: Gateway, 
 
 
 def test_a_thousand_at_once_spend_a_balance_worth_a_hundred_and_nothing_more(
-    gateway: Gateway, simulator: RunningSimulator, books: Books, payer: Payers
+    gateway: Gateway, books: Books, payer: Payers
 ) -> None:
-    """Every request costs the same; a hundred of them cost the whole balance."""
-    one = payer("messages", 1)
+    spend_a_hundred(gateway, books, payer("messages", 1))
+
+
+@pytest.fixture
+async def database_url(postgres_server: PostgresServer) -> str:
+    return await postgres_server.create_database(f"reservations_{time.monotonic_ns()}")
+
+
+@pytest.fixture
+def pair(tmp_path: Path, database_url: str) -> Iterator[Gateway]:
+    """Two worker processes on one PostgreSQL and one Redis."""
+    with (
+        running_redis(tmp_path) as redis_url,
+        running_gateway(
+            tmp_path / "gateway", HEADGATE_REDIS_URL=redis_url, HEADGATE_DATABASE_URL=database_url,
+            HEADGATE_SERVER__WORKERS="2", HEADGATE_REDIS__DEADLINE_S="10",
+        ) as running,
+    ):  # fmt: skip
+        yield running
+
+
+@pytest.mark.pg
+@pytest.mark.redis
+def test_two_workers_spend_it_together_and_nothing_more(
+    pair: Gateway, simulator: RunningSimulator, database_url: str
+) -> None:
+    who = pair.provision("anthropic", simulator.url, balance=1, name="pair")
+    spend_a_hundred(pair, Books(database_url), who)
+
+
+def spend_a_hundred(gateway: Gateway, books: Books, who: Provisioned) -> None:
+    """Every request costs the same; a hundred of them cost the whole balance; a thousand come at once."""
     text = "How much is one? [[sim: tokens=60]]"
-    first = ask(gateway, one.key, "messages", text, most=100)
+    first = ask(gateway, who.key, "messages", text, most=100)
     assert first.status == 200
-    price = last_record(books, one.user_id)["charge_nano"]
-    gateway.api(
-        "POST", f"/admin/users/{one.user_id}/balance", {"balance": 100 * price / 1e9, "operation": "set"}
-    )
-    gateway.api("PUT", f"/admin/users/{one.user_id}", {"concurrency": 0})
-    path, headers, body = SPEAK["messages"](MODELS["messages"], text, stream=True, most=100, key=one.key)
+    price = last_record(books, who.user_id)["charge_nano"]
+    money = {"balance": 100 * price / 1e9, "operation": "set"}
+    gateway.api("POST", f"/admin/users/{who.user_id}/balance", money)
+    gateway.api("PUT", f"/admin/users/{who.user_id}", {"concurrency": 0})
+    path, headers, body = SPEAK["messages"](MODELS["messages"], text, stream=True, most=100, key=who.key)
     shot = Shot(path=path, headers=headers, body=json.dumps(body).encode())
     outcomes = asyncio.run(volley(gateway.url, [shot] * 1000, at_once=1000, timeout_s=60))
     statuses = Counter(outcome.status for outcome in outcomes)
-    show(f"1000 at once: {dict(statuses)}, {balance(books, one.user_id)} nano-USD left")
-    assert balance(books, one.user_id) >= 0
+    show(f"1000 at once: {dict(statuses)}, {balance(books, who.user_id)} nano-USD left, one costs {price}")
+    assert balance(books, who.user_id) >= 0
     assert 95 <= statuses[200] <= 100
     assert set(statuses) == {200, 403}, {o.body for o in outcomes if o.status not in (200, 403)}
     same_money(books)
