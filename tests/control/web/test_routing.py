@@ -3,10 +3,11 @@
 import re
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 
 from headgate.control.app import SLICES
-from headgate.control.web.routing import GuardedRoute, Permission
+from headgate.control.web.envelope import MessageView
+from headgate.control.web.routing import GuardedRoute, Permission, RouteTable
 
 OPEN = {
     "GET /v1/settings/public",
@@ -41,6 +42,42 @@ def test_a_route_without_a_permission_cannot_be_registered():
     app.router.route_class = GuardedRoute
     with pytest.raises(TypeError, match="no permission"):
         app.get("/secret")(lambda: None)
+
+
+def test_the_writes_of_the_contract_take_an_idempotency_key():
+    """Spec 7.15, as far as the routes exist."""
+    app = FastAPI()
+    for slice_ in SLICES:
+        slice_.routes.install(app)
+    scopes = [route.scope for route in app.router.routes if isinstance(route, GuardedRoute) and route.scope]
+    assert len(scopes) == len(set(scopes))
+    assert {
+        "admin.accounts.create",
+        "admin.proxies.create",
+        "admin.users.balance.update",
+        "admin.redeem_codes.generate",
+        "admin.redeem_codes.create_and_redeem",
+        "admin.subscriptions.extend",
+        "user.api_keys.create",
+    } <= set(scopes)
+
+
+@pytest.mark.parametrize(
+    ("permission", "answer"), [(Permission.PUBLIC, MessageView), (Permission.ADMIN, Response)]
+)
+def test_what_cannot_be_repeated_cannot_be_declared_idempotent(permission, answer):
+    async def endpoint():
+        raise AssertionError
+
+    endpoint.__annotations__["return"] = answer
+    table = RouteTable("", tag="test")
+    with pytest.raises(TypeError):
+        declare(table, permission, endpoint)
+
+
+def declare(routes, permission, endpoint):
+    routes.route("POST", "/x", permission, idempotent="x")(endpoint)
+    routes.install(FastAPI())
 
 
 def test_the_public_routes_are_exactly_these():
