@@ -1,5 +1,6 @@
 """Corrections are new lines, and move what the charge had moved; on both databases."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,7 +12,13 @@ from headgate.storage.engine import DatabaseTarget
 from headgate.storage.journal_group import GroupJournal
 from headgate.storage.journal_opening import open_journal_at
 from headgate.storage.ledger import verify
-from headgate.storage.ledger_corrections import Correction, NoSuchExchange, correct_charge
+from headgate.storage.ledger_corrections import (
+    ChargeMoved,
+    Correction,
+    NoSuchExchange,
+    booked_charge,
+    correct_charge,
+)
 from headgate.storage.unit_of_work import UnitOfWork
 from tests.storage.books import (
     account_row,
@@ -50,6 +57,9 @@ async def correct(sessions: Sessions, clock: FakeClock, **fields: Any) -> list[s
         "actor_id": 9,
     } | fields
     async with UnitOfWork(sessions) as uow:
+        if "paid_before_nano" not in given:
+            booked = await booked_charge(uow.session, given["exchange_id"])
+            given["paid_before_nano"] = booked.paid_nano if booked is not None else 0
         return await correct_charge(uow.session, Correction(now_ms=clock.now_ms(), **given))
 
 
@@ -128,3 +138,25 @@ async def test_what_was_never_called_cannot_be_corrected(
     with pytest.raises(NoSuchExchange, match="x1/2"):
         await correct(sessions, clock, attempt=2, charge_nano=1)
     assert await corrections(engine) == []
+
+
+@pytest.mark.usefixtures("journal")
+async def test_two_corrections_worked_out_from_the_same_charge_are_one(
+    engine: AsyncEngine, sessions: Sessions, clock: FakeClock
+) -> None:
+    """Both would give everything back; ten at once give it back once."""
+    tries = (correct(sessions, clock, charge_nano=-800, paid_before_nano=800) for _ in range(10))
+    outcomes = await asyncio.gather(*tries, return_exceptions=True)
+    assert sum(isinstance(outcome, list) for outcome in outcomes) == 1
+    assert await value(engine, "SELECT balance_nano FROM users") == 0
+    assert len(await corrections(engine)) == 1
+
+
+@pytest.mark.usefixtures("journal")
+async def test_a_charge_that_was_corrected_meanwhile_is_left_alone(
+    engine: AsyncEngine, sessions: Sessions, clock: FakeClock
+) -> None:
+    await correct(sessions, clock, charge_nano=-300)
+    with pytest.raises(ChargeMoved, match="meanwhile"):
+        await correct(sessions, clock, charge_nano=-300, paid_before_nano=800)
+    assert await value(engine, "SELECT balance_nano FROM users") == -500

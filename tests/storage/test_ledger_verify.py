@@ -62,7 +62,14 @@ async def books(
     await journal.close()
     async with UnitOfWork(sessions) as uow:
         await reset_key_quota(uow.session, key_id=1, actor_id=9, operation_id="op:2", now_ms=2)
-        given = {"exchange_id": "x3", "attempt": 1, "reason": "goodwill", "actor_id": 9, "now_ms": 3}
+        given = {
+            "exchange_id": "x3",
+            "attempt": 1,
+            "reason": "goodwill",
+            "actor_id": 9,
+            "now_ms": 3,
+            "paid_before_nano": 800,
+        }
         await correct_charge(uow.session, Correction(charge_nano=-300, **given))  # type: ignore[arg-type]
     return engine
 

@@ -10,7 +10,13 @@ from headgate.cli.options import ConfigFile, DataDir, console, explained
 from headgate.core.money import from_usd
 from headgate.errors import StartupError
 from headgate.storage.engine import session_factory
-from headgate.storage.ledger_corrections import Correction, NoSuchExchange, booked_charge, correct_charge
+from headgate.storage.ledger_corrections import (
+    ChargeMoved,
+    Correction,
+    NoSuchExchange,
+    booked_charge,
+    correct_charge,
+)
 from headgate.storage.unit_of_work import UnitOfWork
 
 _MAX_USD = Decimal(1_000_000)
@@ -56,10 +62,11 @@ def correct(
                 reason=reason.strip(),
                 actor_id=None,
                 now_ms=books.clock.now_ms(),
+                paid_before_nano=charged.paid_nano,
             )
             try:
                 await correct_charge(uow.session, correction)
-            except NoSuchExchange as error:
+            except (NoSuchExchange, ChargeMoved) as error:
                 raise StartupError(str(error)) from None
             uow.touch_directory()  # a running gateway reads balances and quotas anew
 

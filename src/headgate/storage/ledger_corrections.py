@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, select, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from headgate.storage.journal_rows import SUBSCRIPTION_WINDOW_MS, WINDOW_MS
@@ -22,6 +22,10 @@ CORRECTION = "correction"
 
 class NoSuchExchange(LookupError):
     """There is no usage record of this exchange and attempt."""
+
+
+class ChargeMoved(RuntimeError):
+    """Somebody else corrected the same charge meanwhile: work the correction out anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,8 @@ class Correction:
     now_ms: int
     price_version: str = ""
     tariff: str = ""
+    paid_before_nano: int
+    """What the attempt had cost its payer, corrections included, when this one was worked out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +79,7 @@ async def booked_charge(session: AsyncSession, exchange_id: str) -> BookedCharge
 
 async def correct_charge(session: AsyncSession, correction: Correction) -> list[str]:
     """Write the lines and move the counters, in the caller's transaction; returns the spending bounds that
-    changed. Raises NoSuchExchange."""
+    changed. Raises NoSuchExchange, ChargeMoved."""
     record = await _record(session, correction)
     bounds: list[str] = []
     if record.subscription_id is None:
@@ -84,6 +90,7 @@ async def correct_charge(session: AsyncSession, correction: Correction) -> list[
         payer = f"subscription:{record.subscription_id}"
         await _raise_subscription(session, record, correction)
         bounds += [f"sub:{record.subscription_id}:{name}" for name in SUBSCRIPTION_WINDOW_MS]
+    await _require_unmoved(session, correction)
     if correction.key_nano:
         await _raise_key(session, record, correction)
         bounds += [f"key:{record.key_id}:{name}" for name in ("quota", *WINDOW_MS)]
@@ -94,6 +101,21 @@ async def correct_charge(session: AsyncSession, correction: Correction) -> list[
     )
     await _write(session, correction, [move for move in moves if move[2]])
     return bounds
+
+
+async def _require_unmoved(session: AsyncSession, correction: Correction) -> None:
+    """The payer's row is locked by now: what the lines say can no longer change."""
+    entry = LedgerEntryRow
+    paid = case((entry.credit_book == "revenue", entry.amount_nano), else_=-entry.amount_nano)
+    now = await session.scalar(
+        select(func.sum(paid)).where(
+            entry.exchange_id == correction.exchange_id,
+            entry.attempt == correction.attempt,
+            or_(entry.credit_book == "revenue", entry.debit_book == "revenue"),
+        )
+    )
+    if int(now or 0) != correction.paid_before_nano:
+        raise ChargeMoved(f"the charge of {correction.exchange_id} was corrected by somebody else meanwhile")
 
 
 async def _record(session: AsyncSession, correction: Correction) -> Any:

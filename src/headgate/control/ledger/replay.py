@@ -131,6 +131,7 @@ async def _correct(session: AsyncSession, changed: list[tuple[BilledCall, Rebill
                 now_ms=now_ms,
                 price_version=new.cost.price_version,
                 tariff=tariff(new.cost),
+                paid_before_nano=call.paid_nano,
             ),
         )
 

@@ -13,10 +13,10 @@ from headgate.core.money import MULTIPLIER_ONE, div_half_even
 from headgate.core.pricing.book import PriceUnknown
 from headgate.core.pricing.cost import CostLines, Quote, price_usage
 from headgate.core.usage import TokenUsage
-from headgate.errors import BadRequest
+from headgate.errors import BadRequest, Conflict
 from headgate.storage.directory_rows import group_from
 from headgate.storage.journal_money import tariff
-from headgate.storage.ledger_corrections import Correction, correct_charge
+from headgate.storage.ledger_corrections import ChargeMoved, Correction, correct_charge
 from headgate.storage.models import GroupRow, LedgerEntryRow, UsageRecordRow
 from headgate.storage.price_books import read_price_book
 
@@ -31,27 +31,29 @@ class Corrected:
 
 
 async def correct_record(work: Work, row: UsageRecordRow, usage: TokenUsage, *, note: str) -> Corrected:
-    """Raises PRICE_VERSION_UNKNOWN."""
+    """Raises PRICE_VERSION_UNKNOWN, CHARGE_CORRECTED (by `headgate ledger`, before this review)."""
     cost = await _priced(work, row, usage)
     lines = await _lines(work, row)
     charge, changed = _new_amount(lines, "charge", row, cost.list_cost)
     _, for_key = _new_amount(lines, "key", row, cost.list_cost)
     _, for_account = _new_amount(lines, "cost", row, cost.list_cost)
-    bounds = await correct_charge(
-        work.session,
-        Correction(
-            exchange_id=row.exchange_id,
-            attempt=row.attempt,
-            charge_nano=changed,
-            key_nano=for_key,
-            account_nano=for_account,
-            reason=f"review of record {row.id}: {note}" if note else f"review of record {row.id}",
-            actor_id=work.actor_id,
-            now_ms=work.now_ms(),
-            price_version=row.price_version,
-            tariff=tariff(cost),
-        ),
+    correction = Correction(
+        exchange_id=row.exchange_id,
+        attempt=row.attempt,
+        charge_nano=changed,
+        key_nano=for_key,
+        account_nano=for_account,
+        reason=f"review of record {row.id}: {note}" if note else f"review of record {row.id}",
+        actor_id=work.actor_id,
+        now_ms=work.now_ms(),
+        price_version=row.price_version,
+        tariff=tariff(cost),
+        paid_before_nano=charge - changed,
     )
+    try:
+        bounds = await correct_charge(work.session, correction)
+    except ChargeMoved as error:
+        raise Conflict(str(error), reason="CHARGE_CORRECTED") from None
     work.bounds_changed(*bounds)
     return Corrected(list_cost=cost.list_cost, charge=charge, change=changed)
 

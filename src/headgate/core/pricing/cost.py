@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from headgate.core.money import MULTIPLIER_ONE, TOKENS_PER_PRICE_UNIT, div_half_even
-from headgate.core.pricing.price import Price, scaled_image
+from headgate.core.pricing.price import Price, Rates, scaled_image
 from headgate.core.usage import TokenUsage
 
 MAX_AMOUNT = 10**15
@@ -88,10 +88,7 @@ def price_usage(
     cache_read = div_half_even(usage.cache_read * rates.cache_read * times, unit)
     written = writes_5m * rates.cache_write_5m + writes_1h * rates.cache_write_1h
     cache_write = div_half_even(written * times, unit)
-    other = 0
-    if heard or usage.audio_output:
-        spoken = usage.audio_output * rates.audio_output
-        other += div_half_even((heard * rates.audio_input + spoken) * times, unit)
+    other = _heard_and_spoken(usage, rates, times, unit) if heard or usage.audio_output else 0
     if usage.web_search_calls:
         other += _searches(price, usage.web_search_calls)
     if usage.images:
@@ -122,6 +119,11 @@ def price_usage(
         price_version=price_version,
         is_default=is_default,
     )
+
+
+def _heard_and_spoken(usage: TokenUsage, rates: Rates, times: int, unit: int) -> int:
+    tokens = usage.audio_input * rates.audio_input + usage.audio_output * rates.audio_output
+    return div_half_even(tokens * times, unit)
 
 
 @dataclass(frozen=True, slots=True)
