@@ -295,6 +295,16 @@ async def test_an_operators_own_file_is_read_at_the_start_and_again_when_it_chan
     assert await input_price(engine, clock, "other") == 1_000_000_000_000
 
 
+async def test_processes_that_start_together_read_the_file_without_getting_in_each_others_way(
+    make: Refresher, engine: AsyncEngine, clock: FakeClock, tmp_path: Path
+) -> None:
+    path = tmp_path / "prices.json"
+    path.write_bytes(FILE)
+    await asyncio.gather(*(require_file(make(file=path), path) for _ in range(6)))
+    assert await input_price(engine, clock, "house-3") == OLD
+    assert await value(engine, "SELECT COUNT(*) FROM price_books") == 1
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [(None, "No such file"), (b"{", "not JSON"), (b"{}", "no price"), (b" " * 70_000, "larger than 65536")],

@@ -22,10 +22,11 @@ log = structlog.get_logger(__name__)
 
 Reader = AsyncConnection | AsyncSession
 
-_INSERT = text(
+INSERT_BOOK = text(
     "INSERT INTO price_books (version, content, source, effective_from_ms, created_at_ms)"
     " VALUES (:version, :content, :source, :now, :now) ON CONFLICT (version) DO NOTHING"
 )
+"""Rows are named by their content: who comes second writes nothing."""
 
 
 class PriceBooks:
@@ -53,7 +54,7 @@ class PriceBooks:
                 }
                 for key, (content, source) in rows.items():
                     if key is not None and key not in present:
-                        await connection.execute(_INSERT, self._row(key, content(), source))
+                        await connection.execute(INSERT_BOOK, self._row(key, content(), source))
         except (SQLAlchemyError, OSError) as error:
             raise StorageUnavailable(f"the price book was not stored: {type(error).__name__}") from None
         self._kept.add(book.version)

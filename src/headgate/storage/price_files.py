@@ -4,22 +4,27 @@ Prices are kept in `price_books` under a name for their content, so that every p
 same ones, also after a restart without a network; two settings say which file is in use and what was tried.
 """
 
-from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from headgate.core.pricing.book import NO_LIST, PriceList
 from headgate.core.pricing.content import FILE_PREFIX, decode_list, encode_list
 from headgate.storage.models import PriceBookRow, SettingRow
+from headgate.storage.price_books import INSERT_BOOK
 from headgate.storage.unit_of_work import UnitOfWork
 
 ACTIVE, ATTEMPT = "pricing.file", "pricing.refresh"
 """Settings that hold the two values below."""
 
 S = TypeVar("S", bound=msgspec.Struct)
+
+_UPSERT = text(
+    "INSERT INTO settings (key, value, updated_at) VALUES (:key, :value, :at)"
+    " ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at"
+)
 
 
 class ActiveFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,16 +71,15 @@ async def read_prices(session: AsyncSession, digest: str) -> PriceList:
 
 
 async def install(uow: UnitOfWork, prices: PriceList, active: ActiveFile) -> None:
-    """Use these prices from the commit on, in every process."""
-    session, version = uow.session, FILE_PREFIX + prices.digest
-    if await session.get(PriceBookRow, version) is None:
-        now = active.installed_at_ms
-        row = PriceBookRow(
-            version=version, content=encode_list(prices).decode(), source=active.source,
-            effective_from_ms=now, created_at_ms=now,
-        )  # fmt: skip
-        session.add(row)
-    await _write(session, ACTIVE, active, active.installed_at_ms)
+    """Use these prices from the commit on, in every process. Several processes may do so at once."""
+    row = {
+        "version": FILE_PREFIX + prices.digest,
+        "content": encode_list(prices).decode(),
+        "source": active.source,
+        "now": active.installed_at_ms,
+    }
+    await uow.session.execute(INSERT_BOOK, row)
+    await _write(uow.session, ACTIVE, active, active.installed_at_ms)
     uow.touch_directory()
 
 
@@ -100,9 +104,5 @@ def _parse(stored: str | None, kind: type[S]) -> S | None:
 
 
 async def _write(session: AsyncSession, key: str, value: msgspec.Struct, at_ms: int) -> None:
-    text, now = msgspec.json.encode(value).decode(), datetime.fromtimestamp(at_ms / 1000, tz=UTC)
-    row = await session.get(SettingRow, key)
-    if row is None:
-        session.add(SettingRow(key=key, value=text, updated_at=now))
-    else:
-        row.value, row.updated_at = text, now
+    row = {"key": key, "value": msgspec.json.encode(value).decode(), "at": at_ms}
+    await session.execute(_UPSERT, row)
