@@ -25,7 +25,7 @@ from headgate.core.wire.passthrough import Opening
 from headgate.core.wire.sse import ServerSentEvent, replace_data
 
 _CHUNK_ENVELOPE_BYTES = 300
-_INLINE = b'"inlineData"'
+_INLINE, _SEARCHED = b'"inlineData"', b'"webSearchQueries"'
 _PICTURE = re.compile(rb'"mimeType"\s*:\s*"image/')
 """Text cannot look like this member: inside a JSON string its quotes are escaped."""
 _MAX_QUERIES = 1_000
@@ -82,7 +82,7 @@ class GeminiReader:
 
     unit = b'"candidates"'
     markers: tuple[bytes, ...] = (
-        b'"usageMetadata"', b'"finishReason"', b'"blockReason"', b'"error"', _INLINE, b'"webSearchQueries"',
+        b'"usageMetadata"', b'"finishReason"', b'"blockReason"', b'"error"', _INLINE, _SEARCHED,
     )  # fmt: skip
     envelope_bytes = _CHUNK_ENVELOPE_BYTES
 
@@ -117,7 +117,7 @@ class GeminiReader:
         if chunk.usage_metadata is not None:
             self._report = merge(self._report, chunk.usage_metadata)
         self._pictures += _pictures(event.data)
-        if len(self._queries) < _MAX_QUERIES:
+        if event.data.find(_SEARCHED) >= 0 and len(self._queries) < _MAX_QUERIES:
             self._queries.update(_queries(chunk))
         self._is_ended = self._is_ended or _is_last(chunk)
 

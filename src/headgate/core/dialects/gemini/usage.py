@@ -7,7 +7,7 @@ Source: Gemini API reference, "UsageMetadata"; Vertex AI, "TrafficType".
 """
 
 import msgspec
-from msgspec.structs import asdict
+from msgspec.structs import astuple
 
 from headgate.core.dialects.metering import count, is_missing, split_prompt, with_output
 from headgate.core.usage import TokenUsage
@@ -68,12 +68,17 @@ def tier_name(said: str | None) -> str | None:
     return None if said is None else said.lower().removeprefix("service_tier_")
 
 
+_FIELDS = UsageReport.__struct_fields__
+
+
 def merge(known: UsageReport | None, report: UsageReport) -> UsageReport:
-    """What is known after this report."""
+    """What is known after this report; `known` is used up."""
     if known is None:
         return report
-    said = {name: value for name, value in asdict(report).items() if value is not None}
-    return msgspec.structs.replace(known, **said)
+    for name, value in zip(_FIELDS, astuple(report), strict=True):
+        if value is not None:
+            setattr(known, name, value)
+    return known
 
 
 def to_usage(
