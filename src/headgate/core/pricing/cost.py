@@ -95,13 +95,8 @@ def price_usage(
         drawn = _pictures(price, usage, image_prices or {}, is_default=is_default)
         other += drawn.cost
         if drawn.replaces_all:
-            plain = output = cache_read = cache_write = 0
-        elif drawn.replaces_output:
-            output = 0
-        elif rates.output_with_images is not None:
-            thought = usage.reasoning * rates.output
-            drawn_output = (usage.output - usage.reasoning) * rates.output_with_images
-            output = div_half_even((drawn_output + thought) * times, unit)
+            plain = cache_read = cache_write = 0
+        output = div_half_even(_picture_output(drawn, usage, rates) * times, unit)
     list_cost = plain + output + cache_read + cache_write + other
     if list_cost > cap:
         list_cost = cap
@@ -152,6 +147,16 @@ def _pictures(
     if apiece is not None:
         return _Pictures(apiece * usage.images, replaces_output=True)
     return _Pictures(0 if has_tokens else scaled_image(DEFAULT_IMAGE, usage.image_size) * usage.images)
+
+
+def _picture_output(drawn: _Pictures, usage: TokenUsage, rates: Rates) -> int:
+    """Output tokens times their rates: thoughts are text, the rest as dear as pictures where they have a
+    rate."""
+    if drawn.replaces_all or drawn.replaces_output:
+        return 0
+    if rates.output_with_images is None:
+        return usage.output * rates.output
+    return (usage.output - usage.reasoning) * rates.output_with_images + usage.reasoning * rates.output
 
 
 def _searches(price: Price, calls: int) -> int:
