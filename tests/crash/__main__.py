@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.crash.lane import Lane
 from tests.crash.nursery import Nursery
-from tests.crash.pair import PairLane
+from tests.crash.pair import PairLane, secret_key
 from tests.crash.plan import plan
 from tests.crash.report import print_report
 from tests.e2e.money_books import Books
@@ -71,9 +71,11 @@ def _pair(
     server: PostgresServer, folder: Path, kills: int, seed: int, stack: ExitStack, common: dict[str, Any]
 ) -> PairLane:
     folder.mkdir(parents=True)
+    key_file = folder / "secret.key"
+    key_file.write_text(secret_key(seed))
     return PairLane(
         name="postgresql+redis, two",
-        books=Books(asyncio.run(server.create_database("pair"))),
+        books=Books(asyncio.run(server.create_database("pair")), key_file),
         folder=folder,
         kills=plan(kills, seed=seed, first=_PAIR_BEGINS_AT),
         seed=seed,

@@ -46,6 +46,8 @@ class Totals:
     ended_for_money: int = 0
     """Answers that were ended, in their dialect, because the money was."""
     lowest_balance: int = 0
+    chained: int = 0
+    """Ledger entries whose place in a hash chain was verified."""
     adjustments: int = 0
 
 
@@ -76,6 +78,7 @@ class Judge:
         report = self.books.verify()
         if not report.is_sound:
             self.findings.append(f"the ledger does not verify: {report}")
+        self.totals.chained = sum(chain.entries for chain in report.chains)
         self.totals.lowest_balance = min(
             self.totals.lowest_balance, self.books.value("SELECT MIN(balance_nano) FROM users")
         )

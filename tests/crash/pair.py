@@ -31,6 +31,11 @@ _BESIDE = 140
 """Exchanges at the living gateway while the other one dies and comes back."""
 
 
+def secret_key(seed: int) -> str:
+    """What both processes encrypt and seal with."""
+    return f"{seed:064x}"
+
+
 @dataclass(kw_only=True)
 class PairLane(Lane):
     """A `Lane` with two processes behind shared state."""
@@ -42,7 +47,7 @@ class PairLane(Lane):
         return {
             **super()._environment(),
             "HEADGATE_REDIS_URL": self.redis_url,
-            "HEADGATE_SECRET_KEY": f"{self.seed:064x}",
+            "HEADGATE_SECRET_KEY": secret_key(self.seed),
             "HEADGATE_LIMITS__RESERVATION_TTL_S": "60",
             "HEADGATE_LIMITS__SLOT_LEASE_S": "3",
             "HEADGATE_LIMITS__PROCESS_TTL_S": str(_PROCESS_TTL_S),

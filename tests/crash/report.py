@@ -50,6 +50,7 @@ _ROWS: tuple[tuple[str, Callable[[Lane], object]], ...] = (
     ("  difference", lambda lane: lane.totals.charge_ours - lane.totals.charge_theirs),
     ("interrupted calls of known usage", lambda lane: lane.totals.known_interrupted),
     ("answers ended because the money was", lambda lane: lane.totals.ended_for_money),
+    ("ledger entries in whole hash chains", lambda lane: lane.totals.chained),
     ("lowest balance ever seen, nano-USD", lambda lane: lane.totals.lowest_balance),
     ("charged for interrupted calls, nano-USD", lambda lane: lane.totals.charge_interrupted),
     ("longest recovery, s", lambda lane: f"{lane.diary.recovery_s:.2f}"),
