@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from headgate.control.app import create_control_app
+from headgate.control.audit.jobs import delete_old_entries
 from headgate.control.auth import jobs as auth_jobs
 from headgate.control.bootstrap import FirstAdmin, ensure_admin
 from headgate.control.deps import ControlDeps
@@ -174,6 +175,11 @@ def _chores(base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWork]) -
             name="delete_expired_refresh_tokens",
             every_s=auth_jobs.EVERY_S,
             run=lambda: auth_jobs.delete_expired_tokens(uow, base.clock, base.vault),
+        ),
+        Chore(
+            name="delete_old_audit_entries",
+            every_s=base.settings.audit.cleanup_interval_s,
+            run=lambda: delete_old_entries(uow, base.clock, base.settings.audit),
         ),
         Chore(
             name="expire_subscriptions",

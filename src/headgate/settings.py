@@ -259,6 +259,15 @@ class IdempotencySettings(_Section):
     cleanup_batch_size: int = Field(500, ge=1)
 
 
+class AuditSettings(_Section):
+    """The log of management work (`GET /api/v1/admin/audit-log`)."""
+
+    retention_days: int = Field(365, ge=0, le=36_500)
+    """Entries older than this are deleted; 0 keeps all of them."""
+    cleanup_interval_s: float = Field(3600, gt=0)
+    """A row is a few hundred bytes: an hour late costs nothing."""
+
+
 class LogSettings(_Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "console"] = "json"
@@ -300,6 +309,7 @@ class Settings(BaseSettings):
     pricing: PricingSettings = PricingSettings()
     auth: AuthSettings = AuthSettings()
     idempotency: IdempotencySettings = IdempotencySettings()
+    audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("secret_key", "admin_password", mode="before")

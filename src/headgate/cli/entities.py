@@ -37,6 +37,7 @@ def run(data_dir: Path | None, config: Path | None, use_case: Callable[[WorkDeps
     """Open the database, run the use case, close. Expected failures end the command with one line."""
     with explained():
         settings = settings_from(data_dir, config)
+        command = _command()
 
         async def work() -> T:
             async with AsyncExitStack() as stack:
@@ -49,11 +50,22 @@ def run(data_dir: Path | None, config: Path | None, use_case: Callable[[WorkDeps
                 sessions = session_factory(engine, vault.ledger_key())
                 guard = AddressGuard(settings.security.url_allowlist, clock=clock)
                 deps = command_deps(
-                    settings, lambda: UnitOfWork(sessions), vault, clock, check_base_url=guard.problem_with
+                    settings,
+                    lambda: UnitOfWork(sessions),
+                    vault,
+                    clock,
+                    check_base_url=guard.problem_with,
+                    command=command,
                 )
                 return await use_case(deps)
 
         return asyncio.run(work())
+
+
+def _command() -> str:
+    """`headgate user create`: the two words that chose the command, without arguments, which can be
+    anything."""
+    return " ".join(["headgate", *(word for word in sys.argv[1:3] if word.replace("-", "").isalpha())])
 
 
 def read_secret(file: Path | None, prompt: str) -> Secret:

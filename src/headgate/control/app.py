@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from headgate.control.accounts import endpoints as accounts
+from headgate.control.audit import endpoints as audit
 from headgate.control.auth import endpoints as auth
 from headgate.control.codes import endpoints as codes
 from headgate.control.deps import ControlDeps
@@ -20,7 +21,10 @@ from headgate.control.web.body_limit import BodyLimit
 from headgate.control.web.routing import GuardedRoute
 from headgate.control.web.security_headers import SecurityHeaders
 
-SLICES = (auth, users, groups, accounts, proxies, keys, subscriptions, codes, promos, usage, prices, settings)
+SLICES = (
+    auth, users, groups, accounts, proxies, keys, subscriptions, codes, promos, usage, prices, settings,
+    audit,
+)  # fmt: skip
 
 
 def create_control_app(deps: ControlDeps) -> FastAPI:

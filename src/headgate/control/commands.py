@@ -57,10 +57,16 @@ _ALL = Paging(page=1, page_size=1000)
 
 
 def command_deps(
-    settings: Settings, uow: UnitOfWorkFactory, vault: Vault, clock: Clock, *, check_base_url: BaseUrlCheck
+    settings: Settings,
+    uow: UnitOfWorkFactory,
+    vault: Vault,
+    clock: Clock,
+    *,
+    check_base_url: BaseUrlCheck,
+    command: str = "headgate",
 ) -> WorkDeps:
     """For a process beside the gateway: its state is its own, the gateway learns through the directory
-    version."""
+    version. `command` is what the audit log shows."""
     state = open_memory_state(clock, settings.limits)
 
     async def forget(bounds: list[str]) -> None:
@@ -75,6 +81,7 @@ def command_deps(
         on_bounds_changed=forget,
         check_base_url=check_base_url,
         live=SlotLoads(state.slots),
+        command=command,
     )
 
 

@@ -59,6 +59,8 @@ class WorkDeps:
     on_bounds_changed: BoundsChanged
     check_base_url: BaseUrlCheck
     live: LiveLoad
+    command: str = "system"
+    """What works without a request: the command line's words, such as `headgate user create`."""
     passwords: Passwords = field(default_factory=Passwords)
     fail_points: FailPoints = NO_FAIL_POINTS
     idempotency_counters: IdempotencyCounters = field(default_factory=IdempotencyCounters)

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from headgate.control.audit.record import Call, record_change
+from headgate.control.audit.trail import ChangeTrail
 from headgate.control.deps import UnitOfWork, WorkDeps
 from headgate.kit.fail_points import FailPoint
 from headgate.state.protocols import StateUnavailable
@@ -44,9 +46,18 @@ class Work:
     """Transaction, actor and clock of one request; collects what to announce after the commit."""
 
     def __init__(
-        self, deps: WorkDeps, uow: UnitOfWork, actor: Actor | None, idempotency_key: str | None
+        self,
+        deps: WorkDeps,
+        uow: UnitOfWork,
+        actor: Actor | None,
+        call: Call,
+        idempotency_key: str | None,
     ) -> None:
         self.deps = deps
+        self.call = call
+        """How the audit log names this work; pieces in transactions of their own take it along."""
+        self.recognised: Actor | None = None
+        """Who turned out to call a public route, such as whoever logged in."""
         self.idempotency_key = idempotency_key
         self.was_replayed = False
         """True when an Idempotency-Key had been seen before and nothing was done again."""
@@ -108,12 +119,23 @@ class Work:
 
 @asynccontextmanager
 async def open_work(
-    deps: WorkDeps, actor: Actor | None, *, idempotency_key: str | None = None
+    deps: WorkDeps, actor: Actor | None, *, call: Call | None = None, idempotency_key: str | None = None
 ) -> AsyncIterator[Work]:
-    """Run a piece of work: commit when the block ends well, then announce."""
+    """Run a piece of work: commit when the block ends well, with its row in the audit log, then announce.
+
+    A call by somebody known is on record even when it changed nothing; commands and calls by strangers only
+    when they did.
+    """
+    is_named = call is not None
+    call = call or Call(action=deps.command)
     async with deps.uow() as uow:
-        work = Work(deps, uow, actor, idempotency_key)
+        work = Work(deps, uow, actor, call, idempotency_key)
+        trail = None if call.is_read else ChangeTrail(uow.session)
         yield work
+        doer = work.recognised or actor
+        if trail is not None and not work.was_replayed:
+            always = is_named and doer is not None
+            await record_change(uow.session, call, doer, trail, now_ms=work.now_ms(), always=always)
         work.reach(FailPoint.BEFORE_MANAGEMENT_COMMIT)
     work.reach(FailPoint.AFTER_MANAGEMENT_COMMIT)
     await work.announce()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from headgate.control.audit.record import Call
 from headgate.control.prices.status import price_status
 from headgate.control.work import Work
 from headgate.core.pricing.book import PriceBook, price_list
@@ -111,7 +112,7 @@ async def test_the_status_shows_the_file_in_use_and_its_age(control):
     async with control.deps.uow() as uow:
         await install(uow, file, active)
     async with control.deps.uow() as uow:
-        work = Work(control.deps, uow, None, None)
+        work = Work(control.deps, uow, None, Call(action="test"), None)
         book = PriceBook(catalogue=bundled_catalogue(), default=file.prices["m"], file=file)
         status = await price_status(work, book)
     assert status.file is not None

@@ -79,6 +79,7 @@ async def run_test(account_id: IdPath, body: TestBody, work: CurrentWork, deps: 
         deps,
         work.actor,
         account_id,
+        call=work.call,
         model=body.model_id or DEFAULT_TEST_MODEL[row.platform],
         prompt=body.prompt or DEFAULT_PROMPT,
     )

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from headgate.control.accounts.service import AccountService
 from headgate.control.accounts.tester import EVENT_TYPES
+from headgate.control.audit.record import Call
 from headgate.control.deps import ControlDeps
 from headgate.control.work import Actor, open_work
 from headgate.errors import ApiError
@@ -17,12 +18,12 @@ TEST_DEADLINE_S = 120
 
 
 async def stream_test(
-    deps: ControlDeps, actor: Actor, account_id: int, *, model: str, prompt: str
+    deps: ControlDeps, actor: Actor, account_id: int, *, call: Call, model: str, prompt: str
 ) -> AsyncIterator[bytes]:
     """Events as `data: {...}`. A success clears whatever had marked the account."""
     async for event in _events(deps, account_id, model=model, prompt=prompt):
         if event["type"] == "test_complete" and event.get("success") is True:
-            await _recover(deps, actor, account_id)
+            await _recover(deps, actor, account_id, call)
         yield b"data: " + json.dumps(event) + b"\n\n"
 
 
@@ -45,7 +46,7 @@ async def _events(
                 yield event
 
 
-async def _recover(deps: ControlDeps, actor: Actor, account_id: int) -> None:
+async def _recover(deps: ControlDeps, actor: Actor, account_id: int, call: Call) -> None:
     with suppress(ApiError):  # deleted while it was being tested
-        async with open_work(deps, actor) as work:
+        async with open_work(deps, actor, call=call) as work:
             await AccountService(work).recover(account_id)

@@ -8,7 +8,7 @@ from headgate.control.auth.throttle import LoginThrottle
 from headgate.control.users.repository import UserRepository, normal_email
 from headgate.control.users.view import user_view
 from headgate.control.web.faults import RetryLater
-from headgate.control.work import Work
+from headgate.control.work import Actor, Work
 from headgate.errors import BadRequest, Conflict, Forbidden, Unauthenticated
 from headgate.storage.models import UserRow
 
@@ -35,6 +35,7 @@ class AuthService:
         if user.status != "active":
             raise Forbidden("user is not active", reason="USER_NOT_ACTIVE")
         await throttle.succeeded(email=email)
+        self._work.recognised = Actor(user_id=user.id, email=user.email, role=user.role, via="token")
         return await self._start(user, device)
 
     async def change_password(self, old: str, new: str) -> None:

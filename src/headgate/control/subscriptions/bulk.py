@@ -34,7 +34,7 @@ async def bulk_assign(work: Work, body: BulkAssignBody) -> BulkAssignView:
     await work.release_connection()
     outcome = _Outcome()
     for user_ids in _chunks(sorted(set(body.user_ids))):
-        async with open_work(work.deps, work.actor) as piece:
+        async with open_work(work.deps, work.actor, call=work.call) as piece:
             for user_id in user_ids:
                 await _assign_one(piece, user_id, body, outcome)
     counts = list(outcome.statuses.values())

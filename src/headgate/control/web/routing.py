@@ -15,14 +15,17 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from headgate.control.auth.gate import authenticate_admin, authenticate_user
 from headgate.control.deps import ControlDeps
 from headgate.control.idempotency.guard import IdempotencyGuard, IdempotentCall, StoredAnswer
 from headgate.control.idempotency.keys import HEADER, REPLAYED_HEADER, checked_key, identify
+from headgate.control.web.auditing import describe, note_refusal
 from headgate.control.web.envelope import Envelope
 from headgate.control.work import Actor, Work, open_work
+from headgate.errors import ApiError
 
 PERMISSION_FIELD = "x-permission"
 ETAG_FIELD = "x-etag"
@@ -60,11 +63,19 @@ class GuardedRoute(APIRoute):
             call = await self._claim(deps, actor, key, request)
             if isinstance(call, StoredAnswer):
                 return _replay(call)
-            async with call or nullcontext(), open_work(deps, actor, idempotency_key=key) as work:
-                request.state.work = work
-                response = await run_endpoint(request)
-                if call is not None:
-                    await call.store(work.session, status=response.status_code, body=bytes(response.body))
+            described = describe(request, self.path, deps.settings, await request.body())
+            try:
+                async with (
+                    call or nullcontext(),
+                    open_work(deps, actor, call=described, idempotency_key=key) as work,
+                ):
+                    request.state.work = work
+                    response = await run_endpoint(request)
+                    if call is not None:
+                        await call.store(work.session, status=response.status_code, body=bytes(response.body))
+            except (ApiError, RequestValidationError) as error:
+                await note_refusal(deps, described, actor, error)
+                raise
             response.headers.setdefault("Cache-Control", "no-store")
             if work.was_replayed:
                 response.headers[REPLAYED_HEADER] = "true"

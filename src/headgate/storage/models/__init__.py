@@ -1,5 +1,6 @@
 """All tables. ORM rows never leave `storage/` and `control/` (HOUSE_STYLE 5)."""
 
+from headgate.storage.models.audit import AuditLogRow
 from headgate.storage.models.base import Base
 from headgate.storage.models.books import (
     ExchangeTraceRow,
@@ -25,6 +26,7 @@ __all__ = [
     "AccountGroupRow",
     "AccountRow",
     "ApiKeyRow",
+    "AuditLogRow",
     "Base",
     "DirectoryVersionRow",
     "ExchangeTraceRow",
