@@ -16,7 +16,7 @@ User = Annotated[str, typer.Argument(help="E-mail or id.")]
 @commands.command()
 def create(
     email: Annotated[str, typer.Argument(help="E-mail address.")],
-    role: Annotated[str, typer.Option(help="user or admin.")] = "user",
+    role: Annotated[str, typer.Option(help="user, auditor, operator or admin.")] = "user",
     balance: Annotated[float | None, typer.Option(help="Prepaid balance in USD.")] = None,
     rpm: RequestsPerMinute = 0,
     tpm: TokensPerMinute = 0,
@@ -47,6 +47,17 @@ def enable(user: User, data_dir: DataDir = None, config: ConfigFile = None) -> N
 def disable(user: User, data_dir: DataDir = None, config: ConfigFile = None) -> None:
     """Shut a user out; keys stop working within a second."""
     _show([run(data_dir, config, lambda deps: UserCommands(deps).set_enabled(user, enabled=False))])
+
+
+@commands.command()
+def role(
+    user: User,
+    role: Annotated[str, typer.Argument(help="user, auditor, operator or admin.")],
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+) -> None:
+    """Give a user another role; ends the user's sessions."""
+    _show([run(data_dir, config, lambda deps: UserCommands(deps).set_role(user, role))])
 
 
 @commands.command()

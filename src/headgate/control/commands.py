@@ -115,6 +115,10 @@ class UserCommands:
         change = UserUpdate(status="active" if enabled else "disabled")
         return await self._update(user, change)
 
+    async def set_role(self, user: str, role: str) -> UserInfo:
+        """Raises LAST_ADMIN, INVALID_INPUT."""
+        return await self._update(user, checked(UserUpdate, role=role))
+
     async def set_password(self, user: str, password: Secret) -> UserInfo:
         return await self._update(user, checked(UserUpdate, password=password.reveal()))
 

@@ -33,10 +33,6 @@ class Actor:
     session: str = ""
     """The session of an access token, when it belongs to one."""
 
-    @property
-    def is_admin(self) -> bool:
-        return self.role == "admin"
-
 
 SYSTEM = Actor(user_id=0, email="", role="admin", via="system")
 """The command line and the first start."""

@@ -7,6 +7,7 @@ from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 
 from headgate.control.accounts.default_models import DEFAULT_MODELS, DEFAULT_PROMPT, DEFAULT_TEST_MODEL
+from headgate.control.accounts.operable import require_operable
 from headgate.control.accounts.repository import AccountFilter, AccountRepository
 from headgate.control.accounts.schemas import (
     AccountCreate,
@@ -29,7 +30,7 @@ from headgate.storage.models import AccountRow
 routes = RouteTable("/admin/accounts", tag="accounts")
 
 
-@routes.route("GET", "", Permission.ADMIN, etag=True)
+@routes.route("GET", "", Permission.READ, etag=True)
 async def list_accounts(
     work: CurrentWork,
     paging: PagingParams,
@@ -46,32 +47,34 @@ async def list_accounts(
     return paging.wrap(await account_views(work, rows, is_live=lite not in ("1", "true")), total)
 
 
-@routes.route("POST", "", Permission.ADMIN, status=201, idempotent="admin.accounts.create")
+@routes.route("POST", "", Permission.SECRETS, status=201, idempotent="admin.accounts.create")
 async def create_account(body: AccountCreate, work: CurrentWork) -> AccountView:
     """Create an account. Its credential is sealed and never shown in full again."""
     return await _view(work, await AccountService(work).create(body))
 
 
-@routes.route("GET", "/{account_id}", Permission.ADMIN)
+@routes.route("GET", "/{account_id}", Permission.READ)
 async def get_account(account_id: IdPath, work: CurrentWork) -> AccountView:
     """One account, secrets masked."""
     return await _view(work, await AccountRepository(work.session).get(account_id))
 
 
-@routes.route("PUT", "/{account_id}", Permission.ADMIN)
+@routes.route("PUT", "/{account_id}", Permission.OPERATE)
 async def update_account(account_id: IdPath, body: AccountUpdate, work: CurrentWork) -> AccountView:
-    """Change an account; a masked or absent secret keeps the stored one."""
+    """Change an account; a masked or absent secret keeps the stored one. Operators change how it is used,
+    neither its credential nor what it may spend."""
+    require_operable(work.actor.role, body)
     return await _view(work, await AccountService(work).update(account_id, body))
 
 
-@routes.route("DELETE", "/{account_id}", Permission.ADMIN)
+@routes.route("DELETE", "/{account_id}", Permission.SECRETS)
 async def delete_account(account_id: IdPath, work: CurrentWork) -> MessageView:
     """Delete an account and its credential; the books stay."""
     await AccountService(work).delete(account_id)
     return MessageView(message="account deleted")
 
 
-@routes.route("POST", "/{account_id}/test", Permission.ADMIN)
+@routes.route("POST", "/{account_id}/test", Permission.OPERATE)
 async def run_test(account_id: IdPath, body: TestBody, work: CurrentWork, deps: Deps) -> Response:
     """Make one real call with the account, as `text/event-stream`."""
     row = await AccountRepository(work.session).get(account_id)
@@ -86,7 +89,7 @@ async def run_test(account_id: IdPath, body: TestBody, work: CurrentWork, deps: 
     return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
-@routes.route("POST", "/{account_id}/schedulable", Permission.ADMIN)
+@routes.route("POST", "/{account_id}/schedulable", Permission.OPERATE)
 async def set_schedulable(account_id: IdPath, body: SchedulableBody, work: CurrentWork) -> AccountView:
     """Switch scheduling of an account on or off."""
     return await _view(
@@ -94,44 +97,44 @@ async def set_schedulable(account_id: IdPath, body: SchedulableBody, work: Curre
     )
 
 
-@routes.route("POST", "/{account_id}/clear-error", Permission.ADMIN)
+@routes.route("POST", "/{account_id}/clear-error", Permission.OPERATE)
 async def clear_error(account_id: IdPath, work: CurrentWork) -> AccountView:
     """Take the error mark off."""
     return await _view(work, await AccountService(work).clear_error(account_id))
 
 
-@routes.route("POST", "/{account_id}/clear-rate-limit", Permission.ADMIN)
+@routes.route("POST", "/{account_id}/clear-rate-limit", Permission.OPERATE)
 async def clear_rate_limit(account_id: IdPath, work: CurrentWork) -> AccountView:
     """Forget all cooldowns."""
     return await _view(work, await AccountService(work).clear_rate_limit(account_id))
 
 
-@routes.route("POST", "/{account_id}/recover-state", Permission.ADMIN)
+@routes.route("POST", "/{account_id}/recover-state", Permission.OPERATE)
 async def recover_state(account_id: IdPath, work: CurrentWork) -> AccountView:
     """Error mark and cooldowns, all at once."""
     return await _view(work, await AccountService(work).recover(account_id))
 
 
-@routes.route("POST", "/{account_id}/reset-quota", Permission.ADMIN)
+@routes.route("POST", "/{account_id}/reset-quota", Permission.MONEY)
 async def reset_quota(account_id: IdPath, work: CurrentWork) -> AccountView:
     """Forget what the account's quota has counted; the limits stay."""
     return await _view(work, await AccountService(work).reset_quota(account_id))
 
 
-@routes.route("GET", "/{account_id}/temp-unschedulable", Permission.ADMIN)
+@routes.route("GET", "/{account_id}/temp-unschedulable", Permission.READ)
 async def get_temp_unschedulable(account_id: IdPath, work: CurrentWork) -> TempUnschedulableView:
     """Whether a rule has taken the account out for a while, and why."""
     return temp_unschedulable_view(await AccountRepository(work.session).get(account_id), work.now())
 
 
-@routes.route("DELETE", "/{account_id}/temp-unschedulable", Permission.ADMIN)
+@routes.route("DELETE", "/{account_id}/temp-unschedulable", Permission.OPERATE)
 async def clear_temp_unschedulable(account_id: IdPath, work: CurrentWork) -> MessageView:
     """Bring the account back now."""
     await AccountService(work).clear_temp_unschedulable(account_id)
     return MessageView(message="temporary unschedulable state cleared")
 
 
-@routes.route("GET", "/{account_id}/models", Permission.ADMIN)
+@routes.route("GET", "/{account_id}/models", Permission.READ)
 async def account_models(account_id: IdPath, work: CurrentWork) -> list[ModelView]:
     """Models to choose from for a test: those of the mapping, else the usual ones of the platform."""
     row = await AccountRepository(work.session).get(account_id)

@@ -16,7 +16,7 @@ routes = RouteTable("/admin", tag="audit log")
 _Instant = Annotated[datetime | None, Query(description="RFC 3339 or seconds since 1970; without zone: UTC")]
 
 
-@routes.route("GET", "/audit-log", Permission.ADMIN)
+@routes.route("GET", "/audit-log", Permission.READ)
 async def list_entries(
     work: CurrentWork,
     paging: PagingParams,

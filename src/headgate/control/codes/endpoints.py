@@ -69,7 +69,7 @@ async def redeem_history(work: CurrentWork) -> Sequence[RedeemCodeView]:
     return await _own_views(work, rows)
 
 
-@routes.route("GET", _ADMIN, Permission.ADMIN)
+@routes.route("GET", _ADMIN, Permission.MONEY)
 async def list_codes(
     work: CurrentWork,
     paging: PagingParams,
@@ -89,13 +89,13 @@ async def list_codes(
     return paging.wrap(views, total)
 
 
-@routes.route("GET", _ADMIN + "/stats", Permission.ADMIN)
+@routes.route("GET", _ADMIN + "/stats", Permission.READ)
 async def code_stats(work: CurrentWork) -> CodeStats:
     """Numbers of codes and what they were worth."""
     return await CodeAdministration(work).stats()
 
 
-@routes.route("GET", _ADMIN + "/export", Permission.ADMIN)
+@routes.route("GET", _ADMIN + "/export", Permission.MONEY)
 async def export_codes(
     work: CurrentWork, type: Search = "", status: Search = "", search: Search = "", batch: Search = ""
 ) -> Response:
@@ -109,7 +109,7 @@ async def export_codes(
     return Response(csv_document(pairs, work.now()), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-@routes.route("POST", _ADMIN + "/generate", Permission.ADMIN, idempotent="admin.redeem_codes.generate")
+@routes.route("POST", _ADMIN + "/generate", Permission.MONEY, idempotent="admin.redeem_codes.generate")
 async def generate_codes(body: GenerateBody, work: CurrentWork) -> Sequence[AdminRedeemCodeView]:
     """Make up to 500 codes of one kind."""
     return admin_code_views(await CodeAdministration(work).generate(body), work.now())
@@ -118,7 +118,7 @@ async def generate_codes(body: GenerateBody, work: CurrentWork) -> Sequence[Admi
 @routes.route(
     "POST",
     _ADMIN + "/create-and-redeem",
-    Permission.ADMIN,
+    Permission.MONEY,
     idempotent="admin.redeem_codes.create_and_redeem",
 )
 async def create_and_redeem(body: CreateAndRedeemBody, work: CurrentWork) -> RedeemedAnswer:
@@ -130,32 +130,32 @@ async def create_and_redeem(body: CreateAndRedeemBody, work: CurrentWork) -> Red
     return RedeemedAnswer(redeem_code=view)
 
 
-@routes.route("POST", _ADMIN + "/batch-delete", Permission.ADMIN)
+@routes.route("POST", _ADMIN + "/batch-delete", Permission.MONEY)
 async def delete_codes(body: SelectionBody, work: CurrentWork) -> SelectionAnswer:
     """Delete codes that nobody used, by id or batch; used ones stay."""
     return SelectionAnswer(deleted=await CodeAdministration(work).delete_many(body))
 
 
-@routes.route("POST", _ADMIN + "/batch-expire", Permission.ADMIN)
+@routes.route("POST", _ADMIN + "/batch-expire", Permission.MONEY)
 async def expire_codes(body: SelectionBody, work: CurrentWork) -> SelectionAnswer:
     """Void unused codes, by id or batch."""
     return SelectionAnswer(expired=await CodeAdministration(work).expire_many(body))
 
 
-@routes.route("GET", _ADMIN + "/{code_id}", Permission.ADMIN)
+@routes.route("GET", _ADMIN + "/{code_id}", Permission.MONEY)
 async def get_code(code_id: IdPath, work: CurrentWork) -> AdminRedeemCodeView:
     """One code."""
     return admin_code_view(await CodeRepository(work.session).get(code_id), work.now())
 
 
-@routes.route("DELETE", _ADMIN + "/{code_id}", Permission.ADMIN)
+@routes.route("DELETE", _ADMIN + "/{code_id}", Permission.MONEY)
 async def delete_code(code_id: IdPath, work: CurrentWork) -> MessageView:
     """Delete a code that nobody used."""
     await CodeAdministration(work).delete(code_id)
     return MessageView(message="redeem code deleted")
 
 
-@routes.route("POST", _ADMIN + "/{code_id}/expire", Permission.ADMIN)
+@routes.route("POST", _ADMIN + "/{code_id}/expire", Permission.MONEY)
 async def expire_code(code_id: IdPath, work: CurrentWork) -> AdminRedeemCodeView:
     """Void an unused code."""
     return admin_code_view(await CodeAdministration(work).expire(code_id), work.now())

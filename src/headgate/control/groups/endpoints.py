@@ -46,7 +46,7 @@ async def groups_rates(work: CurrentWork) -> Mapping[int, float]:
     return {group: value / MULTIPLIER_ONE for group, value in rates.get(user_id, {}).items()}
 
 
-@routes.route("GET", "/admin/groups", Permission.ADMIN)
+@routes.route("GET", "/admin/groups", Permission.READ)
 async def list_groups(
     work: CurrentWork,
     paging: PagingParams,
@@ -61,32 +61,32 @@ async def list_groups(
     return paging.wrap(await _views(work, rows), total)
 
 
-@routes.route("GET", "/admin/groups/all", Permission.ADMIN)
+@routes.route("GET", "/admin/groups/all", Permission.READ)
 async def all_groups(work: CurrentWork, platform: Search = "") -> list[AdminGroupView]:
     """Active groups, unpaged."""
     return await _views(work, await GroupRepository(work.session).active(platform))
 
 
-@routes.route("PUT", "/admin/groups/sort-order", Permission.ADMIN)
+@routes.route("PUT", "/admin/groups/sort-order", Permission.OPERATE)
 async def sort_groups(body: SortBody, work: CurrentWork) -> MessageView:
     """Set the display order."""
     await GroupService(work).sort(body.updates)
     return MessageView(message="sort order updated")
 
 
-@routes.route("POST", "/admin/groups", Permission.ADMIN, status=201)
+@routes.route("POST", "/admin/groups", Permission.MONEY, status=201)
 async def create_group(body: GroupCreate, work: CurrentWork) -> AdminGroupView:
     """Create a group."""
     return (await _views(work, [await GroupService(work).create(body)]))[0]
 
 
-@routes.route("GET", "/admin/groups/{group_id}", Permission.ADMIN)
+@routes.route("GET", "/admin/groups/{group_id}", Permission.READ)
 async def get_group(group_id: IdPath, work: CurrentWork) -> AdminGroupView:
     """One group."""
     return (await _views(work, [await GroupRepository(work.session).get(group_id)]))[0]
 
 
-@routes.route("PUT", "/admin/groups/{group_id}", Permission.ADMIN)
+@routes.route("PUT", "/admin/groups/{group_id}", Permission.MONEY)
 async def update_group(group_id: IdPath, body: GroupUpdate, work: CurrentWork) -> AdminGroupView:
     """Change a group; absent limits and image prices are cleared, other absent fields stay."""
     return (await _views(work, [await GroupService(work).update(group_id, body)]))[0]
@@ -99,7 +99,7 @@ async def delete_group(group_id: IdPath, work: CurrentWork) -> MessageView:
     return MessageView(message="group deleted")
 
 
-@routes.route("GET", "/admin/groups/{group_id}/api-keys", Permission.ADMIN)
+@routes.route("GET", "/admin/groups/{group_id}/api-keys", Permission.READ)
 async def group_keys(group_id: IdPath, work: CurrentWork, paging: PagingParams) -> Page[KeyView]:
     """Keys bound to a group, newest first."""
     await GroupRepository(work.session).get(group_id)
@@ -107,7 +107,7 @@ async def group_keys(group_id: IdPath, work: CurrentWork, paging: PagingParams) 
     return paging.wrap([key_view(row, now_ms=work.now_ms()) for row in rows], total)
 
 
-@routes.route("GET", "/admin/groups/{group_id}/rate-multipliers", Permission.ADMIN)
+@routes.route("GET", "/admin/groups/{group_id}/rate-multipliers", Permission.READ)
 async def group_rates(group_id: IdPath, work: CurrentWork) -> list[RateView]:
     """Personal multipliers in this group."""
     groups = GroupRepository(work.session)
@@ -125,14 +125,14 @@ async def group_rates(group_id: IdPath, work: CurrentWork) -> list[RateView]:
     ]
 
 
-@routes.route("PUT", "/admin/groups/{group_id}/rate-multipliers", Permission.ADMIN)
+@routes.route("PUT", "/admin/groups/{group_id}/rate-multipliers", Permission.MONEY)
 async def replace_group_rates(group_id: IdPath, body: RatesBody, work: CurrentWork) -> MessageView:
     """Replace the whole list of personal multipliers."""
     await GroupService(work).replace_rates(group_id, body.entries)
     return MessageView(message="rate multipliers updated")
 
 
-@routes.route("DELETE", "/admin/groups/{group_id}/rate-multipliers", Permission.ADMIN)
+@routes.route("DELETE", "/admin/groups/{group_id}/rate-multipliers", Permission.MONEY)
 async def clear_group_rates(group_id: IdPath, work: CurrentWork) -> MessageView:
     """Remove all personal multipliers of this group."""
     await GroupService(work).clear_rates(group_id)

@@ -23,20 +23,20 @@ from headgate.errors import BadRequest
 routes = RouteTable("/admin/prices", tag="prices")
 
 
-@routes.route("GET", "", Permission.ADMIN)
+@routes.route("GET", "", Permission.READ)
 async def list_prices(work: CurrentWork, paging: PagingParams, search: Search = "") -> Page[PriceView]:
     """Price overrides by model name."""
     rows, total = await PriceService(work).page(search, paging)
     return paging.wrap([price_view(row) for row in rows], total)
 
 
-@routes.route("POST", "/preview", Permission.ADMIN)
+@routes.route("POST", "/preview", Permission.READ)
 async def preview_price(body: PreviewBody, work: CurrentWork, deps: Deps) -> PreviewView:
     """What so much usage would cost, under the present price book or under a draft price."""
     return await PriceService(work).preview(body, deps.prices())
 
 
-@routes.route("POST", "/preview-version", Permission.ADMIN)
+@routes.route("POST", "/preview-version", Permission.READ)
 async def preview_version(body: ComparisonBody, work: CurrentWork, deps: Deps) -> ComparisonView:
     """What drafts of overrides, or a price file, would have changed over the last days."""
     file = None if body.file is None else as_bytes(body.file)
@@ -56,32 +56,32 @@ async def _from_source(work: Work, deps: ControlDeps) -> bytes:
         raise BadRequest(f"the price file: {error}", reason="PRICE_SOURCE_UNAVAILABLE") from None
 
 
-@routes.route("POST", "", Permission.ADMIN, status=201)
+@routes.route("POST", "", Permission.MONEY, status=201)
 async def create_price(body: PriceBody, work: CurrentWork) -> PriceView:
     """Override the price of a model (exact name, or prefix and trailing `*`), at once or from an instant
     on."""
     return price_view(await PriceService(work).create(body))
 
 
-@routes.route("GET", "/status", Permission.ADMIN)
+@routes.route("GET", "/status", Permission.READ)
 async def status(work: CurrentWork, deps: Deps) -> PriceStatus:
     """The prices in use: version, sources, age of the price file, and the last error of renewing it."""
     return await price_status(work, deps.prices())
 
 
-@routes.route("GET", "/{price_id}", Permission.ADMIN)
+@routes.route("GET", "/{price_id}", Permission.READ)
 async def get_price(price_id: IdPath, work: CurrentWork) -> PriceView:
     """One override."""
     return price_view(await PriceService(work).get(price_id))
 
 
-@routes.route("PUT", "/{price_id}", Permission.ADMIN)
+@routes.route("PUT", "/{price_id}", Permission.MONEY)
 async def update_price(price_id: IdPath, body: PriceBody, work: CurrentWork) -> PriceView:
     """Replace an override; records keep the version they were priced with."""
     return price_view(await PriceService(work).update(price_id, body))
 
 
-@routes.route("DELETE", "/{price_id}", Permission.ADMIN)
+@routes.route("DELETE", "/{price_id}", Permission.MONEY)
 async def delete_price(price_id: IdPath, work: CurrentWork) -> MessageView:
     """Remove an override: the bundled price applies again."""
     await PriceService(work).delete(price_id)

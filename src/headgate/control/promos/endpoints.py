@@ -42,7 +42,7 @@ async def validate_promo_code(body: ValidateBody, work: CurrentWork, request: Re
     return PromoCheck(valid=True, bonus_amount=to_usd(promo.bonus_nano))
 
 
-@routes.route("GET", _ADMIN, Permission.ADMIN)
+@routes.route("GET", _ADMIN, Permission.MONEY)
 async def list_promos(
     work: CurrentWork, paging: PagingParams, status: Search = "", search: Search = ""
 ) -> Page[PromoView]:
@@ -51,32 +51,32 @@ async def list_promos(
     return paging.wrap([promo_view(row) for row in rows], total)
 
 
-@routes.route("POST", _ADMIN, Permission.ADMIN, status=201, idempotent="admin.promo_codes.create")
+@routes.route("POST", _ADMIN, Permission.MONEY, status=201, idempotent="admin.promo_codes.create")
 async def create_promo(body: PromoCreate, work: CurrentWork) -> PromoView:
     """Make a promo code; without `code` one is made up."""
     return promo_view(await PromoService(work).create(body))
 
 
-@routes.route("GET", _ADMIN + "/{promo_id}", Permission.ADMIN)
+@routes.route("GET", _ADMIN + "/{promo_id}", Permission.MONEY)
 async def get_promo(promo_id: IdPath, work: CurrentWork) -> PromoView:
     """One promo code."""
     return promo_view(await PromoRepository(work.session).get(promo_id))
 
 
-@routes.route("PUT", _ADMIN + "/{promo_id}", Permission.ADMIN)
+@routes.route("PUT", _ADMIN + "/{promo_id}", Permission.MONEY)
 async def update_promo(promo_id: IdPath, body: PromoUpdate, work: CurrentWork) -> PromoView:
     """Change a promo code; absent fields stay, `expires_at: 0` removes its end."""
     return promo_view(await PromoService(work).update(promo_id, body))
 
 
-@routes.route("DELETE", _ADMIN + "/{promo_id}", Permission.ADMIN)
+@routes.route("DELETE", _ADMIN + "/{promo_id}", Permission.MONEY)
 async def delete_promo(promo_id: IdPath, work: CurrentWork) -> MessageView:
     """Delete a promo code and the list of who used it; the bonuses stay."""
     await PromoService(work).delete(promo_id)
     return MessageView(message="promo code deleted")
 
 
-@routes.route("GET", _ADMIN + "/{promo_id}/usages", Permission.ADMIN)
+@routes.route("GET", _ADMIN + "/{promo_id}/usages", Permission.READ)
 async def promo_usages(promo_id: IdPath, work: CurrentWork, paging: PagingParams) -> Page[PromoUsageView]:
     """Who used a promo code, newest first."""
     promos = PromoRepository(work.session)

@@ -14,7 +14,7 @@ from headgate.storage.models import ProxyRow
 routes = RouteTable("/admin/proxies", tag="proxies")
 
 
-@routes.route("GET", "", Permission.ADMIN)
+@routes.route("GET", "", Permission.READ)
 async def list_proxies(
     work: CurrentWork, paging: PagingParams, protocol: Search = "", status: Search = "", search: Search = ""
 ) -> Page[ProxyView]:
@@ -24,31 +24,31 @@ async def list_proxies(
     return paging.wrap(await _views(work, rows), total)
 
 
-@routes.route("GET", "/all", Permission.ADMIN)
+@routes.route("GET", "/all", Permission.READ)
 async def all_proxies(work: CurrentWork) -> list[ProxyView]:
     """Active egress proxies, unpaged."""
     return await _views(work, await ProxyRepository(work.session).active())
 
 
-@routes.route("POST", "", Permission.ADMIN, status=201, idempotent="admin.proxies.create")
+@routes.route("POST", "", Permission.SECRETS, status=201, idempotent="admin.proxies.create")
 async def create_proxy(body: ProxyCreate, work: CurrentWork) -> ProxyView:
     """Create an egress proxy."""
     return proxy_view(await ProxyService(work).create(body))
 
 
-@routes.route("GET", "/{proxy_id}", Permission.ADMIN)
+@routes.route("GET", "/{proxy_id}", Permission.READ)
 async def get_proxy(proxy_id: IdPath, work: CurrentWork) -> ProxyView:
     """One egress proxy."""
     return (await _views(work, [await ProxyRepository(work.session).get(proxy_id)]))[0]
 
 
-@routes.route("PUT", "/{proxy_id}", Permission.ADMIN)
+@routes.route("PUT", "/{proxy_id}", Permission.SECRETS)
 async def update_proxy(proxy_id: IdPath, body: ProxyUpdate, work: CurrentWork) -> ProxyView:
     """Change an egress proxy; absent fields and a masked password stay."""
     return (await _views(work, [await ProxyService(work).update(proxy_id, body)]))[0]
 
 
-@routes.route("DELETE", "/{proxy_id}", Permission.ADMIN)
+@routes.route("DELETE", "/{proxy_id}", Permission.SECRETS)
 async def delete_proxy(proxy_id: IdPath, work: CurrentWork) -> MessageView:
     """Delete an egress proxy that no account uses."""
     await ProxyService(work).delete(proxy_id)

@@ -33,7 +33,7 @@ async def public_settings(work: CurrentWork) -> PublicSettings:
     )
 
 
-@routes.route("GET", "/admin/settings", Permission.ADMIN)
+@routes.route("GET", "/admin/settings", Permission.READ)
 async def admin_settings(work: CurrentWork) -> AdminSettings:
     """What can be changed while the gateway runs."""
     return await _settings(work)
@@ -51,26 +51,26 @@ async def change_settings(body: SettingsBody, work: CurrentWork) -> AdminSetting
     return await _settings(work)
 
 
-@routes.route("GET", "/admin/settings/spending-bounds", Permission.ADMIN)
+@routes.route("GET", "/admin/settings/spending-bounds", Permission.READ)
 async def read_spending_bounds(work: CurrentWork, deps: Deps) -> SpendingBounds:
     """How far spending can pass a limit, stated per group and as measured since the start."""
     return await spending_bounds(work, deps)
 
 
-@routes.route("GET", "/admin/settings/admin-api-key", Permission.ADMIN)
+@routes.route("GET", "/admin/settings/admin-api-key", Permission.SECRETS)
 async def admin_key_status(work: CurrentWork) -> AdminKeyStatus:
     """Whether there is an admin key, and its mask."""
     stored = await read_admin_key(work.session)
     return AdminKeyStatus(exists=stored is not None, masked_key=stored.mask if stored else "")
 
 
-@routes.route("POST", "/admin/settings/admin-api-key/regenerate", Permission.ADMIN)
+@routes.route("POST", "/admin/settings/admin-api-key/regenerate", Permission.SECRETS)
 async def regenerate(work: CurrentWork) -> NewAdminKey:
     """Make a new admin key; the old one stops working. The key is shown once, in this response."""
     return NewAdminKey(key=await regenerate_admin_key(work))
 
 
-@routes.route("DELETE", "/admin/settings/admin-api-key", Permission.ADMIN)
+@routes.route("DELETE", "/admin/settings/admin-api-key", Permission.SECRETS)
 async def delete(work: CurrentWork) -> MessageView:
     """Switch key access to the admin API off."""
     await delete_admin_key(work.session)

@@ -56,7 +56,7 @@ async def own_summary(work: CurrentWork) -> SummaryView:
     return summary_view(rows, await groups_of(work, rows), work.now_ms())
 
 
-@routes.route("GET", "/admin/subscriptions", Permission.ADMIN)
+@routes.route("GET", "/admin/subscriptions", Permission.READ)
 async def list_subscriptions(
     work: CurrentWork,
     paging: PagingParams,
@@ -80,7 +80,7 @@ async def list_subscriptions(
     return await _page(work, wanted, paging)
 
 
-@routes.route("POST", "/admin/subscriptions/assign", Permission.ADMIN)
+@routes.route("POST", "/admin/subscriptions/assign", Permission.MONEY)
 async def assign_subscription(body: AssignBody, work: CurrentWork) -> AdminSubscriptionView:
     """Give a user a subscription; the same call again answers the one there is."""
     granted = await SubscriptionService(work).assign(
@@ -89,19 +89,19 @@ async def assign_subscription(body: AssignBody, work: CurrentWork) -> AdminSubsc
     return await _view(work, granted.row)
 
 
-@routes.route("POST", "/admin/subscriptions/bulk-assign", Permission.ADMIN)
+@routes.route("POST", "/admin/subscriptions/bulk-assign", Permission.MONEY)
 async def bulk_assign_subscriptions(body: BulkAssignBody, work: CurrentWork) -> BulkAssignView:
     """The same for many users, each on its own."""
     return await bulk_assign(work, body)
 
 
-@routes.route("GET", "/admin/subscriptions/{subscription_id}", Permission.ADMIN)
+@routes.route("GET", "/admin/subscriptions/{subscription_id}", Permission.READ)
 async def get_subscription(subscription_id: IdPath, work: CurrentWork) -> AdminSubscriptionView:
     """One subscription."""
     return await _view(work, await SubscriptionRepository(work.session).get(subscription_id))
 
 
-@routes.route("GET", "/admin/subscriptions/{subscription_id}/progress", Permission.ADMIN)
+@routes.route("GET", "/admin/subscriptions/{subscription_id}/progress", Permission.READ)
 async def subscription_progress(subscription_id: IdPath, work: CurrentWork) -> ProgressView:
     """How far its windows are used."""
     row = await SubscriptionRepository(work.session).get(subscription_id)
@@ -111,7 +111,7 @@ async def subscription_progress(subscription_id: IdPath, work: CurrentWork) -> P
 @routes.route(
     "POST",
     "/admin/subscriptions/{subscription_id}/extend",
-    Permission.ADMIN,
+    Permission.MONEY,
     idempotent="admin.subscriptions.extend",
 )
 async def extend_subscription(
@@ -121,7 +121,7 @@ async def extend_subscription(
     return await _view(work, await SubscriptionService(work).extend(subscription_id, body.days))
 
 
-@routes.route("POST", "/admin/subscriptions/{subscription_id}/reset-quota", Permission.ADMIN)
+@routes.route("POST", "/admin/subscriptions/{subscription_id}/reset-quota", Permission.MONEY)
 async def reset_subscription(
     subscription_id: IdPath, body: ResetBody, work: CurrentWork
 ) -> AdminSubscriptionView:
@@ -130,21 +130,21 @@ async def reset_subscription(
     return await _view(work, await SubscriptionService(work).reset(subscription_id, chosen))
 
 
-@routes.route("DELETE", "/admin/subscriptions/{subscription_id}", Permission.ADMIN)
+@routes.route("DELETE", "/admin/subscriptions/{subscription_id}", Permission.MONEY)
 async def revoke_subscription(subscription_id: IdPath, work: CurrentWork) -> MessageView:
     """End a subscription now."""
     await SubscriptionService(work).revoke(subscription_id)
     return MessageView(message="subscription revoked")
 
 
-@routes.route("GET", "/admin/users/{user_id}/subscriptions", Permission.ADMIN)
+@routes.route("GET", "/admin/users/{user_id}/subscriptions", Permission.READ)
 async def user_subscriptions(user_id: IdPath, work: CurrentWork) -> list[AdminSubscriptionView]:
     """A user's subscriptions, newest first (at most one a group, so unpaged)."""
     await UserRepository(work.session).get(user_id)
     return await admin_views(work, await SubscriptionRepository(work.session).of_users([user_id]))
 
 
-@routes.route("GET", "/admin/groups/{group_id}/subscriptions", Permission.ADMIN)
+@routes.route("GET", "/admin/groups/{group_id}/subscriptions", Permission.READ)
 async def group_subscriptions(
     group_id: IdPath, work: CurrentWork, paging: PagingParams
 ) -> Page[AdminSubscriptionView]:

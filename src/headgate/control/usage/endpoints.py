@@ -85,7 +85,7 @@ async def own_record(record_id: IdPath, work: CurrentWork) -> UsageDetail:
     return await UsageService(work).detail(record_id)
 
 
-@routes.route("GET", "/admin/usage", Permission.ADMIN)
+@routes.route("GET", "/admin/usage", Permission.READ)
 async def all_usage(
     work: CurrentWork, paging: PagingParams, query: AdminQuery, exact_total: bool = False
 ) -> Page[AdminUsageView]:
@@ -96,14 +96,14 @@ async def all_usage(
     return paging.wrap([admin_usage_view(row, names) for row in rows], total)
 
 
-@routes.route("GET", "/admin/usage/stats", Permission.ADMIN)
+@routes.route("GET", "/admin/usage/stats", Permission.READ)
 async def all_stats(work: CurrentWork, query: AdminQuery) -> AdminUsageStats:
     """Sums: `period` today (default), week or month, or dates; at most 31 days without a user, key or
     account."""
     return await UsageService(work).admin_stats(query)
 
 
-@routes.route("GET", "/admin/usage/review", Permission.ADMIN)
+@routes.route("GET", "/admin/usage/review", Permission.READ)
 async def to_review(
     work: CurrentWork, paging: PagingParams, reason: ReviewReason | None = None
 ) -> Page[AdminUsageView]:
@@ -114,7 +114,7 @@ async def to_review(
     return paging.wrap([admin_usage_view(row, names) for row in rows], total)
 
 
-@routes.route("POST", "/admin/usage/{record_id}/review", Permission.ADMIN, idempotent="admin.usage.review")
+@routes.route("POST", "/admin/usage/{record_id}/review", Permission.MONEY, idempotent="admin.usage.review")
 async def review(record_id: IdPath, body: ReviewBody, work: CurrentWork) -> ReviewedView:
     """Take a record off the review list. With the usage that was really made, the difference to what was
     charged becomes new ledger lines; the record itself stays as it is."""
@@ -123,13 +123,13 @@ async def review(record_id: IdPath, body: ReviewBody, work: CurrentWork) -> Revi
     return reviewed_view(row, names, corrected)
 
 
-@routes.route("GET", "/admin/usage/{record_id}", Permission.ADMIN)
+@routes.route("GET", "/admin/usage/{record_id}", Permission.READ)
 async def any_record(record_id: IdPath, work: CurrentWork) -> AdminUsageView:
     """One record."""
     return await UsageService(work).admin_view(record_id)
 
 
-@routes.route("GET", "/admin/usage/{reference}/explain", Permission.ADMIN)
+@routes.route("GET", "/admin/usage/{reference}/explain", Permission.READ)
 async def explain(reference: Reference, work: CurrentWork) -> UsageExplanation:
     """Why an exchange went as it did: all attempts and the whole trace. By record id or request id."""
     return await UsageService(work).explain(reference)

@@ -31,7 +31,7 @@ from headgate.storage.models import UserRow
 routes = RouteTable("/admin", tag="users")
 
 
-@routes.route("GET", "/users", Permission.ADMIN)
+@routes.route("GET", "/users", Permission.READ)
 async def list_users(
     work: CurrentWork,
     paging: PagingParams,
@@ -53,7 +53,7 @@ async def create_user(body: UserCreate, work: CurrentWork) -> AdminUserView:
     return await _view(work, await UserService(work).create(body))
 
 
-@routes.route("GET", "/users/{user_id}", Permission.ADMIN)
+@routes.route("GET", "/users/{user_id}", Permission.READ)
 async def get_user(user_id: IdPath, work: CurrentWork) -> AdminUserView:
     """One user."""
     return await _view(work, await UserRepository(work.session).get(user_id))
@@ -72,13 +72,13 @@ async def delete_user(user_id: IdPath, work: CurrentWork) -> MessageView:
     return MessageView(message="user deleted")
 
 
-@routes.route("POST", "/users/{user_id}/balance", Permission.ADMIN, idempotent="admin.users.balance.update")
+@routes.route("POST", "/users/{user_id}/balance", Permission.MONEY, idempotent="admin.users.balance.update")
 async def change_balance(user_id: IdPath, body: BalanceBody, work: CurrentWork) -> AdminUserView:
     """Set, add to or subtract from a balance. With an Idempotency-Key the money moves once."""
     return await _view(work, await BalanceService(work).change(user_id, body))
 
 
-@routes.route("GET", "/users/{user_id}/balance-history", Permission.ADMIN)
+@routes.route("GET", "/users/{user_id}/balance-history", Permission.READ)
 async def balance_history(
     user_id: IdPath, work: CurrentWork, paging: PagingParams, type: Search = ""
 ) -> BalanceHistory:
@@ -87,7 +87,7 @@ async def balance_history(
     return await history_of(work, user_id, paging, kind=type)
 
 
-@routes.route("GET", "/users/{user_id}/api-keys", Permission.ADMIN)
+@routes.route("GET", "/users/{user_id}/api-keys", Permission.READ)
 async def user_keys(user_id: IdPath, work: CurrentWork, paging: PagingParams) -> Page[KeyView]:
     """Keys of a user, newest first."""
     await UserRepository(work.session).get(user_id)
@@ -95,7 +95,7 @@ async def user_keys(user_id: IdPath, work: CurrentWork, paging: PagingParams) ->
     return paging.wrap([key_view(row, now_ms=work.now_ms()) for row in rows], total)
 
 
-@routes.route("PUT", "/api-keys/{key_id}", Permission.ADMIN)
+@routes.route("PUT", "/api-keys/{key_id}", Permission.MONEY)
 async def change_key_group(key_id: IdPath, body: KeyGroupBody, work: CurrentWork) -> KeyGroupAnswer:
     """Bind a key to another group; an exclusive group is granted to the owner on the way."""
     return await KeyService(work).change_group_as_admin(key_id, body.group_id)

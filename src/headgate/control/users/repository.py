@@ -65,6 +65,19 @@ class UserRepository:
         await self._session.refresh(row)
         return row
 
+    async def has_other_admin(self, user_id: int) -> bool:
+        """Another active one. Locks all of them to the end of the transaction, so that two who demote each
+        other come one after the other."""
+        is_admin = (UserRow.role == "admin", UserRow.status == "active", UserRow.deleted_at.is_(None))
+        await self._session.execute(
+            update(UserRow)
+            .where(*is_admin)
+            .values(token_version=UserRow.token_version)
+            .execution_options(synchronize_session=False)
+        )
+        other = select(UserRow.id).where(*is_admin, UserRow.id != user_id).limit(1)
+        return await self._session.scalar(other) is not None
+
     async def by_email(self, email: str) -> UserRow | None:
         return await self._session.scalar(
             select(UserRow).where(UserRow.email == normal_email(email), UserRow.deleted_at.is_(None))

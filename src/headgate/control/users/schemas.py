@@ -19,6 +19,7 @@ from headgate.control.web.fields import (
     RequestBody,
     Usd,
 )
+from headgate.control.web.permissions import Role
 from headgate.core.money import MULTIPLIER_ONE, from_usd
 from headgate.storage.models import UserRow
 
@@ -46,7 +47,7 @@ class UserCreate(RequestBody):
     rpm_limit: PerMinute = 0
     tpm_limit: PerMinute = 0
     allowed_groups: GroupIds = Field(default_factory=list)
-    role: Literal["user", "admin"] = "user"
+    role: Role = "user"
     promo_code: Annotated[str, Field(max_length=1000)] = ""
     """Its bonus is added to the balance; one that does not work is an error here."""
 
@@ -62,6 +63,7 @@ class UserUpdate(RequestBody):
     rpm_limit: PerMinute | None = None
     tpm_limit: PerMinute | None = None
     status: Literal["active", "disabled"] | None = None
+    role: Role | None = None
     allowed_groups: GroupIds | None = None
     group_rates: Annotated[
         dict[Annotated[int, Field(ge=1, le=MAX_ID)], Multiplier | None], Field(max_length=1000)

@@ -10,6 +10,7 @@ from headgate.control.subscriptions.defaults import grant_defaults
 from headgate.control.users.balance import BalanceService
 from headgate.control.users.repository import UserRepository, normal_email
 from headgate.control.users.schemas import UserCreate, UserUpdate
+from headgate.control.web.permissions import Role
 from headgate.control.work import Work
 from headgate.core.money import from_usd, multiplier_from
 from headgate.errors import BadRequest, Conflict
@@ -57,12 +58,14 @@ class UserService:
         return row
 
     async def update(self, user_id: int, change: UserUpdate) -> UserRow:
-        """Raises USER_NOT_FOUND, EMAIL_EXISTS, INVALID_EMAIL, INVALID_GROUP_ID; admins cannot be disabled."""
+        """Raises USER_NOT_FOUND, EMAIL_EXISTS, INVALID_EMAIL, INVALID_GROUP_ID, LAST_ADMIN; admins cannot be
+        disabled."""
         row = await self._users.get(user_id)
         if row.role == "admin" and change.status == "disabled":
             raise BadRequest("cannot disable admin user")
         if change.email is not None:
             row.email = await self._free_email(change.email, owner=row.id)
+        await self._change_role(row, change.role)
         await self._change_standing(row, change)
         if change.concurrency is not None:
             await self._change_concurrency(row, change.concurrency)
@@ -97,6 +100,15 @@ class UserService:
         if concurrency != row.concurrency:
             await record_concurrency_change(self._work, row.id, concurrency - row.concurrency)
             row.concurrency = concurrency
+
+    async def _change_role(self, row: UserRow, role: Role | None) -> None:
+        """A new role begins with a new login. Raises LAST_ADMIN: somebody must be able to undo it."""
+        if role is None or role == row.role:
+            return
+        if row.role == "admin" and not await self._users.has_other_admin(row.id):
+            raise BadRequest("the last active admin keeps its role", reason="LAST_ADMIN")
+        row.role = role
+        await end_sessions(self._work.session, row, self._work.now())
 
     async def _change_standing(self, row: UserRow, change: UserUpdate) -> None:
         has_new_status = change.status is not None and change.status != row.status

@@ -45,6 +45,14 @@ async def note_refusal(
         uow.session.add(refusal(call, actor, "refused", reason or "", now_ms=deps.clock.now_ms()))
 
 
+async def note_denial(deps: ControlDeps, call: Call, actor: Actor) -> None:
+    """A role tried what it may not. Like `note_refusal`, only of those with rights."""
+    if call.is_read or actor.role == "user":
+        return
+    async with deps.uow() as uow:
+        uow.session.add(refusal(call, actor, "denied", "FORBIDDEN", now_ms=deps.clock.now_ms()))
+
+
 def _asked(body: bytes) -> str:
     if not body:
         return ""

@@ -11,33 +11,28 @@ import typing
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
-from headgate.control.auth.gate import authenticate_admin, authenticate_user
+from headgate.control.auth.gate import authenticate_staff, authenticate_user
 from headgate.control.deps import ControlDeps
 from headgate.control.idempotency.guard import IdempotencyGuard, IdempotentCall, StoredAnswer
 from headgate.control.idempotency.keys import HEADER, REPLAYED_HEADER, checked_key, identify
-from headgate.control.web.auditing import describe, note_refusal
+from headgate.control.web.auditing import describe, note_denial, note_refusal
 from headgate.control.web.envelope import Envelope
+from headgate.control.web.faults import AuthRefused
+from headgate.control.web.permissions import Permission, may, refusal_text
 from headgate.control.work import Actor, Work, open_work
 from headgate.errors import ApiError
+
+__all__ = ["CurrentWork", "Deps", "GuardedRoute", "Permission", "RouteTable"]
 
 PERMISSION_FIELD = "x-permission"
 ETAG_FIELD = "x-etag"
 SCOPE_FIELD = "x-idempotency-scope"
-
-
-class Permission(StrEnum):
-    """Who may call. PUBLIC: anybody; USER: any active user; ADMIN: role admin, or the admin key."""
-
-    PUBLIC = "public"
-    USER = "user"
-    ADMIN = "admin"
 
 
 class GuardedRoute(APIRoute):
@@ -58,6 +53,9 @@ class GuardedRoute(APIRoute):
         async def handle(request: Request) -> Response:
             deps = _deps(request)
             actor = await _authenticate(self.permission, deps, request)
+            if actor is not None and not may(actor.role, self.permission):
+                await note_denial(deps, describe(request, self.path, deps.settings), actor)
+                raise AuthRefused("FORBIDDEN", refusal_text(self.permission), status=403)
             key = checked_key(request.headers.get(HEADER, ""))
             await request.body()
             call = await self._claim(deps, actor, key, request)
@@ -128,10 +126,8 @@ async def _authenticate(permission: Permission, deps: ControlDeps, request: Requ
             return None
         case Permission.USER:
             return await authenticate_user(deps, request.headers)
-        case Permission.ADMIN:
-            return await authenticate_admin(deps, request.headers)
         case _:
-            typing.assert_never(permission)
+            return await authenticate_staff(deps, request.headers)
 
 
 def _current_work(request: Request) -> Work:
