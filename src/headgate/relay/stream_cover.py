@@ -33,6 +33,9 @@ BYTES_PER_TOKEN = 3
 NEVER = 2**62
 _STEP_BYTES = 512
 """Marks are at least so far apart: asking costs a microsecond or two."""
+_SLOWEST = 16
+"""Bytes per token that a stream is trusted to keep to at most: a token per event makes 100 and more, events
+with a line of text 15."""
 _TOLD = (UsageSource.REPORTED, UsageSource.PARTIAL)
 
 
@@ -157,13 +160,20 @@ class StreamCover:
         return self._hold.list_nano - used
 
     def _mark(self, passed_bytes: int, left: int) -> int:
-        """The earliest byte at which what is left can be used up (or half a slice left)."""
-        unit = self._need.output_nano_per_mtok
+        """When to ask again. Towards half a slice by the stream's own pace so far, twice as fast: being late
+        there costs half a slice of head-room. Below it by the fastest that bytes can be tokens."""
+        unit, half = self._need.output_nano_per_mtok, self._slice_nano // 2
         if unit <= 0:
             return NEVER
-        spare = left - self._slice_nano // 2 if left > self._slice_nano // 2 else left
-        tokens = spare * TOKENS_PER_PRICE_UNIT // unit
-        return passed_bytes + max(_STEP_BYTES, tokens * BYTES_PER_TOKEN)
+        if left > half:
+            seen = self._stream.output_tokens(bytes_per_token=BYTES_PER_TOKEN)
+            pace = (
+                min(max(BYTES_PER_TOKEN, passed_bytes // (2 * seen)), _SLOWEST) if seen else BYTES_PER_TOKEN
+            )
+            tokens = (left - half) * TOKENS_PER_PRICE_UNIT // unit
+        else:
+            pace, tokens = BYTES_PER_TOKEN, left * TOKENS_PER_PRICE_UNIT // unit
+        return passed_bytes + max(_STEP_BYTES, tokens * pace)
 
     async def _grow_beside(self) -> None:
         try:
