@@ -16,6 +16,10 @@ AT_ONCE = 32
 ROUND = 80
 SLOW = 6
 _SLOW_SCRIPT = "event_delay=0.07 events=40"
+LONG = 4
+_LONG_SCRIPT = "tokens=2500 events=250 event_delay=0.004"
+"""Answers that outgrow what is reserved at first, for those who are nearly broke: some of them end with the
+money."""
 _ANSWER_S = 20.0
 _PATIENCE_S = 4.5
 """How long a fail point may take to be reached before the gateway is killed anyway."""
@@ -62,9 +66,11 @@ class Traffic:
     def round(self, admin_token: str, *, amount: int = ROUND) -> list[Shot]:
         """Exchanges, a few of them slow, with balance changes among them."""
         payers, first = self.world.payers, self._next
-        self._next += amount + SLOW
+        self._next += amount + SLOW + LONG
         batch = shots(payers, amount, first=first, named=True)
         batch[4:4] = shots(payers, SLOW, first=first + amount, named=True, script=_SLOW_SCRIPT)
+        nearly_broke = {dialect: [payer] * len(payers[dialect]) for dialect, (*_, payer) in payers.items()}
+        batch[9:9] = shots(nearly_broke, LONG, first=first + amount + SLOW, named=True, script=_LONG_SCRIPT)
         for write in [*self.writes.pending, *self._new_writes(first)]:
             batch.insert(self.dice.randint(0, amount // 2), _as_shot(write, admin_token))
         return batch
@@ -77,7 +83,7 @@ class Traffic:
         made = []
         for n in range(self.dice.randint(1, 4)):
             payer = self.dice.choice([*self.world.poor, *self.world.everybody])
-            nano = self.dice.randint(1, 30) * 10**6 + self.dice.randint(1, 999)
+            nano = self.dice.randint(1, 120) * 10**6 + self.dice.randint(1, 999)
             is_code = self.dice.random() < 0.3
             sign = -1 if not is_code and payer not in self.world.poor and self.dice.random() < 0.4 else 1
             write = Adjustment(

@@ -13,7 +13,7 @@ from tests.support.simulator import RunningSimulator
 
 COST_MULTIPLIER = 370
 """Thousandths; `money_load.provide` gives 0.37 to every account."""
-POOR_USD = 0.03
+POOR_USD = 0.08
 PLENTY_USD = 500
 SUBSCRIBED = ("messages", "chat")
 PLAN_MULTIPLIER = 2200
