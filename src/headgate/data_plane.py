@@ -39,6 +39,7 @@ from headgate.relay.reserver import Reserver
 from headgate.relay.settlement import Settler
 from headgate.relay.slot_queue import SlotQueue
 from headgate.relay.stream_cover import CoverFactory
+from headgate.relay.track_records import TrackRecords
 from headgate.settings import Settings
 from headgate.state.protocols import SharedState
 from headgate.storage.free_read_model import FreeReadModel
@@ -177,7 +178,7 @@ def _pipeline(
     reserver = Reserver(state.reservations, read_model, clock, settings.limits)
     directory.on_refreshed.append(reserver.forget_all)
     rates = RateGate(state.rates, clock, settings.limits)
-    experience = Experience()
+    experience, records = Experience(), TrackRecords(clock)
     quotas = AccountQuotas(reserver, state.reservations, clock)
     estimator = Estimator(directory, experience, settings.limits)
     settler = Settler(
@@ -188,7 +189,7 @@ def _pipeline(
         bodies=bodies,
         billing=billing,
         admission=Admission(estimator, reserver, state, queueing, leases, rates, settings.gateway),
-        picker=Picker(directory, state, queueing, clock, quotas, settings.gateway),
+        picker=Picker(directory, state, queueing, clock, quotas, records, settings.gateway),
         attempts=AttemptRunner(
             clients,
             billing,
@@ -200,6 +201,7 @@ def _pipeline(
             bodies,
             settings.gateway,
             CoverFactory(reserver, tasks, settings.limits.first_output_slice_tokens),
+            records,
             base.fail_points,
         ),
         leases=leases,

@@ -114,6 +114,29 @@ class SecuritySettings(_Section):
     url_allowlist: UrlAllowlistSettings = UrlAllowlistSettings()
 
 
+class ScoreWeightSettings(_Section):
+    priority: float = Field(1.0, ge=0, allow_inf_nan=False)
+    load: float = Field(1.0, ge=0, allow_inf_nan=False)
+    queue: float = Field(0.7, ge=0, allow_inf_nan=False)
+    error_rate: float = Field(0.8, ge=0, allow_inf_nan=False)
+    ttft: float = Field(0.5, ge=0, allow_inf_nan=False)
+    """Time to the first token."""
+
+    @model_validator(mode="after")
+    def _something_must_count(self) -> Self:
+        if not any((self.priority, self.load, self.queue, self.error_rate, self.ttft)):
+            raise ValueError("at least one weight must be greater than 0")
+        return self
+
+
+class SchedulingSettings(_Section):
+    """Of groups with `scheduling_policy: scored` (docs/operations/scheduling.md)."""
+
+    lb_top_k: int = Field(7, ge=1)
+    """Among how many of the best accounts the draw is made."""
+    scheduler_score_weights: ScoreWeightSettings = ScoreWeightSettings()
+
+
 class GatewaySettings(_Section):
     max_body_size: int = Field(256 * 1024 * 1024, ge=1024)
     """Request body on gateway routes (spec 9.2)."""
@@ -149,6 +172,7 @@ class GatewaySettings(_Section):
     sticky_wait_timeout_s: float = Field(120, gt=0)
     sticky_max_waiting: int = Field(3, ge=0)
     sticky_ttl_s: int = Field(3600, ge=1)
+    scheduling: SchedulingSettings = SchedulingSettings()
     rate_limit_default_cooldown_s: int = Field(300, ge=1)
     """429 without any reset information (spec 3.10)."""
     overload_cooldown_s: int = Field(600, ge=0)

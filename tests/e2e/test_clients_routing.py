@@ -250,3 +250,40 @@ def test_a_stored_response_is_continued_fetched_and_deleted_at_the_account_that_
         path = f"/v1/responses/{made}"
         statuses = [wire.send(gateway.url, m, path, bearer).status for m in ("GET", "DELETE", "GET")]
         assert statuses == [200, 200, 404]
+
+
+def first_choice(gateway: Gateway, caller: Provisioned) -> dict[int, dict[str, Any]]:
+    """Account -> its line in the first selection of the key's newest record."""
+    newest = max(gateway.usage(api_key_id=caller.key_id), key=lambda record: record["id"])
+    trace = gateway.api("GET", f"/admin/usage/{newest['id']}/explain")["trace"]
+    return {line["account_id"]: line for line in trace["selections"][0]}
+
+
+def test_a_scored_group_learns_who_fails_and_who_is_fast_and_says_so(
+    gateway: Gateway, simulator: RunningSimulator, provision: Provision, upstream_keys: tuple[str, str]
+) -> None:
+    caller = provision("anthropic", upstream_keys=upstream_keys)
+    gateway.api("PUT", f"/admin/groups/{caller.group_id}", {"scheduling_policy": "scored"})
+    simulator.script(upstream_keys[0], "status=500")
+    failing, answering = caller.account_ids
+    for number in range(30):
+        assert MESSAGES_SSE.ask(gateway, caller.key, f"conversation {number}").status == 200
+        score = {account_id: line["score"] for account_id, line in first_choice(gateway, caller).items()}
+        if len(score) == 2 and score[failing]["error_rate"] < 0.8:
+            break
+    assert score[failing]["error_rate"] < score[answering]["error_rate"] == 0.8
+    assert (score[failing]["ttft"], score[answering]["ttft"]) == (0.25, 0.5)
+    assert score[failing]["total"] < score[answering]["total"]
+
+
+def test_a_model_is_routed_to_the_accounts_that_the_group_names(
+    gateway: Gateway, simulator: RunningSimulator, provision: Provision, upstream_keys: tuple[str, str]
+) -> None:
+    caller = provision("openai", upstream_keys=upstream_keys)
+    routing = {"gpt-4*": [caller.account_ids[1]]}
+    change = {"model_routing": routing, "model_routing_enabled": True}
+    gateway.api("PUT", f"/admin/groups/{caller.group_id}", change)
+    for number in range(4):
+        assert CHAT.ask(gateway, caller.key, f"conversation {number}", model="gpt-4.1").status == 200
+    assert served(simulator, upstream_keys) == (0, 4)
+    assert first_choice(gateway, caller)[caller.account_ids[0]]["reason"] == "not_routed"

@@ -17,6 +17,7 @@ from headgate.relay.exchange import Exchange
 from headgate.relay.picker import Picked, Picker, slot_of
 from headgate.relay.reserver import Reserver
 from headgate.relay.slot_queue import SlotQueue
+from headgate.relay.track_records import TrackRecords
 from headgate.settings import GatewaySettings, LimitsSettings
 from headgate.state.protocols import Cooldown, SharedState
 from headgate.storage.models import AccountRow, GroupRow
@@ -35,7 +36,8 @@ def picker(
     limits = GatewaySettings(account_wait_timeout_s=5, sticky_wait_timeout_s=5)
     reserver = Reserver(state.reservations, read_model, clock, LimitsSettings())
     quotas = AccountQuotas(reserver, state.reservations, clock)
-    return Picker(directory, state, SlotQueue(state.slots, tasks), clock, quotas, limits)
+    records = TrackRecords(clock)
+    return Picker(directory, state, SlotQueue(state.slots, tasks), clock, quotas, records, limits)
 
 
 def plan() -> FailoverPlan:
@@ -189,6 +191,35 @@ async def test_a_route_to_nobody_is_ignored_and_a_model_that_nobody_serves_stays
     with pytest.raises(RelayError) as caught:
         await picker.pick(asking_by(directory, "x2"), plan())
     assert caught.value.fault.kind is FaultKind.MODEL_NOT_FOUND
+
+
+async def scored(change: Change, directory: Directory) -> None:
+    await change(update(GroupRow).values(scheduling_policy="scored"))
+    await directory.refresh()
+
+
+async def test_a_scored_group_shows_every_term_of_every_account(
+    picker: Picker, change: Change, directory: Directory
+) -> None:
+    await scored(change, directory)
+    exchange = asking_by(directory)
+    await picker.pick(exchange, plan())
+    lines = exchange.trace.facts["selections"][0]
+    assert [line["score"]["total"] for line in lines] == [3.75, 3.75]
+    assert lines[1]["reason"] == "not_drawn"
+
+
+async def test_the_draw_of_a_scored_group_repeats_within_a_conversation(
+    picker: Picker, change: Change, directory: Directory
+) -> None:
+    await scored(change, directory)
+    picked = []
+    for number in range(12):
+        exchange = asking_by(directory, f"x{number}")
+        exchange.session = SessionKey(f"conversation {number // 2}")
+        picked.append((await picker.pick_without_slot(exchange, plan())).account.id)
+    assert picked[::2] == picked[1::2]
+    assert set(picked) == {1, 2}
 
 
 async def test_the_upstream_model_comes_from_the_accounts_mapping(

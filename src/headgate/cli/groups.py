@@ -36,6 +36,9 @@ def create(
     quota_basis: Annotated[
         str, typer.Option(help="What key quotas and subscriptions count: charge or list_cost.")
     ] = "charge",
+    scheduling_policy: Annotated[
+        str, typer.Option(help="How an account is chosen: layered or scored.")
+    ] = "layered",
     rpm: RequestsPerMinute = 0,
     tpm: TokensPerMinute = 0,
     data_dir: DataDir = None,
@@ -45,7 +48,7 @@ def create(
     _show([run(data_dir, config, lambda deps: GroupCommands(deps).create(
         name=name, platform=platform, multiplier=multiplier, is_exclusive=exclusive, overdraft_usd=overdraft,
         unknown_price=unknown_price, quota_basis=quota_basis,
-        rpm=rpm, tpm=tpm,
+        scheduling_policy=scheduling_policy, rpm=rpm, tpm=tpm,
     ))])  # fmt: skip
 
 

@@ -151,6 +151,7 @@ class GroupCommands:
         overdraft_usd: float = 0,
         unknown_price: str = "inherit",
         quota_basis: str = "charge",
+        scheduling_policy: str = "layered",
         rpm: int = 0,
         tpm: int = 0,
     ) -> GroupInfo:
@@ -159,7 +160,7 @@ class GroupCommands:
             GroupCreate, name=name, platform=platform, rate_multiplier=multiplier, is_exclusive=is_exclusive,
             overrun_policy="overdraft" if overdraft_usd > 0 else "strict", overdraft_limit_usd=overdraft_usd,
             unknown_price=unknown_price, quota_basis=quota_basis,
-            rpm_limit=rpm, tpm_limit=tpm,
+            scheduling_policy=scheduling_policy, rpm_limit=rpm, tpm_limit=tpm,
         )  # fmt: skip
         async with open_work(self._deps, SYSTEM) as work:
             return group_info(await GroupService(work).create(draft))

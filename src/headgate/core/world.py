@@ -60,6 +60,15 @@ class QuotaBasis(StrEnum):
     LIST_COST = "list_cost"
 
 
+class SchedulingPolicy(StrEnum):
+    """How a group's accounts are chosen when the conversation has none yet."""
+
+    LAYERED = "layered"
+    """By priority, then load, then least recent use (spec 3.4)."""
+    SCORED = "scored"
+    """A draw among the best by priority, load, queue, errors and speed together (spec 3.5)."""
+
+
 class UnknownPrice(StrEnum):
     """What a group does with a model without a price; INHERIT: as the installation's settings say."""
 
@@ -162,6 +171,7 @@ class Group:
     rate: RateLimit = UNLIMITED_RATE
     image_prices_nano: Mapping[str, int] = field(default_factory=dict)
     """The operator's own prices per picture: 1K, 2K, 4K -> nano-USD (spec 4.2)."""
+    scheduling_policy: SchedulingPolicy = SchedulingPolicy.LAYERED
     model_routes: Mapping[str, frozenset[AccountId]] = field(default_factory=dict)
     """Model name or `prefix*` -> accounts that serve it before all others; empty: routing is off."""
 

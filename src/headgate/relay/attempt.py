@@ -1,6 +1,7 @@
 """One attempt: intent, upstream call, answer, settlement. Knows no other attempt; failover is the
 pipeline's."""
 
+import asyncio
 from collections.abc import Mapping
 
 from msgspec.structs import replace
@@ -24,6 +25,7 @@ from headgate.relay.pump import OUR_OWN_ENDS, StreamEnd, StreamPump
 from headgate.relay.responder import Responder
 from headgate.relay.settlement import COMPLETED, FAILED, NOTHING_READ, PARTIAL, AttemptEnd, Settler
 from headgate.relay.stream_cover import CoverFactory, StreamCover, most_tokens
+from headgate.relay.track_records import TrackRecords
 from headgate.relay.watchdog import Watchdog
 from headgate.settings import GatewaySettings
 from headgate.state.protocols import Cooldown, CooldownStore
@@ -55,11 +57,13 @@ class AttemptRunner:
         bodies: BodyReader,
         settings: GatewaySettings,
         covers: CoverFactory,
+        records: TrackRecords,
         fail_points: FailPoints = NO_FAIL_POINTS,
     ) -> None:
         self.clients = clients
         self.billing = billing
         self.covers = covers
+        self.records = records
         self.journal = journal
         self.settler = settler
         self.cooldowns = cooldowns
@@ -78,7 +82,19 @@ class AttemptRunner:
         """The client has its answer when this returns. Raises `RelayError` when it has none (or a broken one:
         `responder.head_sent`). Booked either way."""
         attempt = _Attempt(self, exchange, picked, responder, watchdog)
-        await attempt.run()
+        try:
+            await attempt.run()
+        except RelayError as error:
+            attempt.fault = error.fault
+            self._learn(exchange, picked, attempt)
+            raise
+        self._learn(exchange, picked, attempt)
+
+    def _learn(self, exchange: Exchange, picked: Picked, attempt: "_Attempt") -> None:
+        if exchange.target.operation not in UNMETERED:
+            self.records.note(
+                picked.account.id, exchange.peek.model, fault=attempt.fault, ttft_ms=attempt.ttft_ms
+            )
 
     async def judge_account(
         self, account: Account, fault: Fault, headers: Mapping[str, str], body: bytes, exchange: Exchange
@@ -137,6 +153,11 @@ class _Attempt:
         self._upstream_request_id: str | None = None
         self._endpoint = ""
         self._is_booked = False
+        self._started = asyncio.get_running_loop().time()
+        self.fault: Fault | None = None
+        """Why there was no answer, or how its stream broke."""
+        self.ttft_ms: int | None = None
+        """Until the stream's first byte; None: there was none."""
         self._stream_read: ResponseStream | None = None
         self._is_accepted = False
         """The provider answered 2xx: from here on it may bill."""
@@ -274,7 +295,10 @@ class _Attempt:
             cover=self._cover_of(stream),
         )
         end = await pump.run(self._book_stream)
+        if end.first_byte is not None:
+            self.ttft_ms = round((end.first_byte - self._started) * 1000)
         if end.fault is not None:
+            self.fault = end.fault
             self._note["fault"] = end.fault.kind.value
             exchange.is_broken = True
 

@@ -5,31 +5,31 @@ The trace keeps every decision with the reason why no other account was chosen.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.ids import AccountId
 from headgate.core.routing.affinity import response_session
 from headgate.core.routing.candidates import Candidate, WaitLimits, Wanted
+from headgate.core.routing.explanation import explain
 from headgate.core.routing.failover import FailoverPlan
 from headgate.core.routing.model_routing import route_of
-from headgate.core.routing.selection import (
-    NoneEligible,
-    Selected,
-    Selection,
-    WaitFor,
-    explain,
-    select_account,
-)
-from headgate.core.world import Account
+from headgate.core.routing.scoring import ScoreWeights
+from headgate.core.routing.selection import select_account
+from headgate.core.routing.track_record import NO_RECORD
+from headgate.core.routing.verdicts import NoneEligible, Selected, Selection, WaitFor
+from headgate.core.world import Account, SchedulingPolicy
 from headgate.kit.clock import Clock
 from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
 from headgate.relay.slot_queue import SlotQueue
-from headgate.settings import GatewaySettings
+from headgate.relay.track_records import TrackRecords
+from headgate.settings import GatewaySettings, SchedulingSettings
 from headgate.state.protocols import (
     AffinityStore,
     Cooldown,
@@ -64,10 +64,13 @@ class Picker:
         queueing: SlotQueue,
         clock: Clock,
         quotas: AccountQuotas,
+        records: TrackRecords,
         settings: GatewaySettings,
     ) -> None:
         self._queueing = queueing
         self._quotas = quotas
+        self._records = records
+        self._weights = score_weights(settings.scheduling)
         self._directory = directory
         self._slots: SlotStore = state.slots
         self._cooldowns: CooldownStore = state.cooldowns
@@ -156,6 +159,9 @@ class Picker:
         caller = exchange.caller
         accounts = self._directory.accounts_of(caller.group.id, caller.group.provider)
         candidates = await self._candidates(accounts)
+        is_scored = caller.group.scheduling_policy is SchedulingPolicy.SCORED
+        if is_scored:
+            candidates = self._with_records(candidates, exchange.peek.model)
         route = route_of(caller.group.model_routes, exchange.peek.model)
         if route is not None:
             exchange.trace.note("model_route", route.pattern)
@@ -170,9 +176,21 @@ class Picker:
             sticky_to=sticky_to,
             excluded=plan.excluded,
             now_ms=self._clock.now_ms(),
-            seed=exchange.started_at_ms,
+            seed=_seed(exchange) if is_scored else exchange.started_at_ms,
             limits=self._limits,
+            scoring=self._weights if is_scored else None,
         )
+
+    def _with_records(self, candidates: list[Candidate], model: str) -> list[Candidate]:
+        """The same with how the accounts have done of late; most have no record yet, or a clean one."""
+        of = self._records.of
+        found = [(candidate, of(candidate.account.id, model)) for candidate in candidates]
+        return [
+            candidate
+            if record is NO_RECORD
+            else replace(candidate, error_rate=record.error_rate, ttft_ms=record.ttft_ms)
+            for candidate, record in found
+        ]
 
     async def _candidates(self, accounts: tuple[Account, ...]) -> list[Candidate]:
         names = [slot_of(account.id) for account in accounts]
@@ -230,6 +248,24 @@ class Picker:
             )
         why = ", ".join(sorted(reasons)) or "the group has no account"
         return Fault(kind=FaultKind.NO_ACCOUNT, message=f"No available accounts: {why}", retry_after_s=wait_s)
+
+
+def score_weights(settings: SchedulingSettings) -> ScoreWeights:
+    weights = settings.scheduler_score_weights
+    return ScoreWeights(
+        priority=weights.priority,
+        load=weights.load,
+        queue=weights.queue,
+        error_rate=weights.error_rate,
+        ttft=weights.ttft,
+        top_k=settings.lb_top_k,
+    )
+
+
+def _seed(exchange: Exchange) -> int:
+    """The same for all requests of a conversation by a model, so that the draw repeats (spec 3.5)."""
+    name = f"{exchange.session or exchange.id}\0{exchange.peek.model}"
+    return int.from_bytes(blake2b(name.encode(errors="surrogatepass"), digest_size=8).digest(), "big")
 
 
 def slot_of(account_id: AccountId) -> str:

@@ -32,6 +32,7 @@ from headgate.core.world import (
     Provider,
     QuotaBasis,
     RateLimit,
+    SchedulingPolicy,
     Subscription,
     UnknownPrice,
     User,
@@ -89,6 +90,7 @@ def group_from(row: GroupRow) -> Group | None:
         quota_basis=_known(row.quota_basis, QuotaBasis.CHARGE),
         rate=rate_from(row),
         image_prices_nano={size: price for size, price in pictures.items() if price is not None},
+        scheduling_policy=_known(row.scheduling_policy, SchedulingPolicy.LAYERED),
         model_routes=routes_from(row.model_routing) if row.model_routing_enabled else {},
     )
 

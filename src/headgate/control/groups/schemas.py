@@ -79,6 +79,8 @@ class GroupFields(RequestBody):
     price."""
     quota_basis: Literal["charge", "list_cost"] | None = None
     """Ours: what subscription windows and key quotas count; a balance always pays the charge (ADR 15)."""
+    scheduling_policy: Literal["layered", "scored"] | None = None
+    """Ours: how an account is chosen (docs/operations/scheduling.md)."""
     rpm_limit: PerMinute | None = None
     tpm_limit: PerMinute | None = None
     """Ours: of all users of the group together."""
@@ -154,6 +156,7 @@ class AdminGroupView(GroupView):
     overrun_policy: str
     overdraft_limit_usd: float
     unknown_price: str
+    scheduling_policy: str
     account_count: int = 0
     active_account_count: int = 0
     rate_limited_account_count: int = 0
@@ -186,6 +189,7 @@ def admin_group_view(row: GroupRow, counts: Mapping[str, int] | None = None) -> 
         overrun_policy=row.overrun_policy,
         overdraft_limit_usd=to_usd(row.overdraft_limit_nano),
         unknown_price=row.unknown_price,
+        scheduling_policy=row.scheduling_policy,
         **(counts or {}),
     )
 

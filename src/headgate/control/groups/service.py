@@ -37,6 +37,7 @@ _PLAIN = (
     "overrun_policy",
     "unknown_price",
     "quota_basis",
+    "scheduling_policy",
     "rpm_limit",
     "tpm_limit",
 )

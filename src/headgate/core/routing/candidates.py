@@ -46,6 +46,10 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cooldowns: tuple[CooldownInForce, ...] = ()
     last_used_ms: int | None = None
     """None: never used, preferred among equals."""
+    error_rate: float = 0.0
+    """0 to 1, of late with this model; the scored policy weighs it."""
+    ttft_ms: float | None = None
+    """Time to the first token of late with this model; None: not known."""
 
     @property
     def load_rate(self) -> int:

@@ -6,12 +6,10 @@ answer (`headgate simulate` replays it); every candidate that was not chosen has
 account that is full is never chosen, and nobody overtakes those who wait for it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
 from msgspec import structs
 
 from headgate.core.ids import AccountId
@@ -23,95 +21,22 @@ from headgate.core.routing.candidates import (
     Wanted,
 )
 from headgate.core.routing.model_mapping import upstream_model
-from headgate.core.world import Account
+from headgate.core.routing.scoring import ScoreWeights, best_of, draw, scores_of
+from headgate.core.routing.verdicts import (
+    NoneEligible,
+    Reason,
+    Rejection,
+    Scores,
+    Selected,
+    Selection,
+    WaitFor,
+)
 
-
-class Reason(StrEnum):
-    """Why an account was not chosen."""
-
-    EXCLUDED = "excluded"  # failed earlier in this exchange
-    DISABLED = "disabled"
-    EXPIRED = "expired"
-    WRONG_PROVIDER = "wrong_provider"
-    NO_SUCH_DIALECT = "no_such_dialect"
-    MODEL_UNSUPPORTED = "model_unsupported"
-    COOLING_DOWN = "cooling_down"
-    FULL = "full"
-    GONE = "gone"  # the group's model routing names it, but it is no account of the group
-    NOT_ROUTED = "not_routed"  # would do, but the group's model routing names others
-    NOT_STICKY = "not_sticky"  # would do, but the conversation lives elsewhere
-    LOWER_PRIORITY = "lower_priority"
-    HIGHER_LOAD = "higher_load"
-    USED_MORE_RECENTLY = "used_more_recently"
-    LOST_TIE = "lost_tie"
-
-
-class Rejection(NamedTuple):
-    """A reason with its evidence; a tuple because five to fifty are made per request."""
-
-    reason: Reason
-    value: int | None = None
-    """COOLING_DOWN, EXPIRED: Unix ms; FULL: requests waiting; LOWER_PRIORITY: priority; HIGHER_LOAD: percent;
-    USED_MORE_RECENTLY: Unix ms of the last use."""
-    detail: str = ""
-    """COOLING_DOWN: what caused it."""
-
-
-Rejections = Mapping[AccountId, Rejection]
-
-
-class Selected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Take a slot of this account now."""
-
-    account: Account
-    upstream_model: str
-    is_sticky: bool
-    rejections: Rejections
-    is_last_resort: bool = False
-    """It is being avoided after an overload, but nobody else is left: better the provider's own answer than
-    none."""
-
-
-class WaitFor(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Every account that would do is full: queue for this one."""
-
-    account: Account
-    upstream_model: str
-    is_sticky: bool
-    timeout_s: float
-    max_waiting: int
-    rejections: Rejections
-
-
-class NoneEligible(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Nobody can serve it; `rejections` names every account and why not."""
-
-    rejections: Rejections
-
-    @property
-    def retry_at_ms(self) -> int | None:
-        """When the first account that only cools down comes back."""
-        ends = [
-            r.value
-            for r in self.rejections.values()
-            if r.reason is Reason.COOLING_DOWN and r.value is not None
-        ]
-        return min(ends, default=None)
-
-
-Selection = Selected | WaitFor | NoneEligible
-
-
-class _Ranked(NamedTuple):
-    """An eligible account and its place in the order of preference: smaller is better, compared left to
-    right."""
-
-    is_overloaded: bool
-    priority: int
-    load_rate: int
-    last_used_ms: int
-    candidate: Candidate
-    upstream_model: str
+_Order = tuple[bool, int, int, int]
+"""Place in the order of preference, smaller is better: overloaded, priority, load rate, last use."""
+_Ranked = tuple[_Order, Candidate, str]
+"""An account that could serve: its place, itself, the upstream model. Plain tuples, for a thousand are made
+per request of a large group."""
 
 
 def select_account(
@@ -123,11 +48,13 @@ def select_account(
     now_ms: int,
     seed: int,
     limits: WaitLimits = DEFAULT_WAIT_LIMITS,
+    scoring: ScoreWeights | None = None,
 ) -> Selection:
     """Pick the account for the next attempt: the sticky one, else by priority, load, least recent use, seeded
-    draw. Accounts that cool down after an overload are tried when there is no other (spec 3.10 would leave a
-    group of one account without service for ten minutes after a single 529)."""
-    demand = _Demand(wanted, excluded, now_ms, seed, sticky_to, limits)
+    draw; with `scoring` by a seeded draw among the best scores instead. Accounts that cool down after an
+    overload are tried when there is no other (spec 3.10 would leave a group of one account without service
+    for ten minutes after a single 529)."""
+    demand = _Demand(wanted, excluded, now_ms, seed, sticky_to, limits, scoring)
     selection = _select(candidates, demand, is_last_resort=False)
     if isinstance(selection, NoneEligible) and any(
         rejection.detail == OVERLOADED for rejection in selection.rejections.values()
@@ -146,41 +73,71 @@ class _Demand(NamedTuple):
     seed: int
     sticky_to: AccountId | None
     limits: WaitLimits
+    scoring: ScoreWeights | None
 
 
 def _select(candidates: Sequence[Candidate], demand: _Demand, *, is_last_resort: bool) -> Selection:
-    rejections: dict[AccountId, Rejection] = {}
     seed, limits, sticky_to = demand.seed, demand.limits, demand.sticky_to
-    free: list[_Ranked] = []
-    full: list[_Ranked] = []
-    for candidate in candidates:
-        account = candidate.account
-        verdict = _judge(candidate, demand, is_last_resort=is_last_resort)
-        if isinstance(verdict, Rejection):
-            rejections[account.id] = verdict
-            continue
-        load = candidate.load_rate
-        used = candidate.last_used_ms
-        ranked = _Ranked(
-            load >= 100 and account.concurrency > 0,
-            account.priority,
-            load,
-            -1 if used is None else used,
-            candidate,
-            verdict,
-        )
-        (full if candidate.is_full else free).append(ranked)
+    free, full, rejections = _sort_out(candidates, demand, is_last_resort=is_last_resort)
     if demand.wanted.routed_to:
         free, full, limits = _routed(candidates, demand, free, full, rejections)
     if sticky_to is not None:
         sticky = _sticky(sticky_to, free, full, limits, rejections)
         if sticky is not None:
             return sticky
+    if demand.scoring is not None and (free or full):
+        return _scored(free, full, demand.scoring, seed, limits, rejections)
     if free:
         return _take(free, full, seed, rejections)
     if full:
         return _wait(full, seed, limits, rejections)
     return NoneEligible(rejections=rejections)
+
+
+def _sort_out(
+    candidates: Sequence[Candidate], demand: _Demand, *, is_last_resort: bool
+) -> tuple[list[_Ranked], list[_Ranked], dict[AccountId, Rejection]]:
+    """Who has a free slot, who is full, and who cannot serve and why. The one loop over everybody: what most
+    accounts pass is asked in place."""
+    wanted, excluded, now_ms = demand.wanted, demand.excluded, demand.now_ms
+    provider, model = wanted.provider, wanted.model
+    speaks = wanted.dialect in SPOKEN_DIALECTS[provider]
+    free: list[_Ranked] = []
+    full: list[_Ranked] = []
+    rejections: dict[AccountId, Rejection] = {}
+    for candidate in candidates:
+        account = candidate.account
+        mapped = model
+        if (
+            account.model_mapping
+            or candidate.cooldowns
+            or not speaks
+            or account.provider is not provider
+            or not account.is_schedulable
+            or account.expires_at_ms is not None
+            or account.cooldown_until_ms > now_ms
+            or account.overloaded_until_ms > now_ms
+            or account.id in excluded
+        ):
+            verdict = _judge(candidate, demand, is_last_resort=is_last_resort)
+            if isinstance(verdict, Rejection):
+                rejections[account.id] = verdict
+                continue
+            mapped = verdict
+        in_use, waiting, slots = candidate.in_use, candidate.waiting, account.concurrency
+        load = 0
+        if in_use or waiting:  # `Candidate.load_rate`
+            factor = account.load_factor
+            if factor is None or factor <= 0:
+                factor = slots if slots > 0 else 1
+            load = (in_use + waiting) * 100 // factor
+        used = candidate.last_used_ms
+        order = (load >= 100 and slots > 0, account.priority, load, -1 if used is None else used)
+        if 0 < slots and (in_use >= slots or waiting > 0):  # `Candidate.is_full`
+            full.append((order, candidate, mapped))
+        else:
+            free.append((order, candidate, mapped))
+    return free, full, rejections
 
 
 def _routed(
@@ -195,13 +152,13 @@ def _routed(
     routed_to, limits = demand.wanted.routed_to, demand.limits
     for account_id in routed_to.difference([candidate.account.id for candidate in candidates]):
         rejections[account_id] = _GONE
-    own_free = [ranked for ranked in free if ranked.candidate.account.id in routed_to]
-    own_full = [ranked for ranked in full if ranked.candidate.account.id in routed_to]
-    if not own_free and all(ranked.candidate.waiting >= limits.sticky_max_waiting for ranked in own_full):
+    own_free = [ranked for ranked in free if ranked[1].account.id in routed_to]
+    own_full = [ranked for ranked in full if ranked[1].account.id in routed_to]
+    if not own_free and all(ranked[1].waiting >= limits.sticky_max_waiting for ranked in own_full):
         return free, full, limits
-    for ranked in (*free, *full):
-        if ranked.candidate.account.id not in routed_to:
-            rejections[ranked.candidate.account.id] = _NOT_ROUTED
+    for _, candidate, _ in (*free, *full):
+        if candidate.account.id not in routed_to:
+            rejections[candidate.account.id] = _NOT_ROUTED
     short = replace(
         limits,
         fallback_timeout_s=limits.sticky_timeout_s,
@@ -241,6 +198,8 @@ _MODEL_UNSUPPORTED = Rejection(Reason.MODEL_UNSUPPORTED)
 _GONE = Rejection(Reason.GONE)
 _NOT_ROUTED = Rejection(Reason.NOT_ROUTED)
 _NOT_STICKY = Rejection(Reason.NOT_STICKY)
+_LOWER_SCORE = Rejection(Reason.LOWER_SCORE)
+_NOT_DRAWN = Rejection(Reason.NOT_DRAWN)
 _LOST_TIE = Rejection(Reason.LOST_TIE)
 
 
@@ -273,22 +232,20 @@ def _sticky(
 ) -> Selected | WaitFor | None:
     """The conversation's own account: its free slot, or a place in its short queue; None: neither is to be
     had."""
-    chosen = next((r for r in free if r.candidate.account.id == sticky_to), None)
+    chosen = next((ranked for ranked in free if ranked[1].account.id == sticky_to), None)
     if chosen is None:
-        chosen = next((r for r in full if r.candidate.account.id == sticky_to), None)
-        if chosen is None or chosen.candidate.waiting >= limits.sticky_max_waiting:
+        chosen = next((ranked for ranked in full if ranked[1].account.id == sticky_to), None)
+        if chosen is None or chosen[1].waiting >= limits.sticky_max_waiting:
             return None
-    for ranked in (*free, *full):
-        if ranked is not chosen:
-            rejections[ranked.candidate.account.id] = _NOT_STICKY
-    account = chosen.candidate.account
-    if not chosen.candidate.is_full:
-        return Selected(
-            account=account, upstream_model=chosen.upstream_model, is_sticky=True, rejections=rejections
-        )
+    _, sticky, model = chosen
+    for _, candidate, _ in (*free, *full):
+        if candidate is not sticky:
+            rejections[candidate.account.id] = _NOT_STICKY
+    if not sticky.is_full:
+        return Selected(account=sticky.account, upstream_model=model, is_sticky=True, rejections=rejections)
     return WaitFor(
-        account=account,
-        upstream_model=chosen.upstream_model,
+        account=sticky.account,
+        upstream_model=model,
         is_sticky=True,
         timeout_s=limits.sticky_timeout_s,
         max_waiting=limits.sticky_max_waiting,
@@ -302,28 +259,21 @@ def _take(
     best = _best(free, seed)
     if len(free) > 1:
         _note_losers(free, best, rejections)
-    for ranked in full:
-        rejections[ranked.candidate.account.id] = Rejection(Reason.FULL, ranked.candidate.waiting)
-    return Selected(
-        account=best.candidate.account,
-        upstream_model=best.upstream_model,
-        is_sticky=False,
-        rejections=rejections,
-    )
+    _note_full(full, rejections)
+    return Selected(account=best[1].account, upstream_model=best[2], is_sticky=False, rejections=rejections)
 
 
 def _wait(
     full: list[_Ranked], seed: int, limits: WaitLimits, rejections: dict[AccountId, Rejection]
 ) -> WaitFor:
     """Queue for the best account whose queue has room; when none has, the best one's queue will say so."""
-    room = [r for r in full if r.candidate.waiting < limits.fallback_max_waiting]
+    room = [ranked for ranked in full if ranked[1].waiting < limits.fallback_max_waiting]
     best = _best(room or full, seed)
-    for ranked in full:
-        if ranked is not best:
-            rejections[ranked.candidate.account.id] = Rejection(Reason.FULL, ranked.candidate.waiting)
+    _note_full(full, rejections)
+    del rejections[best[1].account.id]
     return WaitFor(
-        account=best.candidate.account,
-        upstream_model=best.upstream_model,
+        account=best[1].account,
+        upstream_model=best[2],
         is_sticky=False,
         timeout_s=limits.fallback_timeout_s,
         max_waiting=limits.fallback_max_waiting,
@@ -331,85 +281,95 @@ def _wait(
     )
 
 
+def _note_full(full: list[_Ranked], rejections: dict[AccountId, Rejection]) -> None:
+    for _, candidate, _ in full:
+        rejections[candidate.account.id] = Rejection(Reason.FULL, candidate.waiting)
+
+
+def _scored(
+    free: list[_Ranked],
+    full: list[_Ranked],
+    weights: ScoreWeights,
+    seed: int,
+    limits: WaitLimits,
+    rejections: dict[AccountId, Rejection],
+) -> Selected | WaitFor:
+    """Draw among the best that are free; when nobody is, wait for the best whose queue has room."""
+    able = [*free, *full]
+    pool = [ranked[1] for ranked in able]
+    loads = [ranked[0][2] for ranked in able]
+    scores = scores_of(pool, loads, weights)
+    by_account: Scores = {c.account.id: score for c, score in zip(pool, scores, strict=True)}
+    _note_full(full, rejections)
+    if not free:
+        room = [index for index, c in enumerate(pool) if c.waiting < limits.fallback_max_waiting]
+        (at,) = best_of(pool, loads, scores, room or range(len(pool)), 1)
+        del rejections[pool[at].account.id]
+        return WaitFor(
+            account=pool[at].account,
+            upstream_model=able[at][2],
+            is_sticky=False,
+            timeout_s=limits.fallback_timeout_s,
+            max_waiting=limits.fallback_max_waiting,
+            rejections=rejections,
+            scores=by_account,
+        )
+    best = best_of(pool, loads, scores, range(len(free)), weights.top_k)
+    at = best[draw([scores[index].total for index in best], seed)]
+    for _, candidate, _ in free:
+        rejections[candidate.account.id] = _LOWER_SCORE
+    for index in best:
+        rejections[pool[index].account.id] = _NOT_DRAWN
+    del rejections[pool[at].account.id]
+    return Selected(
+        account=pool[at].account,
+        upstream_model=able[at][2],
+        is_sticky=False,
+        rejections=rejections,
+        scores=by_account,
+    )
+
+
 def _best(pool: list[_Ranked], seed: int) -> _Ranked:
     """First in the order of preference; equals are drawn by the seed."""
     if len(pool) == 1:
         return pool[0]
-    order = min([ranked[:4] for ranked in pool])
-    tied = [ranked for ranked in pool if ranked[:4] == order]
+    order = min([ranked[0] for ranked in pool])
+    tied = [ranked for ranked in pool if ranked[0] == order]
     return tied[0] if len(tied) == 1 else min(tied, key=_draw(seed))
 
 
 def _note_losers(pool: list[_Ranked], best: _Ranked, rejections: dict[AccountId, Rejection]) -> None:
-    for ranked in pool:
-        if ranked is not best:
-            rejections[ranked.candidate.account.id] = _lost_on(ranked, best)
+    """The first criterion in which each was worse than the chosen one. Many lost alike: such share one
+    rejection."""
+    (is_overloaded, priority, load_rate, last_used_ms), chosen, _ = best
+    by_load: dict[int, Rejection] = {}
+    by_priority: dict[int, Rejection] = {}
+    for (overloaded, prio, load, used), candidate, _ in pool:
+        if prio != priority and overloaded is is_overloaded:
+            rejection = by_priority.get(prio)
+            if rejection is None:
+                rejection = by_priority[prio] = Rejection(Reason.LOWER_PRIORITY, prio)
+        elif load != load_rate or overloaded is not is_overloaded:
+            rejection = by_load.get(load)
+            if rejection is None:
+                rejection = by_load[load] = Rejection(Reason.HIGHER_LOAD, load)
+        elif used != last_used_ms:
+            rejection = Rejection(Reason.USED_MORE_RECENTLY, used)
+        else:
+            rejection = _LOST_TIE
+        rejections[candidate.account.id] = rejection
+    del rejections[chosen.account.id]
 
 
 def _draw(seed: int) -> Callable[[_Ranked], int]:
     """Rank equals by a multiplicative hash of seed and account, so that the draw is even and repeatable."""
 
     def place(ranked: _Ranked) -> int:
-        mixed = (seed ^ (ranked.candidate.account.id * 0x9E3779B97F4A7C15)) * 0xBF58476D1CE4E5B9 & _MASK_64
+        mixed = (seed ^ (ranked[1].account.id * 0x9E3779B97F4A7C15)) * 0xBF58476D1CE4E5B9 & _MASK_64
         return (mixed ^ (mixed >> 31)) * 0x94D049BB133111EB & _MASK_64
 
     return place
 
 
 _MASK_64 = (1 << 64) - 1
-
-
-def _lost_on(ranked: _Ranked, best: _Ranked) -> Rejection:
-    """The first criterion in which an account was worse than the chosen one."""
-    if ranked.is_overloaded != best.is_overloaded:
-        return Rejection(Reason.HIGHER_LOAD, ranked.load_rate)
-    if ranked.priority != best.priority:
-        return Rejection(Reason.LOWER_PRIORITY, ranked.priority)
-    if ranked.load_rate != best.load_rate:
-        return Rejection(Reason.HIGHER_LOAD, ranked.load_rate)
-    if ranked.last_used_ms != best.last_used_ms:
-        return Rejection(Reason.USED_MORE_RECENTLY, ranked.last_used_ms)
-    return _LOST_TIE
-
-
-_VALUE_NAMES: Mapping[Reason, str] = {
-    Reason.EXPIRED: "expired_at_ms",
-    Reason.COOLING_DOWN: "until_ms",
-    Reason.FULL: "waiting",
-    Reason.LOWER_PRIORITY: "priority",
-    Reason.HIGHER_LOAD: "load_percent",
-    Reason.USED_MORE_RECENTLY: "last_used_ms",
-}
-
-
-def explain(selection: Selection) -> list[dict[str, Any]]:
-    """The decision as the trace stores it: the choice first, then every other account with its reason."""
-    lines: list[dict[str, Any]] = []
-    if not isinstance(selection, NoneEligible):
-        choice: dict[str, Any] = {
-            "account_id": selection.account.id,
-            "outcome": "selected",
-            "sticky": selection.is_sticky,
-            "upstream_model": selection.upstream_model,
-        }
-        if isinstance(selection, WaitFor):
-            choice |= {
-                "outcome": "wait",
-                "timeout_s": selection.timeout_s,
-                "max_waiting": selection.max_waiting,
-            }
-        elif selection.is_last_resort:
-            choice["last_resort"] = True
-        lines.append(choice)
-    for account_id, rejection in selection.rejections.items():
-        line: dict[str, Any] = {
-            "account_id": account_id,
-            "outcome": "rejected",
-            "reason": rejection.reason.value,
-        }
-        if rejection.value is not None:
-            line[_VALUE_NAMES[rejection.reason]] = rejection.value
-        if rejection.detail:
-            line["detail"] = rejection.detail
-        lines.append(line)
-    return lines

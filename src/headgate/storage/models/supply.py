@@ -52,6 +52,8 @@ class GroupRow(Identified, SoftDeleted, Base):
     """What subscription windows and key quotas count: charge (after the multiplier) | list_cost."""
     rpm_limit: Mapped[int] = mapped_column(Integer, default=0)
     tpm_limit: Mapped[int] = mapped_column(BigInteger, default=0)
+    scheduling_policy: Mapped[str] = mapped_column(String(10), default="layered")
+    """How an account is chosen: layered | scored."""
 
 
 class ProxyRow(Identified, SoftDeleted, Base):

@@ -1,0 +1,73 @@
+"""`python -m bench.selection`: what choosing an account costs, for groups of 20 and of 1,000.
+
+The fastest of many turns: other work on the machine only ever adds. Wanted (issue 4): less than 30 us over 20
+candidates, less than 300 us over 1,000.
+"""
+
+import timeit
+from collections.abc import Callable
+
+from headgate.core.ids import AccountId
+from headgate.core.routing.candidates import Candidate, Wanted
+from headgate.core.routing.explanation import explain
+from headgate.core.routing.scoring import ScoreWeights
+from headgate.core.routing.selection import Selection, select_account
+from headgate.core.world import Account, CredentialKind, Dialect, Provider
+from headgate.kit.secret import Secret
+
+WANTED = Wanted(dialect=Dialect.ANTHROPIC_MESSAGES, provider=Provider.ANTHROPIC, model="claude-sonnet-4-5")
+NOW_MS = 1_750_000_000_000
+WANTED_US = {20: 30, 1000: 300}
+TURNS = 400
+
+
+def group(size: int) -> list[Candidate]:
+    """Three priorities, busy and idle accounts, every tenth cooling down, every seventh with a mapping."""
+    return [candidate(number) for number in range(1, size + 1)]
+
+
+def candidate(number: int) -> Candidate:
+    account = Account(
+        id=AccountId(number),
+        name=f"account {number}",
+        provider=Provider.ANTHROPIC,
+        credential_kind=CredentialKind.API_KEY,
+        secret=Secret("x"),
+        base_url="https://provider.example",
+        concurrency=5,
+        priority=1 + number % 3,
+        cooldown_until_ms=NOW_MS + 9 if number % 10 == 0 else 0,
+        model_mapping={"claude-*": "claude-sonnet-4-5"} if number % 7 == 0 else {},
+    )
+    return Candidate(
+        account=account,
+        in_use=number % 4,
+        last_used_ms=NOW_MS - number * 7 % 1000 if number % 5 else None,
+        error_rate=0.1 if number % 6 == 0 else 0.0,
+        ttft_ms=300.0 + number if number % 2 else None,
+    )
+
+
+def fastest_us(call: Callable[[], object], repetitions: int) -> float:
+    return min(timeit.repeat(call, number=repetitions, repeat=TURNS)) / repetitions * 1e6
+
+
+def main() -> None:
+    print(f"{'policy':<10} {'candidates':>10} {'selection us':>13} {'with trace us':>14} {'wanted us':>10}")
+    for policy, scoring in (("layered", None), ("scored", ScoreWeights())):
+        for size, wanted in WANTED_US.items():
+            pool, repetitions = group(size), max(1, 400 // size)
+
+            def choose(pool: list[Candidate] = pool, scoring: ScoreWeights | None = scoring) -> Selection:
+                return select_account(
+                    pool, wanted=WANTED, sticky_to=None, excluded=frozenset(), now_ms=NOW_MS, seed=3,
+                    scoring=scoring,
+                )  # fmt: skip
+
+            plain = fastest_us(choose, repetitions)
+            traced = fastest_us(lambda choose=choose: explain(choose()), repetitions)  # type: ignore[misc]
+            print(f"{policy:<10} {size:>10} {plain:>13.1f} {traced:>14.1f} {'< ' + str(wanted):>10}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Scores and the draw among the best (spec 3.5)."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headgate.core.routing.candidates import Candidate
+from headgate.core.routing.scoring import Score, ScoreWeights, best_of, draw, scores_of
+from tests.core.routing.test_selection import candidate
+
+W = ScoreWeights()
+
+
+def scored(pool: Sequence[Candidate]) -> list[Score]:
+    return scores_of(pool, loads_of(pool), W)
+
+
+def loads_of(pool: Sequence[Candidate]) -> list[int]:
+    return [one.load_rate for one in pool]
+
+
+def best(pool: Sequence[Candidate], top_k: int) -> list[int]:
+    return best_of(pool, loads_of(pool), scored(pool), range(len(pool)), top_k)
+
+
+def totals(*pool: Candidate) -> list[float]:
+    return [round(score.total, 6) for score in scored(pool)]
+
+
+def test_an_account_alone_has_the_full_score_but_for_its_unknown_speed() -> None:
+    assert totals(candidate(1)) == [1.0 + 1.0 + 0.7 + 0.8 + 0.25]
+
+
+def test_nobody_has_no_scores() -> None:
+    assert scored([]) == []
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "difference"),
+    [
+        ({"priority": 1}, {"priority": 9}, 1.0),
+        ({"live": {"in_use": 0}}, {"live": {"in_use": 1}}, 0.5),
+        ({"concurrency": 1, "live": {"in_use": 1}}, {"concurrency": 1, "live": {"in_use": 9}}, 0),
+        ({"concurrency": 0}, {"concurrency": 0, "live": {"waiting": 4}}, 1.7),
+        ({"live": {"error_rate": 0.25}}, {"live": {"error_rate": 0.75}}, 0.4),
+        ({"live": {"ttft_ms": 100.0}}, {"live": {"ttft_ms": 900.0}}, 0.5),
+        ({"live": {"ttft_ms": 100.0}}, {}, 0.25),
+    ],
+)
+def test_each_term_has_its_weight(better: Any, worse: Any, difference: float) -> None:
+    good, bad = totals(candidate(1, **better), candidate(2, **worse))
+    assert good - bad == pytest.approx(difference)
+
+
+def test_ties_are_broken_by_id() -> None:
+    pool = [candidate(3), candidate(1), candidate(2)]
+    assert best(pool, 2) == [1, 2]
+
+
+def test_the_draw_is_as_even_as_the_weights_say() -> None:
+    counts = [0, 0]
+    for seed in range(4000):
+        counts[draw([3.0, 1.0], seed)] += 1
+    assert 0.72 < counts[0] / 4000 < 0.78  # 3 to 1
+
+
+LIVE = st.fixed_dictionaries({
+    "in_use": st.integers(0, 9), "waiting": st.integers(0, 9), "error_rate": st.floats(0, 1),
+    "ttft_ms": st.none() | st.floats(0, 1e7),
+})  # fmt: skip
+POOLS = st.lists(st.tuples(LIVE, st.integers(-5, 100), st.integers(0, 4)), min_size=1, max_size=12).map(
+    lambda drawn: [
+        candidate(n, live=live, priority=priority, concurrency=slots)
+        for n, (live, priority, slots) in enumerate(drawn, 1)
+    ]
+)
+
+
+@given(pool=POOLS)
+def test_every_term_lies_between_nothing_and_its_weight(pool: list[Candidate]) -> None:
+    for score in scored(pool):
+        limits = (W.priority, W.load, W.queue, W.error_rate, W.ttft)
+        assert all(-1e-9 <= term <= limit + 1e-9 for term, limit in zip(score[1:], limits, strict=True))
+        assert score.total == pytest.approx(sum(score[1:]))
+
+
+@given(pool=POOLS, seed=st.integers(0, 2**64 - 1), shuffle=st.randoms())
+def test_the_order_of_the_accounts_does_not_matter(
+    pool: list[Candidate], seed: int, shuffle: random.Random
+) -> None:
+    def pick(accounts: list[Candidate]) -> int:
+        scores, top = scored(accounts), best(accounts, W.top_k)
+        return accounts[top[draw([scores[i].total for i in top], seed)]].account.id
+
+    first = pick(pool)
+    again = list(pool)
+    shuffle.shuffle(again)
+    assert pick(again) == first
+
+
+@given(weights=st.lists(st.floats(0, 4), min_size=1, max_size=7), seed=st.integers(0, 2**64 - 1))
+def test_the_draw_always_falls_on_one_of_them(weights: list[float], seed: int) -> None:
+    assert 0 <= draw(weights, seed) < len(weights)
+
+
+@given(pool=POOLS, top_k=st.integers(1, 12))
+def test_nobody_outside_the_best_has_a_better_score(pool: list[Candidate], top_k: int) -> None:
+    scores, top = scored(pool), best(pool, top_k)
+    assert len(top) == min(top_k, len(pool))
+    others = [score.total for index, score in enumerate(scores) if index not in top]
+    assert max(others, default=-1.0) <= min(scores[index].total for index in top)
