@@ -13,6 +13,7 @@ from headgate.control.prices import endpoints as prices
 from headgate.control.promos import endpoints as promos
 from headgate.control.proxies import endpoints as proxies
 from headgate.control.settings import endpoints as settings
+from headgate.control.slots import endpoints as slots
 from headgate.control.subscriptions import endpoints as subscriptions
 from headgate.control.usage import endpoints as usage
 from headgate.control.users import endpoints as users
@@ -22,8 +23,8 @@ from headgate.control.web.routing import GuardedRoute
 from headgate.control.web.security_headers import SecurityHeaders
 
 SLICES = (
-    auth, users, groups, accounts, proxies, keys, subscriptions, codes, promos, usage, prices, settings,
-    audit,
+    auth, users, groups, accounts, proxies, keys, subscriptions, codes, promos, slots, usage, prices,
+    settings, audit,
 )  # fmt: skip
 
 

@@ -1,0 +1,93 @@
+"""Who holds the slots of a user or an account, and how many wait for one (issue 4, point 4)."""
+
+import re
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+
+from headgate.control.accounts.repository import AccountRepository
+from headgate.control.slots.schemas import (
+    AdminHolderView,
+    AdminSlotsView,
+    HolderView,
+    OwnSlotsView,
+)
+from headgate.control.users.repository import UserRepository
+from headgate.control.work import Work
+from headgate.errors import BadRequest
+from headgate.storage.models import UsageIntentRow
+
+MAX_HOLDERS = 1000
+"""Shown, oldest first; `in_use` counts all."""
+_RESOURCE = re.compile(r"(user|account):([1-9][0-9]{0,17})", re.ASCII)
+
+
+class Resource(NamedTuple):
+    kind: str
+    id: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.id}"
+
+
+def resource_from(text: str) -> Resource:
+    """Raises INVALID_INPUT."""
+    found = _RESOURCE.fullmatch(text)
+    if found is None:
+        raise BadRequest("resource must be user:<id> or account:<id>")
+    return Resource(found[1], int(found[2]))
+
+
+class SlotService:
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    async def of(self, resource: Resource) -> AdminSlotsView:
+        """Raises USER_NOT_FOUND, ACCOUNT_NOT_FOUND, and 503 while the slot store is away."""
+        limit = await self._limit(resource)
+        slots, name = self._work.deps.state.slots, str(resource)
+        load = (await slots.load([name]))[name]
+        held = (await slots.holders(name))[:MAX_HOLDERS]
+        calls = await self._open_calls([owner for owner, _ in held])
+        return AdminSlotsView(
+            resource=name,
+            limit=limit,
+            in_use=load.in_use,
+            waiting=load.waiting,
+            holders=[self._holder(owner, since_ms, calls.get(owner)) for owner, since_ms in held],
+        )
+
+    async def own(self) -> OwnSlotsView:
+        """Of the caller; which accounts serve is the operator's business."""
+        seen = await self.of(Resource("user", self._work.actor.user_id))
+        fields = set(HolderView.model_fields)
+        holders = [HolderView(**holder.model_dump(include=fields)) for holder in seen.holders]
+        return OwnSlotsView(**seen.model_dump(exclude={"holders"}), holders=holders)
+
+    async def _limit(self, resource: Resource) -> int:
+        session = self._work.session
+        if resource.kind == "user":
+            return (await UserRepository(session).get(resource.id)).concurrency
+        return (await AccountRepository(session).get(resource.id)).concurrency
+
+    async def _open_calls(self, exchange_ids: Collection[str]) -> Mapping[str, UsageIntentRow]:
+        """The latest call to a provider of each exchange that has one open."""
+        rows = await self._work.session.scalars(
+            select(UsageIntentRow)
+            .where(UsageIntentRow.exchange_id.in_(exchange_ids))
+            .order_by(UsageIntentRow.attempt)
+        )
+        return {row.exchange_id: row for row in rows}
+
+    def _holder(self, owner: str, since_ms: int, call: UsageIntentRow | None) -> AdminHolderView:
+        since = datetime.fromtimestamp(since_ms / 1000, tz=UTC)
+        known: dict[str, Any] = {
+            "key_id": call and call.key_id,
+            "model": call and call.client_model,
+            "user_id": call and call.user_id,
+            "account_id": call and call.account_id,
+        }
+        held_s = max(0.0, (self._work.now() - since).total_seconds())
+        return AdminHolderView(exchange_id=owner, since=since, held_s=held_s, **known)
