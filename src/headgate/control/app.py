@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from headgate.control.accounts import endpoints as accounts
+from headgate.control.announcements import endpoints as announcements
 from headgate.control.audit import endpoints as audit
 from headgate.control.auth import endpoints as auth
 from headgate.control.codes import endpoints as codes
@@ -24,7 +25,7 @@ from headgate.control.web.security_headers import SecurityHeaders
 
 SLICES = (
     auth, users, groups, accounts, proxies, keys, subscriptions, codes, promos, slots, usage, prices,
-    settings, audit,
+    settings, audit, announcements,
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from headgate.storage.models.books import (
     UsageIntentRow,
     UsageRecordRow,
 )
+from headgate.storage.models.notices import AnnouncementReadRow, AnnouncementRow
 from headgate.storage.models.people import ApiKeyRow, UserAllowedGroupRow, UserGroupMultiplierRow, UserRow
 from headgate.storage.models.selling import PromoCodeRow, PromoCodeUsageRow, RedeemCodeRow, SubscriptionRow
 from headgate.storage.models.sessions import RefreshTokenRow
@@ -25,6 +26,8 @@ from headgate.storage.models.system import (
 __all__ = [
     "AccountGroupRow",
     "AccountRow",
+    "AnnouncementReadRow",
+    "AnnouncementRow",
     "ApiKeyRow",
     "AuditLogRow",
     "Base",
