@@ -258,6 +258,10 @@ class AuthSettings(_Section):
     login_limit_per_minute: int = Field(20, ge=1)
     login_failures_per_account: int = Field(10, ge=1)
     """Failed logins of one account within 15 minutes before it is locked for the rest of them."""
+    password_change_limit_per_minute: int = Field(10, ge=1)
+    """Attempts from one address; wrong old passwords count as failed logins of the account as well."""
+    min_password_chars: int = Field(8, ge=6, le=64)
+    """Of new passwords."""
     code_check_limit_per_minute: int = Field(10, ge=1)
     """Checks of promo and invitation codes from one address before anybody has registered."""
     api_key_prefix: str = "sk-"

@@ -11,6 +11,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from headgate.control.app import create_control_app
+from headgate.control.auth.passwords import Argon2Cost, Passwords
 from headgate.control.auth.tokens import AccessTokens, Claims
 from headgate.control.deps import ControlDeps
 from headgate.control.live import SlotLoads
@@ -27,6 +28,7 @@ from tests.support.asgi import Answer, AsgiClient
 from tests.support.databases import *  # noqa: F403
 
 PASSWORD = "correct horse battery"
+CHEAP_COST = Argon2Cost(passes=1, memory_kib=8, lanes=1)
 _CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 """A real argon2id hash that costs nothing to verify: its parameters travel with it."""
 assert Argon2Hasher.identify(_CHEAP)
@@ -138,6 +140,7 @@ def make_deps(
             live=SlotLoads(state.slots),
             account_tester=tester,
             prices=lambda: book,
+            passwords=Passwords(CHEAP_COST),
         )
 
     return make

@@ -6,10 +6,13 @@ import jwt
 import pytest
 
 from headgate.control.app import create_control_app
+from headgate.control.auth.passwords import Argon2Cost, Passwords
 from headgate.control.auth.tokens import AccessTokens, Claims
 from headgate.control.web.faults import AuthRefused
 from headgate.kit.crypto import Vault
+from headgate.settings import ServerSettings
 from headgate.state.protocols import StateUnavailable
+from headgate.storage.models import UserRow
 from tests.support.asgi import AsgiClient
 
 PASSWORD = "correct horse battery"
@@ -170,3 +173,65 @@ def test_a_token_of_another_installation_is_worthless(control):
     )
     with pytest.raises(AuthRefused):
         AccessTokens(control.deps.vault).read(foreign, now_s=1)
+
+
+@pytest.mark.parametrize("new", [PASSWORD, "password123", "1234567", "anna@example.com"])
+async def test_a_weak_or_unchanged_password_is_refused(control, new):
+    answer = await control.anna("PUT", "/user/password", {"old_password": PASSWORD, "new_password": new})
+    assert (answer.status, answer.json["reason"]) == (400, "PASSWORD_TOO_WEAK")
+    assert (await control.anna("GET", "/auth/me")).status == 200
+
+
+async def test_an_administrator_cannot_set_a_weak_password_either(control):
+    path = f"/admin/users/{control.anna.user_id}"
+    assert (await control.admin("PUT", path, {"password": "password123"})).json[
+        "reason"
+    ] == "PASSWORD_TOO_WEAK"
+    body = {"email": "new@example.com", "password": "new@example.com"}
+    assert (await control.admin("POST", "/admin/users", body)).json["reason"] == "PASSWORD_TOO_WEAK"
+
+
+async def test_a_new_password_by_an_administrator_ends_the_lock_out(control):
+    for number in range(4):
+        stranger = AsgiClient(control.app, root_path="/api", peer=f"192.0.2.{number}")
+        await stranger.call("POST", "/v1/auth/login", {"email": "anna@example.com", "password": "guess"})
+    assert (await login(control)).status == 429
+    await control.admin("PUT", f"/admin/users/{control.anna.user_id}", {"password": "by the admin"})
+    assert (await login(control, password="by the admin")).status == 200
+
+
+async def test_wrong_old_passwords_lock_the_account(control):
+    body = {"old_password": "guess", "new_password": "another secret"}
+    answers = [await control.anna("PUT", "/user/password", body) for _ in range(4)]
+    assert [answer.status for answer in answers] == [400, 400, 400, 429]
+    assert (await login(control)).status == 429
+
+
+async def test_password_changes_from_one_address_are_throttled(control):
+    body = {"old_password": PASSWORD, "new_password": "1234567"}
+    answers = [await control.anna("PUT", "/user/password", body) for _ in range(11)]
+    assert [answer.status for answer in answers] == [400] * 10 + [429]
+
+
+async def test_a_hash_of_another_cost_is_replaced_at_the_login(control):
+    old = await Passwords(Argon2Cost(passes=2, memory_kib=16, lanes=1)).hash(PASSWORD)
+    async with control.deps.uow() as uow:
+        (await uow.session.get(UserRow, control.anna.user_id)).password_hash = old
+    assert (await login(control, password="wrong")).status == 401
+    assert (await login(control)).status == 200
+    async with control.deps.uow() as uow:
+        stored = (await uow.session.get(UserRow, control.anna.user_id)).password_hash
+    assert stored.startswith("$argon2id$v=19$m=8,t=1,p=1$")
+    assert (await control.anna("GET", "/auth/me")).status == 200
+    assert (await login(control)).status == 200
+
+
+@pytest.mark.parametrize(("trusted", "statuses"), [((), [401] * 5 + [429]), (("127.0.0.1/32",), [401] * 6)])
+async def test_clients_are_told_apart_behind_trusted_proxies_only(make_control, trusted, statuses):
+    control = await make_control(server=ServerSettings(trusted_proxies=trusted))
+    answers = []
+    for number in range(6):
+        body = {"email": f"user{number}@example.com", "password": "guess"}
+        headers = {"x-forwarded-for": f"192.0.2.{number}"}
+        answers.append(await control.nobody("POST", "/auth/login", body, headers=headers))
+    assert [answer.status for answer in answers] == statuses

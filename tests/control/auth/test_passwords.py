@@ -2,7 +2,7 @@
 
 import pytest
 
-from headgate.control.auth.passwords import Passwords
+from headgate.control.auth.passwords import Argon2Cost, Passwords, Verdict
 
 
 async def test_a_hash_is_argon2id_and_salted():
@@ -23,3 +23,17 @@ async def test_a_hash_is_no_password():
     passwords = Passwords()
     stored = await passwords.hash("secret")
     assert not await passwords.verify(stored, stored)
+
+
+async def test_the_cost_is_what_the_rfc_recommends_whatever_the_library_prefers():
+    assert (await Passwords().hash("secret")).startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+
+
+async def test_a_hash_of_another_cost_is_right_and_gets_a_better_one():
+    old = await Passwords(Argon2Cost(passes=1, memory_kib=16, lanes=1)).hash("secret")
+    today = Passwords(Argon2Cost(passes=2, memory_kib=16, lanes=1))
+    verdict = await today.judge("secret", old)
+    assert verdict.is_right
+    assert verdict.better_hash is not None
+    assert await today.judge("secret", verdict.better_hash) == Verdict(is_right=True)
+    assert await today.judge("wrong", old) == Verdict(is_right=False)

@@ -95,10 +95,10 @@ async def update_profile(body: ProfileBody, work: CurrentWork) -> UserView:
 
 
 @routes.route("PUT", "/user/password", Permission.USER)
-async def change_password(body: PasswordBody, work: CurrentWork) -> MessageView:
+async def change_password(body: PasswordBody, work: CurrentWork, request: Request) -> MessageView:
     """Change the password; every other session ends. Access tokens issued before stop working: this session
     refreshes."""
-    await AuthService(work).change_password(body.old_password, body.new_password)
+    await AuthService(work).change_password(body.old_password, body.new_password, _device(work, request))
     return MessageView(message="password changed; other sessions have ended")
 
 

@@ -10,7 +10,7 @@ from headgate.settings import AuthSettings
 from headgate.state.protocols import CounterStore, StateUnavailable
 
 ADDRESS_WINDOW_S = 60
-"""Of logins, refreshes and checks of codes."""
+"""Of whatever is counted per address."""
 ACCOUNT_WINDOW_S = 15 * 60
 
 
@@ -23,18 +23,15 @@ class LoginThrottle:
         self._vault = vault
 
     async def admit(self, *, address: str, email: str) -> None:
-        """Raises `Throttled`, also when the counters cannot be reached (fail closed)."""
-        try:
-            by_address = await self._counters.add(
-                f"login:address:{throttle_name(address)}", 1, window_s=ADDRESS_WINDOW_S
-            )
-            if by_address > self._settings.login_limit_per_minute:
-                raise Throttled("address")
-            by_account = await self._counters.add(self._account(email), 1, window_s=ACCOUNT_WINDOW_S)
-            if by_account > self._settings.login_failures_per_account:
-                raise Throttled("account")
-        except StateUnavailable:
-            raise Throttled("counters") from None
+        """A login. Raises `Throttled`, also when the counters cannot be reached (fail closed)."""
+        name = f"login:address:{throttle_name(address)}"
+        await _admit(self._counters, name, limit=self._settings.login_limit_per_minute)
+        await self.admit_account(email=email)
+
+    async def admit_account(self, *, email: str) -> None:
+        """Anything that proves the password. Raises as above."""
+        limit = self._settings.login_failures_per_account
+        await _admit(self._counters, self._account(email), limit=limit, window_s=ACCOUNT_WINDOW_S)
 
     async def succeeded(self, *, email: str) -> None:
         """The owner is back: forget the failures of the account."""
@@ -48,21 +45,35 @@ class LoginThrottle:
         return "login:account:" + self._vault.signature("login-throttle", email.encode()).hex()[:32]
 
 
+def login_throttle(deps: WorkDeps) -> LoginThrottle:
+    return LoginThrottle(deps.state.counters, deps.settings.auth, deps.vault)
+
+
 async def admit_code_check(work: Work, kind: str, *, address: str) -> None:
     """Guessing promo or invitation codes from one address. Raises `Throttled`, also when the counters cannot
     be reached."""
     limit = work.deps.settings.auth.code_check_limit_per_minute
-    await _admit(work.deps, f"code-check:{kind}:{throttle_name(address)}", limit=limit)
+    await _admit(work.deps.state.counters, f"code-check:{kind}:{throttle_name(address)}", limit=limit)
 
 
 async def admit_refresh(deps: WorkDeps, who: str) -> None:
     """Refreshes from one address or of one user. Raises as above."""
-    await _admit(deps, f"refresh:{throttle_name(who)}", limit=deps.settings.auth.refresh_limit_per_minute)
+    await _admit(
+        deps.state.counters,
+        f"refresh:{throttle_name(who)}",
+        limit=deps.settings.auth.refresh_limit_per_minute,
+    )
 
 
-async def _admit(deps: WorkDeps, name: str, *, limit: int) -> None:
+async def admit_password_change(deps: WorkDeps, address: str) -> None:
+    """Raises as above."""
+    limit = deps.settings.auth.password_change_limit_per_minute
+    await _admit(deps.state.counters, f"password-change:{throttle_name(address)}", limit=limit)
+
+
+async def _admit(counters: CounterStore, name: str, *, limit: int, window_s: int = ADDRESS_WINDOW_S) -> None:
     try:
-        seen = await deps.state.counters.add(name, 1, window_s=ADDRESS_WINDOW_S)
+        seen = await counters.add(name, 1, window_s=window_s)
     except StateUnavailable:
         raise Throttled("counters") from None
     if seen > limit:

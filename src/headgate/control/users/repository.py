@@ -78,6 +78,14 @@ class UserRepository:
         other = select(UserRow.id).where(*is_admin, UserRow.id != user_id).limit(1)
         return await self._session.scalar(other) is not None
 
+    async def replace_hash(self, user_id: int, before: str, after: str) -> None:
+        """The same password at another cost; a password that was changed meanwhile stays."""
+        await self._session.execute(
+            update(UserRow)
+            .where(UserRow.id == user_id, UserRow.password_hash == before)
+            .values(password_hash=after)
+        )
+
     async def by_email(self, email: str) -> UserRow | None:
         return await self._session.scalar(
             select(UserRow).where(UserRow.email == normal_email(email), UserRow.deleted_at.is_(None))

@@ -3,13 +3,16 @@
 
 import re
 
+from headgate.control.auth.password_rules import require_good_password
 from headgate.control.auth.sessions import end_sessions
+from headgate.control.auth.throttle import login_throttle
 from headgate.control.codes.audit import record_concurrency_change
 from headgate.control.promos.applying import apply_promo
 from headgate.control.subscriptions.defaults import grant_defaults
 from headgate.control.users.balance import BalanceService
 from headgate.control.users.repository import UserRepository, normal_email
 from headgate.control.users.schemas import UserCreate, UserUpdate
+from headgate.control.web.faults import RetryLater
 from headgate.control.web.permissions import Role
 from headgate.control.work import Work
 from headgate.core.money import from_usd, multiplier_from
@@ -25,11 +28,11 @@ class UserService:
         self._users = UserRepository(work.session)
 
     async def create(self, draft: UserCreate) -> UserRow:
-        """Raises EMAIL_EXISTS, INVALID_EMAIL, INVALID_GROUP_ID, and what `apply_promo` raises. A starting
-        balance is a ledger line like any other; default subscriptions begin now."""
+        """Raises EMAIL_EXISTS, INVALID_EMAIL, PASSWORD_TOO_WEAK, INVALID_GROUP_ID, and what `apply_promo`
+        raises. A starting balance is a ledger line like any other; default subscriptions begin now."""
         email = await self._free_email(draft.email, owner=None)
         auth = self._work.deps.settings.auth
-        digest = await self._work.deps.passwords.hash(draft.password)
+        digest = await self._digest(draft.password, email)
         now = self._work.now()
         row = UserRow(
             email=email,
@@ -58,8 +61,8 @@ class UserService:
         return row
 
     async def update(self, user_id: int, change: UserUpdate) -> UserRow:
-        """Raises USER_NOT_FOUND, EMAIL_EXISTS, INVALID_EMAIL, INVALID_GROUP_ID, LAST_ADMIN; admins cannot be
-        disabled."""
+        """Raises USER_NOT_FOUND, EMAIL_EXISTS, INVALID_EMAIL, PASSWORD_TOO_WEAK, INVALID_GROUP_ID, LAST_ADMIN;
+        admins cannot be disabled."""
         row = await self._users.get(user_id)
         if row.role == "admin" and change.status == "disabled":
             raise BadRequest("cannot disable admin user")
@@ -114,11 +117,22 @@ class UserService:
         has_new_status = change.status is not None and change.status != row.status
         if change.password is None and not has_new_status:
             return
-        digest = change.password and await self._work.deps.passwords.hash(change.password)
+        digest = None if change.password is None else await self._digest(change.password, row.email)
         await self._users.locked(row.id)
         row.password_hash = digest or row.password_hash
         row.status = change.status or row.status
         await end_sessions(self._work.session, row, self._work.now())
+        if digest is not None:  # whoever guessed before must not keep the owner out now
+            await login_throttle(self._work.deps).succeeded(email=row.email)
+
+    async def _digest(self, password: str, email: str) -> str:
+        """Raises PASSWORD_TOO_WEAK, or `RetryLater` when too many passwords are hashed at this moment."""
+        min_chars = self._work.deps.settings.auth.min_password_chars
+        require_good_password(password, email=email, min_chars=min_chars)
+        try:
+            return await self._work.deps.passwords.hash(password)
+        except TimeoutError:
+            raise RetryLater("password hashing is saturated") from None
 
     async def _free_email(self, email: str, *, owner: int | None) -> str:
         normal = normal_email(email)
