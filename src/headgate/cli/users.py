@@ -49,6 +49,12 @@ def disable(user: User, data_dir: DataDir = None, config: ConfigFile = None) -> 
     _show([run(data_dir, config, lambda deps: UserCommands(deps).set_enabled(user, enabled=False))])
 
 
+@commands.command("remove-second-factor")
+def remove_second_factor(user: User, data_dir: DataDir = None, config: ConfigFile = None) -> None:
+    """Let a user who lost phone and recovery codes in with the password alone; ends the user's sessions."""
+    _show([run(data_dir, config, lambda deps: UserCommands(deps).remove_second_factor(user))])
+
+
 @commands.command()
 def role(
     user: User,

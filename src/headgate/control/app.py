@@ -16,6 +16,7 @@ from headgate.control.proxies import endpoints as proxies
 from headgate.control.settings import endpoints as settings
 from headgate.control.slots import endpoints as slots
 from headgate.control.subscriptions import endpoints as subscriptions
+from headgate.control.totp import endpoints as totp
 from headgate.control.usage import endpoints as usage
 from headgate.control.users import endpoints as users
 from headgate.control.web import documentation, faults
@@ -24,7 +25,7 @@ from headgate.control.web.routing import GuardedRoute
 from headgate.control.web.security_headers import SecurityHeaders
 
 SLICES = (
-    auth, users, groups, accounts, proxies, keys, subscriptions, codes, promos, slots, usage, prices,
+    auth, totp, users, groups, accounts, proxies, keys, subscriptions, codes, promos, slots, usage, prices,
     settings, audit, announcements,
 )  # fmt: skip
 

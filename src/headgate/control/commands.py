@@ -32,6 +32,7 @@ from headgate.control.keys.repository import KeyRepository
 from headgate.control.keys.schemas import KeyCreate, KeyUpdate
 from headgate.control.keys.service import KeyService
 from headgate.control.live import SlotLoads
+from headgate.control.totp.service import TotpService
 from headgate.control.users.balance import BalanceService
 from headgate.control.users.repository import UserFilter, UserRepository
 from headgate.control.users.schemas import BalanceBody, UserCreate, UserUpdate
@@ -121,6 +122,13 @@ class UserCommands:
 
     async def set_password(self, user: str, password: Secret) -> UserInfo:
         return await self._update(user, checked(UserUpdate, password=password.reveal()))
+
+    async def remove_second_factor(self, user: str) -> UserInfo:
+        """Raises TOTP_NOT_SETUP."""
+        async with open_work(self._deps, SYSTEM) as work:
+            row = await find_user(work, user)
+            await TotpService(work).reset(row.id)
+            return user_info(row)
 
     async def change_balance(
         self, user: str, *, operation: str, amount_usd: float, note: str = ""

@@ -13,6 +13,7 @@ from headgate.control.web.routing import GuardedRoute, RouteTable
 OPEN = {
     "GET /v1/settings/public",
     "POST /v1/auth/login",
+    "POST /v1/auth/login/2fa",
     "POST /v1/auth/logout",
     "POST /v1/auth/refresh",
     "POST /v1/auth/validate-invitation-code",

@@ -13,6 +13,8 @@ from headgate.control.auth.schemas import (
     PasswordBody,
     ProfileBody,
     RefreshBody,
+    SecondStepBody,
+    SecondStepView,
     SessionView,
     TokenPair,
     TokenView,
@@ -29,9 +31,16 @@ routes = RouteTable("", tag="auth")
 
 
 @routes.route("POST", "/auth/login", Permission.PUBLIC)
-async def login(body: LoginBody, work: CurrentWork, request: Request) -> TokenView:
-    """Exchange e-mail and password for an access token and a refresh token."""
+async def login(body: LoginBody, work: CurrentWork, request: Request) -> TokenView | SecondStepView:
+    """Exchange e-mail and password for an access token and a refresh token, or for the ticket of the second
+    step where the user has two-factor login."""
     return await AuthService(work).login(body.email, body.password, _device(work, request))
+
+
+@routes.route("POST", "/auth/login/2fa", Permission.PUBLIC)
+async def second_step(body: SecondStepBody, work: CurrentWork, request: Request) -> TokenView:
+    """Exchange the ticket of a login and a code for tokens. A code counts once, and so does the ticket."""
+    return await AuthService(work).second_step(body.temp_token, body.totp_code, _device(work, request))
 
 
 @routes.route("POST", "/auth/refresh", Permission.PUBLIC)

@@ -18,6 +18,12 @@ class LoginBody(RequestBody):
     password: Annotated[str, Field(min_length=1, max_length=MAX_PASSWORD_CHARS)]
 
 
+class SecondStepBody(RequestBody):
+    temp_token: Annotated[str, Field(max_length=1000)]
+    totp_code: Annotated[str, Field(max_length=32)]
+    """Of the authenticator app, or a recovery code."""
+
+
 class RefreshBody(RequestBody):
     refresh_token: RefreshToken
 
@@ -46,6 +52,15 @@ class TokenPair(BaseModel):
 
 class TokenView(TokenPair):
     user: UserView
+
+
+class SecondStepView(BaseModel):
+    """The password is right; a code is needed."""
+
+    requires_2fa: bool = True
+    temp_token: str
+    """Good for one second step within 5 minutes."""
+    user_email_masked: str
 
 
 class SessionView(BaseModel):

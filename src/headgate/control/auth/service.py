@@ -1,17 +1,17 @@
 """Login, password change, profile (spec 7.4, 7.6). A password change ends every other session
 (appendix D)."""
 
+from headgate.control.auth.identity import hashed, judged, locked_unchanged, prove_password
 from headgate.control.auth.password_rules import require_good_password
-from headgate.control.auth.passwords import Verdict
 from headgate.control.auth.refreshing import session_lifetime, token_pair
-from headgate.control.auth.schemas import TokenView
+from headgate.control.auth.schemas import SecondStepView, TokenView
+from headgate.control.auth.second_step import passed_second_step, second_step
 from headgate.control.auth.sessions import Device, SessionRepository, end_sessions
 from headgate.control.auth.throttle import admit_password_change, login_throttle
 from headgate.control.users.repository import UserRepository, normal_email
 from headgate.control.users.view import user_view
-from headgate.control.web.faults import RetryLater
 from headgate.control.work import Actor, Work
-from headgate.errors import BadRequest, Conflict, Forbidden, Unauthenticated
+from headgate.errors import BadRequest, Forbidden, Unauthenticated
 from headgate.storage.models import UserRow
 
 
@@ -21,16 +21,16 @@ class AuthService:
         self._deps = work.deps
         self._users = UserRepository(work.session)
 
-    async def login(self, email: str, password: str, device: Device) -> TokenView:
-        """Begin a session. Raises `Throttled`, INVALID_CREDENTIALS (401) or USER_NOT_ACTIVE (403, only with
-        the right password)."""
+    async def login(self, email: str, password: str, device: Device) -> TokenView | SecondStepView:
+        """Begin a session, or ask for the second step. Raises `Throttled`, INVALID_CREDENTIALS (401) or
+        USER_NOT_ACTIVE (403, only with the right password)."""
         email = normal_email(email)
         throttle = login_throttle(self._deps)
         await throttle.admit(address=device.address, email=email)
         user = await self._users.by_email(email)
         stored = user.password_hash if user else None
         await self._work.release_connection()
-        verdict = await self._judge(password, stored)
+        verdict = await judged(self._deps, password, stored)
         user = await self._users.by_email(email)
         if (
             not verdict.is_right or user is None or user.password_hash != stored
@@ -39,47 +39,34 @@ class AuthService:
         if user.status != "active":
             raise Forbidden("user is not active", reason="USER_NOT_ACTIVE")
         await throttle.succeeded(email=email)
-        self._work.recognised = Actor(user_id=user.id, email=user.email, role=user.role, via="token")
         if verdict.better_hash is not None:
             await self._users.replace_hash(user.id, user.password_hash, verdict.better_hash)
+        if user.totp_enabled_at is not None:
+            return second_step(self._work, user)
+        return await self._start(user, device)
+
+    async def second_step(self, ticket: str, code: str, device: Device) -> TokenView:
+        """Raises what `passed_second_step` raises."""
+        user = await passed_second_step(self._work, ticket, code, address=device.address)
         return await self._start(user, device)
 
     async def change_password(self, old: str, new: str, device: Device) -> None:
-        """Ends the caller's other sessions. Raises PASSWORD_INCORRECT, PASSWORD_TOO_WEAK, or
-        `Throttled` after too many wrong old passwords."""
-        user = await self._users.get(self._work.actor.user_id)
-        throttle = login_throttle(self._deps)
-        email, stored = user.email, user.password_hash
-        await self._work.release_connection()
+        """Ends the caller's other sessions. Raises PASSWORD_INCORRECT, PASSWORD_TOO_WEAK, or `Throttled`
+        after too many wrong old passwords."""
         await admit_password_change(self._deps, device.address)
-        await throttle.admit_account(email=email)
-        if not (await self._judge(old, stored)).is_right:
-            raise BadRequest("current password is incorrect", reason="PASSWORD_INCORRECT")
-        await throttle.succeeded(email=email)
+        stored = await prove_password(self._work, old)
         if new == old:
             raise BadRequest("the new password is the old one; choose another", reason="PASSWORD_TOO_WEAK")
-        require_good_password(new, email=email, min_chars=self._deps.settings.auth.min_password_chars)
-        digest = await self._hash(new)
-        user = await self._users.locked(self._work.actor.user_id)
-        if user.password_hash != stored:
-            raise Conflict("the password was changed meanwhile", reason="CONFLICT")
+        min_chars = self._deps.settings.auth.min_password_chars
+        require_good_password(new, email=self._work.actor.email, min_chars=min_chars)
+        digest = await hashed(self._deps, new)
+        user = await locked_unchanged(self._work, stored)
         user.password_hash = digest
         user.updated_at = self._work.now()
         await end_sessions(self._work.session, user, user.updated_at, keep=self._work.actor.session)
 
-    async def _hash(self, password: str) -> str:
-        try:
-            return await self._deps.passwords.hash(password)
-        except TimeoutError:
-            raise RetryLater("password hashing is saturated") from None
-
-    async def _judge(self, password: str, stored: str | None) -> Verdict:
-        try:
-            return await self._deps.passwords.judge(password, stored)
-        except TimeoutError:
-            raise RetryLater("password hashing is saturated") from None
-
     async def _start(self, user: UserRow, device: Device) -> TokenView:
+        self._work.recognised = Actor(user_id=user.id, email=user.email, role=user.role, via="token")
         sessions = SessionRepository(self._work.session, self._deps.vault)
         issued = await sessions.start(user, device, self._work.now(), session_lifetime(self._deps))
         pair = token_pair(self._deps, user, issued)

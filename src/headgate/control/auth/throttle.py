@@ -5,6 +5,7 @@ from headgate.control.deps import WorkDeps
 from headgate.control.web.address import throttle_name
 from headgate.control.web.faults import Throttled
 from headgate.control.work import Work
+from headgate.errors import TooManyRequests
 from headgate.kit.crypto import Vault
 from headgate.settings import AuthSettings
 from headgate.state.protocols import CounterStore, StateUnavailable
@@ -12,6 +13,8 @@ from headgate.state.protocols import CounterStore, StateUnavailable
 ADDRESS_WINDOW_S = 60
 """Of whatever is counted per address."""
 ACCOUNT_WINDOW_S = 15 * 60
+MAX_WRONG_CODES = 5
+"""Of a user within the window of an account (spec 7.5)."""
 
 
 class LoginThrottle:
@@ -69,6 +72,44 @@ async def admit_password_change(deps: WorkDeps, address: str) -> None:
     """Raises as above."""
     limit = deps.settings.auth.password_change_limit_per_minute
     await _admit(deps.state.counters, f"password-change:{throttle_name(address)}", limit=limit)
+
+
+async def admit_second_step(deps: WorkDeps, address: str) -> None:
+    """Second steps of logins from one address. Raises as above."""
+    name = f"second-step:{throttle_name(address)}"
+    await _admit(deps.state.counters, name, limit=deps.settings.auth.login_limit_per_minute)
+
+
+async def admit_code(deps: WorkDeps, user_id: int) -> None:
+    """One more try of a one-time or recovery code. Raises TOTP_TOO_MANY_ATTEMPTS, or `Throttled` when the
+    counters cannot be reached."""
+    try:
+        seen = await deps.state.counters.add(f"totp:{user_id}", 1, window_s=ACCOUNT_WINDOW_S)
+    except StateUnavailable:
+        raise Throttled("counters") from None
+    if seen > MAX_WRONG_CODES:
+        raise TooManyRequests(
+            "too many wrong codes; wait a quarter of an hour",
+            reason="TOTP_TOO_MANY_ATTEMPTS",
+            metadata={"retry_after": str(ACCOUNT_WINDOW_S)},
+        )
+
+
+async def forget_codes(deps: WorkDeps, user_id: int) -> None:
+    """A code was right."""
+    try:
+        await deps.state.counters.reset(f"totp:{user_id}")
+    except StateUnavailable:
+        return  # the count ends with its window
+
+
+async def use_once(deps: WorkDeps, name: str, *, window_s: int) -> bool:
+    """True for the first who comes within the window. Raises `Throttled` when the counters cannot be
+    reached."""
+    try:
+        return await deps.state.counters.add(f"once:{name}", 1, window_s=window_s) == 1
+    except StateUnavailable:
+        raise Throttled("counters") from None
 
 
 async def _admit(counters: CounterStore, name: str, *, limit: int, window_s: int = ADDRESS_WINDOW_S) -> None:

@@ -11,7 +11,7 @@ from headgate.control.settings.schemas import (
     SettingsBody,
 )
 from headgate.control.settings.spending_bounds import SpendingBounds, spending_bounds
-from headgate.control.settings.switches import INVITATION_CODES, PROMO_CODES, is_switched_on, switch
+from headgate.control.settings.switches import INVITATION_CODES, PROMO_CODES, TOTP, is_switched_on, switch
 from headgate.control.subscriptions.defaults import read_defaults, replace_defaults
 from headgate.control.web.envelope import MessageView
 from headgate.control.web.routing import CurrentWork, Deps, Permission, RouteTable
@@ -30,6 +30,7 @@ async def public_settings(work: CurrentWork) -> PublicSettings:
         run_mode=settings.run_mode,
         promo_code_enabled=await is_switched_on(work.session, PROMO_CODES),
         invitation_code_enabled=await is_switched_on(work.session, INVITATION_CODES),
+        totp_enabled=await is_switched_on(work.session, TOTP),
     )
 
 
@@ -44,7 +45,11 @@ async def change_settings(body: SettingsBody, work: CurrentWork) -> AdminSetting
     """Change settings; absent ones stay."""
     if body.default_subscriptions is not None:
         await replace_defaults(work, body.default_subscriptions)
-    wanted = {PROMO_CODES: body.promo_code_enabled, INVITATION_CODES: body.invitation_code_enabled}
+    wanted = {
+        PROMO_CODES: body.promo_code_enabled,
+        INVITATION_CODES: body.invitation_code_enabled,
+        TOTP: body.totp_enabled,
+    }
     for key, on in wanted.items():
         if on is not None:
             await switch(work, key, on=on)
@@ -83,6 +88,7 @@ async def _settings(work: Work) -> AdminSettings:
         default_subscriptions=await read_defaults(session),
         promo_code_enabled=await is_switched_on(session, PROMO_CODES),
         invitation_code_enabled=await is_switched_on(session, INVITATION_CODES),
+        totp_enabled=await is_switched_on(session, TOTP),
     )
 
 

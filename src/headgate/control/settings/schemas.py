@@ -31,6 +31,7 @@ class SettingsBody(RequestBody):
     default_subscriptions: Annotated[list[DefaultSubscriptionEntry], Field(max_length=100)] | None = None
     promo_code_enabled: bool | None = None
     invitation_code_enabled: bool | None = None
+    totp_enabled: bool | None = None
 
 
 class AdminSettings(BaseModel):
@@ -39,6 +40,7 @@ class AdminSettings(BaseModel):
     default_subscriptions: Sequence[DefaultSubscription]
     promo_code_enabled: bool
     invitation_code_enabled: bool
+    totp_enabled: bool
 
 
 class PublicSettings(BaseModel):

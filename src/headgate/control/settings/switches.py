@@ -9,7 +9,9 @@ from headgate.storage.models import SettingRow
 log = structlog.get_logger(__name__)
 
 PROMO_CODES, INVITATION_CODES = "promo_code_enabled", "invitation_code_enabled"
-DEFAULTS = {PROMO_CODES: True, INVITATION_CODES: False}
+TOTP = "totp_enabled"
+"""Off: nobody sets two-factor login up. Who has it is asked for it all the same."""
+DEFAULTS = {PROMO_CODES: True, INVITATION_CODES: False, TOTP: True}
 """What holds while nobody has said anything (spec 8.10)."""
 
 

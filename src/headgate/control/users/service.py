@@ -3,6 +3,7 @@
 
 import re
 
+from headgate.control.auth.identity import hashed
 from headgate.control.auth.password_rules import require_good_password
 from headgate.control.auth.sessions import end_sessions
 from headgate.control.auth.throttle import login_throttle
@@ -12,7 +13,6 @@ from headgate.control.subscriptions.defaults import grant_defaults
 from headgate.control.users.balance import BalanceService
 from headgate.control.users.repository import UserRepository, normal_email
 from headgate.control.users.schemas import UserCreate, UserUpdate
-from headgate.control.web.faults import RetryLater
 from headgate.control.web.permissions import Role
 from headgate.control.work import Work
 from headgate.core.money import from_usd, multiplier_from
@@ -129,10 +129,7 @@ class UserService:
         """Raises PASSWORD_TOO_WEAK, or `RetryLater` when too many passwords are hashed at this moment."""
         min_chars = self._work.deps.settings.auth.min_password_chars
         require_good_password(password, email=email, min_chars=min_chars)
-        try:
-            return await self._work.deps.passwords.hash(password)
-        except TimeoutError:
-            raise RetryLater("password hashing is saturated") from None
+        return await hashed(self._work.deps, password)
 
     async def _free_email(self, email: str, *, owner: int | None) -> str:
         normal = normal_email(email)

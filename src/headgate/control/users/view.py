@@ -20,6 +20,7 @@ class UserView(BaseModel):
     rpm_limit: int
     tpm_limit: int
     status: str
+    totp_enabled: bool
     allowed_groups: Sequence[int]
     created_at: datetime
     updated_at: datetime
@@ -40,6 +41,7 @@ def user_fields(row: UserRow, allowed_groups: Sequence[int]) -> dict[str, Any]:
         "rpm_limit": row.rpm_limit,
         "tpm_limit": row.tpm_limit,
         "status": row.status,
+        "totp_enabled": row.totp_enabled_at is not None,
         "allowed_groups": list(allowed_groups),
         "created_at": row.created_at,
         "updated_at": row.updated_at,

@@ -12,7 +12,7 @@ from headgate.storage.models.books import (
 from headgate.storage.models.notices import AnnouncementReadRow, AnnouncementRow
 from headgate.storage.models.people import ApiKeyRow, UserAllowedGroupRow, UserGroupMultiplierRow, UserRow
 from headgate.storage.models.selling import PromoCodeRow, PromoCodeUsageRow, RedeemCodeRow, SubscriptionRow
-from headgate.storage.models.sessions import RefreshTokenRow
+from headgate.storage.models.sessions import RecoveryCodeRow, RefreshTokenRow
 from headgate.storage.models.supply import AccountGroupRow, AccountRow, GroupRow, ProxyRow
 from headgate.storage.models.system import (
     DirectoryVersionRow,
@@ -43,6 +43,7 @@ __all__ = [
     "PromoCodeUsageRow",
     "ProxyRow",
     "RedeemCodeRow",
+    "RecoveryCodeRow",
     "RefreshTokenRow",
     "SecuritySecretRow",
     "SettingRow",

@@ -32,6 +32,11 @@ class UserRow(Identified, SoftDeleted, Base):
     """Requests a minute over all keys; 0 = unlimited."""
     tpm_limit: Mapped[int] = mapped_column(BigInteger, default=0)
     """Tokens a minute over all keys; 0 = unlimited."""
+    totp_secret_sealed: Mapped[bytes | None] = mapped_column(LargeBinary, default=None)
+    totp_enabled_at: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
+    """None: no second factor."""
+    totp_last_step: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """The newest 30-second step of which a code was accepted: a code counts once."""
 
 
 class UserAllowedGroupRow(Base):

@@ -1,4 +1,5 @@
-"""Sessions of people: refresh tokens, of which the database knows only keyed digests (spec 7.3)."""
+"""Sessions of people and what lets them in besides a password; secrets are kept as keyed digests (spec 7.3,
+7.5)."""
 
 from datetime import datetime
 
@@ -38,3 +39,16 @@ class RefreshTokenRow(Base):
     expires_at: Mapped[datetime] = mapped_column(EpochMs)
     used_at: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
     revoked_at: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
+
+
+class RecoveryCodeRow(Base):
+    """Signs in once instead of a code of the authenticator app."""
+
+    __tablename__ = "recovery_codes"
+    __table_args__ = (Index("uq_recovery_codes_user_id_code_hash", "user_id", "code_hash", unique=True),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id", ondelete="CASCADE"))
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    created_at: Mapped[datetime] = mapped_column(EpochMs)
+    used_at: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
