@@ -61,8 +61,8 @@ class UserService:
         return row
 
     async def update(self, user_id: int, change: UserUpdate) -> UserRow:
-        """Raises USER_NOT_FOUND, EMAIL_EXISTS, INVALID_EMAIL, PASSWORD_TOO_WEAK, INVALID_GROUP_ID, LAST_ADMIN;
-        admins cannot be disabled."""
+        """Raises USER_NOT_FOUND, EMAIL_EXISTS, INVALID_EMAIL, PASSWORD_TOO_WEAK, INVALID_GROUP_ID,
+        LAST_ADMIN; admins cannot be disabled."""
         row = await self._users.get(user_id)
         if row.role == "admin" and change.status == "disabled":
             raise BadRequest("cannot disable admin user")
