@@ -1,5 +1,6 @@
 """The one choke point: a slot and the money before any upstream call, and both back whatever happens."""
 
+from dataclasses import replace as replace_dataclass
 from typing import Any
 
 import pytest
@@ -110,6 +111,51 @@ async def test_one_more_than_the_user_may_have_waits_and_is_refused(admission: A
         await admission.enter(asking("x2"))
     assert caught.value.fault.kind is FaultKind.QUEUE_TIMEOUT
     assert "Concurrency limit exceeded for user" in caught.value.fault.message
+
+
+def asking_by_limited_key(name: str, *, slots: int = 1, users: int = 5) -> Exchange:
+    exchange = asking(name, concurrency=users)
+    key = replace_dataclass(exchange.caller.key, concurrency=slots)
+    exchange.caller = replace(exchange.caller, key=key)
+    return exchange
+
+
+async def slots_in_use(state: SharedState) -> tuple[int, int]:
+    """Of the key and of its user."""
+    loads = await state.slots.load(["key:1", USER])
+    return loads["key:1"].in_use, loads[USER].in_use
+
+
+async def test_one_more_than_the_key_may_have_waits_and_is_refused_and_keeps_no_slot_of_the_user(
+    admission: Admission, state: SharedState, leases: LeaseKeeper
+) -> None:
+    first = asking_by_limited_key("x1")
+    lease = await admission.enter(first)
+    with pytest.raises(RelayError) as caught:
+        await admission.enter(asking_by_limited_key("x2"))
+    assert caught.value.fault.kind is FaultKind.QUEUE_TIMEOUT
+    assert "Concurrency limit exceeded for this key" in caught.value.fault.message
+    assert await slots_in_use(state) == (1, 1)
+    await admission.leave(first, lease)
+    assert (await slots_in_use(state), len(leases)) == ((0, 0), 0)
+
+
+async def test_who_is_refused_by_the_users_limit_gives_the_slot_of_the_key_back(
+    admission: Admission, state: SharedState, leases: LeaseKeeper
+) -> None:
+    await admission.enter(asking("x1"))
+    with pytest.raises(RelayError):
+        await admission.enter(asking_by_limited_key("x2", users=1))
+    assert (await slots_in_use(state), len(leases)) == ((0, 1), 1)
+
+
+async def test_who_cannot_pay_gives_the_slot_of_the_key_back(
+    admission: Admission, state: SharedState, leases: LeaseKeeper, change: Change
+) -> None:
+    await change(update(UserRow).values(balance_nano=1))
+    with pytest.raises(RelayError):
+        await admission.enter(asking_by_limited_key("x1"))
+    assert (await slots_in_use(state), len(leases)) == ((0, 0), 0)
 
 
 async def test_who_exceeds_a_rate_limit_is_refused_before_the_queue(

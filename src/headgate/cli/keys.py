@@ -20,6 +20,10 @@ def create(
     name: Annotated[str, typer.Option(help="Name.")] = "",
     quota: Annotated[float, typer.Option(help="USD it may spend in all; 0 = no limit.", min=0)] = 0,
     expires_in_days: Annotated[int | None, typer.Option(help="Days until it expires.", min=1)] = None,
+    concurrency: Annotated[
+        int,
+        typer.Option(help="Requests under way at once, within the owner's limit; 0 = no own limit.", min=0),
+    ] = 0,
     rpm: RequestsPerMinute = 0,
     tpm: TokensPerMinute = 0,
     data_dir: DataDir = None,
@@ -28,7 +32,7 @@ def create(
     """Create an API key; it is shown this once."""
     made = run(data_dir, config, lambda deps: KeyCommands(deps).create(
         user=user, group=group, name=name, quota_usd=quota, expires_in_days=expires_in_days,
-        rpm=rpm, tpm=tpm,
+        concurrency=concurrency, rpm=rpm, tpm=tpm,
     ))  # fmt: skip
     console.out(made.secret.reveal(), highlight=False)
 

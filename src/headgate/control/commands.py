@@ -261,6 +261,7 @@ class KeyCommands:
         name: str = "",
         quota_usd: float = 0,
         expires_in_days: int | None = None,
+        concurrency: int = 0,
         rpm: int = 0,
         tpm: int = 0,
     ) -> NewKey:
@@ -270,7 +271,7 @@ class KeyCommands:
             owner, pool = await find_user(work, user), await find_group(work, group)
             draft = checked(
                 KeyCreate, name=name or f"{pool.name} key", group_id=pool.id, quota=quota_usd,
-                expires_in_days=expires_in_days, rpm_limit=rpm, tpm_limit=tpm,
+                expires_in_days=expires_in_days, concurrency=concurrency, rpm_limit=rpm, tpm_limit=tpm,
             )  # fmt: skip
             row, secret = await KeyService(work).create(owner.id, draft)
             return NewKey(info=key_info(row, owner, pool), secret=Secret(secret))

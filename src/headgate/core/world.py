@@ -228,6 +228,8 @@ class ApiKey:
     windows: tuple[KeyWindow, ...] = ()
     ip_allow: tuple[str, ...] = ()
     ip_deny: tuple[str, ...] = ()
+    concurrency: int = 0
+    """Slots, within the user's; 0 = no limit of its own."""
     rate: RateLimit = UNLIMITED_RATE
 
     @property

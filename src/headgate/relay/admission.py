@@ -1,7 +1,8 @@
 """The one choke point (DESIGN 9.7): every billable exchange passes `admit` before any upstream call.
 
-Takes the user's slot and reserves money for the input plus a first slice of output against every bound that
-applies (balance, key quota, key windows). What cannot be covered is refused here, with the limit named.
+Takes the key's slot (where it has a limit of its own) and the user's, and reserves money for the input plus a
+first slice of output against every bound that applies (balance, key quota, key windows). What cannot be
+covered is refused here, with the limit named.
 """
 
 from headgate.core.limits.budget import budget_of
@@ -50,12 +51,17 @@ class Admission:
         held."""
         if has_rate_limit(exchange.caller):  # first: who must wait a minute does not queue
             await self.rates.enter(exchange)
-        lease = await self._user_slot(exchange)
-        self._leases.hold(lease)
+        await self._take_key_slot(exchange)
         try:
-            await self._cover(exchange)
+            lease = await self._user_slot(exchange)
+            self._leases.hold(lease)
+            try:
+                await self._cover(exchange)
+            except BaseException:
+                await self._leases.release(lease)
+                raise
         except BaseException:
-            await self._leases.release(lease)
+            await self._give_key_slot(exchange)
             raise
         return lease
 
@@ -67,7 +73,35 @@ class Admission:
     async def leave(self, exchange: Exchange, lease: SlotLease) -> None:
         """Give the slot back, and what is still reserved: failed and refused exchanges cost nothing."""
         await self._leases.release(lease)
+        await self._give_key_slot(exchange)
         await self._drop_reservation(exchange)
+
+    async def _take_key_slot(self, exchange: Exchange) -> None:
+        """Before the user's: who waits for its key's slot keeps none from the user's other keys."""
+        key = exchange.caller.key
+        if key.concurrency <= 0:
+            return
+        resource = f"key:{key.id}"
+        lease = await self._slots.try_acquire(resource, limit=key.concurrency, owner=exchange.id)
+        if lease is None:
+            lease = await self._queueing.wait(
+                exchange,
+                resource,
+                limit=key.concurrency,
+                max_waiting=key.concurrency + self._gateway.user_max_waiting,
+                timeout_s=self._gateway.user_wait_timeout_s,
+                refusals=(
+                    "Too many pending requests of this key, please retry later",
+                    "Concurrency limit exceeded for this key, please retry later",
+                ),
+            )
+        self._leases.hold(lease)
+        exchange.key_lease = lease
+
+    async def _give_key_slot(self, exchange: Exchange) -> None:
+        lease, exchange.key_lease = exchange.key_lease, None
+        if lease is not None:
+            await self._leases.release(lease)
 
     async def _user_slot(self, exchange: Exchange) -> SlotLease:
         user = exchange.caller.user

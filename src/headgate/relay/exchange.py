@@ -13,6 +13,7 @@ from headgate.core.money import to_usd
 from headgate.core.pricing.cost import Quote
 from headgate.core.world import Caller
 from headgate.relay.trace import TraceBuilder
+from headgate.state.protocols import SlotLease
 
 
 class ClientConnection(Protocol):
@@ -85,6 +86,8 @@ class Exchange:
     """What was asked of the budget at admission; None before, and where nothing has to be paid."""
     high_input_nano: int = 0
     """List cost of the input as it was estimated high."""
+    key_lease: SlotLease | None = None
+    """The slot of the key, where the key has a concurrency of its own."""
     hold: Hold | None = None
     """What is reserved for this exchange right now."""
     account_hold: AccountHold | None = None

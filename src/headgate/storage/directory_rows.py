@@ -183,6 +183,7 @@ def key_from(row: ApiKeyRow) -> ApiKey:
         ),
         ip_allow=tuple(row.ip_whitelist or ()),
         ip_deny=tuple(row.ip_blacklist or ()),
+        concurrency=max(row.concurrency, 0),
         rate=rate_from(row),
     )
 

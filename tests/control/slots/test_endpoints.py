@@ -69,7 +69,7 @@ async def test_a_resource_that_is_none_is_refused(control, resource):
     assert (await control.admin("GET", "/admin/slots", query={"resource": resource})).status == 400
 
 
-@pytest.mark.parametrize("resource", ["user:4711", "account:4711"])
+@pytest.mark.parametrize("resource", ["user:4711", "account:4711", "key:4711"])
 async def test_slots_of_nobody_are_not_found(control, resource):
     assert (await control.admin("GET", "/admin/slots", query={"resource": resource})).status == 404
 
@@ -77,3 +77,11 @@ async def test_slots_of_nobody_are_not_found(control, resource):
 async def test_the_view_of_all_is_for_administration(control):
     assert (await control.anna("GET", "/admin/slots", query={"resource": "user:1"})).status == 403
     assert (await control.nobody("GET", "/slots")).status == 401
+
+
+async def test_a_keys_slots_have_the_limit_of_the_key(control):
+    await control.add_group()
+    made = (await control.anna("POST", "/keys", {"name": "k", "concurrency": 2})).data
+    await hold(control, f"key:{made['id']}", "x1", limit=2)
+    data = (await control.admin("GET", "/admin/slots", query={"resource": f"key:{made['id']}"})).data
+    assert (data["limit"], data["in_use"]) == (2, 1)

@@ -15,6 +15,7 @@ from headgate.storage.models import ApiKeyRow
 IpList = Annotated[
     list[Annotated[str, Field(max_length=64), AfterValidator(storable)]], Field(max_length=200)
 ]
+Slots = Annotated[int, Field(ge=0, le=1_000_000)]
 WINDOW_LENGTHS = {"5h": timedelta(hours=5), "1d": timedelta(days=1), "7d": timedelta(days=7)}
 
 
@@ -29,6 +30,8 @@ class KeyCreate(RequestBody):
     rate_limit_5h: Usd = 0
     rate_limit_1d: Usd = 0
     rate_limit_7d: Usd = 0
+    concurrency: Slots = 0
+    """Requests under way at once, within the owner's own limit; 0: no limit of its own."""
     rpm_limit: PerMinute = 0
     tpm_limit: PerMinute = 0
 
@@ -48,6 +51,7 @@ class KeyUpdate(RequestBody):
     rate_limit_5h: Usd | None = None
     rate_limit_1d: Usd | None = None
     rate_limit_7d: Usd | None = None
+    concurrency: Slots | None = None
     rpm_limit: PerMinute | None = None
     tpm_limit: PerMinute | None = None
     reset_rate_limit_usage: bool = False
@@ -72,6 +76,7 @@ class KeyView(BaseModel):
     rate_limit_5h: float
     rate_limit_1d: float
     rate_limit_7d: float
+    concurrency: int
     rpm_limit: int
     tpm_limit: int
     usage_5h: float
@@ -122,6 +127,7 @@ def key_view(
         rate_limit_5h=to_usd(row.limit_5h_nano),
         rate_limit_1d=to_usd(row.limit_1d_nano),
         rate_limit_7d=to_usd(row.limit_7d_nano),
+        concurrency=row.concurrency,
         rpm_limit=row.rpm_limit,
         tpm_limit=row.tpm_limit,
         **windows,

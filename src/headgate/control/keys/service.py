@@ -62,6 +62,7 @@ class KeyService:
             limit_5h_nano=from_usd(draft.rate_limit_5h),
             limit_1d_nano=from_usd(draft.rate_limit_1d),
             limit_7d_nano=from_usd(draft.rate_limit_7d),
+            concurrency=draft.concurrency,
             rpm_limit=draft.rpm_limit,
             tpm_limit=draft.tpm_limit,
             created_at=now,
@@ -161,9 +162,9 @@ class KeyService:
             if change.reset_rate_limit_usage:
                 setattr(row, f"used_{window}_nano", 0)
                 setattr(row, f"window_{window}_start", None)
-        for name in ("rpm_limit", "tpm_limit"):
-            if (rate := getattr(change, name)) is not None:
-                setattr(row, name, rate)
+        for name in ("concurrency", "rpm_limit", "tpm_limit"):
+            if (limit := getattr(change, name)) is not None:
+                setattr(row, name, limit)
         if change.quota is not None:
             row.quota_nano = from_usd(change.quota)
         has_quota = row.quota_nano == 0 or row.quota_used_nano < row.quota_nano

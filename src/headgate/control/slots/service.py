@@ -1,4 +1,4 @@
-"""Who holds the slots of a user or an account, and how many wait for one (issue 4, point 4)."""
+"""Who holds the slots of a user, a key or an account, and how many wait for one (issue 4, point 4)."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 
 from headgate.control.accounts.repository import AccountRepository
+from headgate.control.keys.repository import KeyRepository
 from headgate.control.slots.schemas import (
     AdminHolderView,
     AdminSlotsView,
@@ -21,7 +22,7 @@ from headgate.storage.models import UsageIntentRow
 
 MAX_HOLDERS = 1000
 """Shown, oldest first; `in_use` counts all."""
-_RESOURCE = re.compile(r"(user|account):([1-9][0-9]{0,17})", re.ASCII)
+_RESOURCE = re.compile(r"(user|account|key):([1-9][0-9]{0,17})", re.ASCII)
 
 
 class Resource(NamedTuple):
@@ -36,7 +37,7 @@ def resource_from(text: str) -> Resource:
     """Raises INVALID_INPUT."""
     found = _RESOURCE.fullmatch(text)
     if found is None:
-        raise BadRequest("resource must be user:<id> or account:<id>")
+        raise BadRequest("resource must be user:<id>, key:<id> or account:<id>")
     return Resource(found[1], int(found[2]))
 
 
@@ -45,7 +46,7 @@ class SlotService:
         self._work = work
 
     async def of(self, resource: Resource) -> AdminSlotsView:
-        """Raises USER_NOT_FOUND, ACCOUNT_NOT_FOUND, and 503 while the slot store is away."""
+        """Raises USER_NOT_FOUND, API_KEY_NOT_FOUND, ACCOUNT_NOT_FOUND; 503 while the slot store is away."""
         limit = await self._limit(resource)
         slots, name = self._work.deps.state.slots, str(resource)
         load = (await slots.load([name]))[name]
@@ -70,6 +71,8 @@ class SlotService:
         session = self._work.session
         if resource.kind == "user":
             return (await UserRepository(session).get(resource.id)).concurrency
+        if resource.kind == "key":
+            return (await KeyRepository(session).get(resource.id)).concurrency
         return (await AccountRepository(session).get(resource.id)).concurrency
 
     async def _open_calls(self, exchange_ids: Collection[str]) -> Mapping[str, UsageIntentRow]:

@@ -93,3 +93,5 @@ class ApiKeyRow(Identified, SoftDeleted, Base):
     window_7d_start: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
     rpm_limit: Mapped[int] = mapped_column(Integer, default=0)
     tpm_limit: Mapped[int] = mapped_column(BigInteger, default=0)
+    concurrency: Mapped[int] = mapped_column(Integer, default=0)
+    """Slots of this key, within its user's; 0 = no limit of its own."""
