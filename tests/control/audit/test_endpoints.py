@@ -78,6 +78,8 @@ async def test_own_keys_and_logins_of_users_are_on_record(control: Any, entries:
     found = [
         (e["action"], e["target_kind"], e["actor_email"]) for e in await entries(actor="anna@example.com")
     ]
+    about = {"target_kind": "users", "target_id": control.anna.user_id}
+    assert [e["action"] for e in await entries(**about)] == ["POST /api/v1/auth/login"]
     assert found == [
         ("POST /api/v1/auth/login", "users", "anna@example.com"),
         ("DELETE /api/v1/keys/{key_id}", "api-keys", "anna@example.com"),

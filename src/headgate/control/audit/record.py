@@ -61,6 +61,8 @@ async def record_change(
             target = made
     if not kind:
         kind, target = _first(changes)
+    if kind == "users" and not target and doer is not None:
+        target = str(doer.user_id)  # a login, a password: about oneself
     session.add(_row(call, doer, "ok", now_ms=now_ms, kind=kind, target=target, changes=changes))
 
 

@@ -25,7 +25,7 @@ def describe(request: Request, path: str, settings: Settings, body: bytes = b"")
     identities = [str(value) for value in request.path_params.values()]
     return Call(
         action=f"{request.method} /api{path}",
-        target_kind=target_kind(segments[0]),
+        target_kind="sessions" if "sessions" in segments else target_kind(segments[0]),
         target_id=identities[0] if identities else "",
         address=address_of(request, settings.server.trusted_proxies),
         request_id=IdFactory().new(),
