@@ -62,7 +62,9 @@ def test_documents_are_looked_into() -> None:
 
 
 def test_codes_can_be_recognised_and_not_used() -> None:
-    assert safe("code", "WELCOME") == "…"
+    for name in ("code", "promo_code", "verify_code", "recoveryCodes"):
+        assert safe(name, "WELCOME") == "…"
+    assert safe("error_code", "INVALID_INPUT") == "INVALID_INPUT"
     assert safe("code", "0123456789abcdef0123456789abcdef") == "012345…cdef"
 
 

@@ -24,8 +24,9 @@ _SECRET_WORDS = frozenset(
 _HARMLESS = frozenset({"key_prefix", "masked_key", "credentials_open", "token_version"})
 """Names with such a word that hold no secret: masks, counters, and the open part of a credential, within
 which every field is judged by its own name."""
-_CODES = frozenset({"code", "codes", "promo_code", "invitation_code"})
-"""Worth money to whoever reads them; enough is shown to recognise one."""
+_PLAIN_CODES = frozenset({"status", "error", "response", "country", "language", "passthrough"})
+"""What kind of code is no secret. All others are worth something to whoever reads them: money, a way in; of
+long ones enough is shown to recognise them."""
 _LOOKS_SECRET = re.compile(
     r"""-----BEGIN[^-]*PRIVATE\ KEY-----.*?(-----END[^-]*-----|\Z)
     |\beyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?          # JWT
@@ -44,8 +45,14 @@ _LOOKS_SECRET = re.compile(
 
 def is_secret(name: str) -> bool:
     """`apiKey`, `x-api-key`, `refresh_token`, `password_hash`: whether a field of this name is hidden."""
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().replace("-", "_")
+    snake = _snake(name)
     return snake not in _HARMLESS and not _SECRET_WORDS.isdisjoint(snake.split("_"))
+
+
+def is_code(name: str) -> bool:
+    """`code`, `promo_code`, `recoveryCodes`: a text that is good for something."""
+    *kind, last = _snake(name).split("_")
+    return last in ("code", "codes") and _PLAIN_CODES.isdisjoint(kind)
 
 
 def safe(name: str, value: Any, *, depth: int = MAX_DEPTH) -> Any:
@@ -63,7 +70,11 @@ def safe(name: str, value: Any, *, depth: int = MAX_DEPTH) -> Any:
         return {_text(str(key)): safe(str(key), item, depth=depth - 1) for key, item in items}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [safe(name, item, depth=depth - 1) for item in value[:MAX_ITEMS]]
-    return masked(str(value)) if name in _CODES else _text(str(value))
+    return masked(str(value)) if is_code(name) else _text(str(value))
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().replace("-", "_")
 
 
 def _text(text: str) -> str:
