@@ -1,4 +1,4 @@
-"""What we book is what the provider bills: under faults, leavers, failover and kill -9."""
+"""What we book is what the provider bills: under faults, leavers and failover. Deaths are in tests/crash."""
 
 import asyncio
 import json
@@ -19,8 +19,6 @@ from tests.support.simulator import RunningSimulator, running_simulator
 
 QUICK = {"HEADGATE_GATEWAY__OVERLOAD_COOLDOWN_S": "0", "HEADGATE_AUTH__LOGIN_LIMIT_PER_MINUTE": "10000"}
 BACKENDS = [("sqlite", 2_000), pytest.param(("postgresql", 500), marks=pytest.mark.pg)]
-KILLS = 10
-_SLOW = "event_delay=0.1 events=60"
 
 
 @pytest.fixture
@@ -126,48 +124,6 @@ def assert_no_reservation_is_left(gateway: Gateway, books: Books, payers: dict[s
         assert send(gateway, shot).status == status
     (last,) = books.rows("SELECT trace FROM exchange_traces ORDER BY created_at_ms DESC LIMIT 1")
     assert json.loads(last["trace"])["reserved"] == wanted
-
-
-def test_ten_kills_lose_and_double_nothing(
-    gateway: Gateway, provider: RunningSimulator, books: Books, amount: int
-) -> None:
-    payers = provide(gateway, provider, "kill", with_broken=False)
-    each = amount // (KILLS + 1)
-    outcomes: list[Outcome] = []
-    began = time.monotonic()
-    for round_number in range(KILLS + 1):
-        batch = shots(payers, each, first=round_number * each, named=True)
-        slow = shots(payers, 8, first=3_000 + 8 * round_number, named=True, script=_SLOW)
-        is_last = round_number == KILLS
-        delay = None if is_last else 0.3 + 0.15 * round_number
-        outcomes += asyncio.run(_volley_with_kill(gateway, [*slow, *batch], delay))
-        if not is_last:
-            gateway.restart()
-    wait_until_settled(gateway, provider, books)
-    took = time.monotonic() - began
-    lines, records = provider.bill()["lines"], books.records()
-    named = by_request_id(records)
-    unnamed = Counter(r["client_model"] for r in records if not r["upstream_request_id"])
-    missing: Counter[str] = Counter()
-    for line in lines:
-        record = named.get(line["request_id"])
-        if record is None:
-            missing[line["asked_model"]] += 1
-        else:
-            compare(record, line)
-    assert missing <= unnamed, missing - unnamed
-    interrupted = [r for r in records if r["outcome"] == "interrupted"]
-    billed = {line["request_id"] for line in lines}
-    for record in records:
-        if record["upstream_request_id"] not in billed and record["usage_source"] != "estimated":
-            assert not any(usage_of(record).values()), record
-    assert len({(r["exchange_id"], r["attempt"]) for r in records}) == len(records)
-    assert interrupted, "no kill hit anything"
-    charged = same_money(books)
-    assert metric(gateway, "headgate_slots_held") == 0
-    show(f"{len(outcomes)} requests, {KILLS} kills in {took:.1f} s: {Counter(o.ending for o in outcomes)}")
-    show(f"{len(records)} records ({summary(records)}), {len(lines)} bill lines, charged {charged} nano-USD")
-    show(f"interrupted {len(interrupted)}; bill lines of interrupted calls without id: {missing.total()}")
 
 
 async def _volley_with_kill(gateway: Gateway, batch: list[Shot], delay: float | None) -> list[Outcome]:
