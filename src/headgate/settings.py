@@ -180,9 +180,8 @@ class GatewaySettings(_Section):
 
 
 class LimitsSettings(_Section):
-    reservation_ttl_s: int = Field(120, ge=60)
-    """Money that a process held comes back this long after its death; a living one renews what it holds
-    every `sweep_interval_s`."""
+    reservation_ttl_s: int = Field(120, ge=5)
+    """Money that a process held comes back this long after its death; a living one renews what it holds."""
     first_output_slice_tokens: int = Field(1024, ge=1)
     """Output tokens of a stream that are reserved at admission (at most the request's own limit), until the
     key's own answers by the model have taught how many it takes; also the step by which a running stream's
@@ -198,9 +197,8 @@ class LimitsSettings(_Section):
     """Slots of a crashed process come back after this long."""
     process_ttl_s: float = Field(30, ge=1)
     """A process that is silent for this long is dead: another one completes its open intents."""
-    sweep_interval_s: float = Field(15, gt=0, le=20)
-    """Between two looks for dead processes and expired reservations; a third of the shortest
-    `reservation_ttl_s` at most."""
+    sweep_interval_s: float = Field(15, gt=0)
+    """Between two looks for dead processes and expired reservations."""
 
 
 class CircuitBreakerSettings(_Section):

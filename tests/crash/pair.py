@@ -25,8 +25,8 @@ from tests.support.databases import target_for
 from tests.support.load import Outcome
 
 _PROCESS_TTL_S = 3
-_LEASES_S = 90.0
-"""Reservations live 60 s in these runs; after this long none may be left."""
+_LEASES_S = 20.0
+"""Reservations live 5 s in these runs unless they are renewed; after this long none may be left."""
 _BESIDE = 140
 """Exchanges at the living gateway while the other one dies and comes back."""
 
@@ -48,7 +48,7 @@ class PairLane(Lane):
             **super()._environment(),
             "HEADGATE_REDIS_URL": self.redis_url,
             "HEADGATE_SECRET_KEY": secret_key(self.seed),
-            "HEADGATE_LIMITS__RESERVATION_TTL_S": "60",
+            "HEADGATE_LIMITS__RESERVATION_TTL_S": "5",
             "HEADGATE_LIMITS__SLOT_LEASE_S": "3",
             "HEADGATE_LIMITS__PROCESS_TTL_S": str(_PROCESS_TTL_S),
             "HEADGATE_LIMITS__SWEEP_INTERVAL_S": "1",

@@ -13,7 +13,7 @@ from headgate.kit.tasks import TaskOwner
 from headgate.observability.logging import BufferedLines
 from headgate.settings import LimitsSettings
 from headgate.state.memory import open_memory_state
-from headgate.state.protocols import SharedState, StateUnavailable
+from headgate.state.protocols import Claim, SharedState, StateUnavailable
 
 
 @dataclass
@@ -44,9 +44,9 @@ class House:
             raise StateUnavailable("away")
         return 1
 
-    def keeper(self) -> Housekeeping:
+    def keeper(self, limits: LimitsSettings | None = None) -> Housekeeping:
         return Housekeeping(
-            process_id="p1", limits=LimitsSettings(), state=self.state, lines=self.lines,
+            process_id="p1", limits=limits or LimitsSettings(), state=self.state, lines=self.lines,
             recover=self._recover,
             chores=[Chore(name="chore", every_s=0.01, run=self._chore)],
             directory_watch=lambda: self._work("watch"), lease_heartbeat=lambda: self._work("heartbeat"),
@@ -88,6 +88,20 @@ async def test_a_silent_process_is_dead_after_half_a_minute(
     assert not await house.is_announced()
 
 
+async def test_a_living_process_keeps_the_money_that_it_holds(
+    house: House, tasks: TaskOwner, clock: FakeClock
+) -> None:
+    impatient = LimitsSettings.model_construct(**{**dict(LimitsSettings()), "reservation_ttl_s": 0.04})
+    reservations = house.state.reservations
+    await reservations.load({"user:1:balance": 10})
+    await reservations.reserve("x1", [Claim("user:1:balance", 3)], expires_at_ms=clock.now_ms() + 1)
+    await house.keeper(impatient).start(tasks)
+    clock.advance(0.01)
+    await asyncio.sleep(0.05)
+    assert await reservations.sweep() == 0
+    assert await reservations.outstanding("user:1:balance") == 3
+
+
 async def test_log_lines_do_not_wait_longer_than_a_moment(house: House, tasks: TaskOwner) -> None:
     await house.keeper().start(tasks)
     house.lines.line(b"one", is_urgent=False)
@@ -98,7 +112,7 @@ async def test_log_lines_do_not_wait_longer_than_a_moment(house: House, tasks: T
 
 async def test_when_the_owner_closes_nothing_runs_on(house: House, tasks: TaskOwner) -> None:
     await house.keeper().start(tasks)
-    assert len(tasks) == 6
+    assert len(tasks) == 7
     await tasks.close()
     assert len(tasks) == 0
 

@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 _FLUSH_S = 0.1
 _PRESENCES_PER_TTL = 6
 """How often a process says that it lives, so that several misses do not make it dead."""
+_RENEWALS_PER_TTL = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ class Housekeeping:
         tasks.spawn(self._flush_logs(), name="flush_logs")
         tasks.spawn(self.directory_watch(), name="watch_directory")
         tasks.spawn(self.lease_heartbeat(), name="renew_leases")
+        tasks.spawn(self._keep_reservations(), name="renew_reservations")
         tasks.spawn(self._sweep(), name="sweep_and_recover")
         tasks.spawn(self._stay_present(presence), name="stay_present")
         for chore in self.chores:
@@ -69,13 +71,20 @@ class Housekeeping:
             except StateUnavailable:
                 log.warning("presence_not_renewed")
 
+    async def _keep_reservations(self) -> None:
+        ttl_s = self.limits.reservation_ttl_s
+        while True:
+            await asyncio.sleep(ttl_s / _RENEWALS_PER_TTL)
+            try:
+                await self.state.reservations.renew(ttl_s=ttl_s)
+            except StateUnavailable:
+                log.warning("reservations_not_renewed")
+
     async def _sweep(self) -> None:
-        """Keep what this process holds; drop what nobody keeps; complete what processes left open that died
-        while we ran."""
+        """Drop what nobody keeps; complete what processes left open that died while we ran."""
         while True:
             await asyncio.sleep(self.limits.sweep_interval_s)
             try:
-                await self.state.reservations.renew(ttl_s=self.limits.reservation_ttl_s)
                 expired = await self.state.reservations.sweep()
                 if expired:
                     log.warning("reservations_expired", count=expired)
