@@ -8,7 +8,7 @@ PORT ?= 8080
 # Two workers: what the smallest CI machine has cores for.
 WORKERS ?= 2
 KILLS ?= 30
-UNIT := not pg and not redis and not e2e and not live
+UNIT := not pg and not redis and not e2e and not live and not slow
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --exclude-newer "7 days" \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade
 

@@ -4,6 +4,8 @@ Deadlines are off because a shared CI core is slow at random; the number of exam
 PostgreSQL, Redis and process fixtures live beside the tests that need them.
 """
 
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -17,3 +19,16 @@ settings.load_profile("ci")
 def clock() -> FakeClock:
     """Stands still at 2025-06-15T15:06:40Z until `advance` is called."""
     return FakeClock()
+
+
+_HERE = Path(__file__).parent
+_SLOW = ("cli", "control", "crash", "relay/test_reservation_properties.py", "test_prices.py")
+"""Whole use cases over a real database, a tenth of a second each: `make test` runs them, `make check` does
+not."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    slow = tuple(str(_HERE / name) for name in _SLOW)
+    for item in items:
+        if str(item.path).startswith(slow):
+            item.add_marker(pytest.mark.slow)
