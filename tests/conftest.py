@@ -22,7 +22,10 @@ def clock() -> FakeClock:
 
 
 _HERE = Path(__file__).parent
-_SLOW = ("cli", "control", "crash", "relay/test_reservation_properties.py", "test_prices.py")
+_SLOW = (
+    "cli", "control", "crash", "relay/test_choke_point.py", "relay/test_reservation_properties.py",
+    "storage/test_journal_crash.py", "storage/test_ledger_verify.py", "test_prices.py",
+)  # fmt: skip
 """Whole use cases over a real database, a tenth of a second each: `make test` runs them, `make check` does
 not."""
 
