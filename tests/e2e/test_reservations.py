@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.money_books import Books, same_money, show
 from tests.e2e.money_load import DIALECTS, PLATFORMS, SPEAK
+from tests.support.databases import *  # noqa: F403
 from tests.support.gateway import Gateway, Provisioned, running_gateway
 from tests.support.load import Outcome, Shot, volley
 from tests.support.postgres import PostgresServer

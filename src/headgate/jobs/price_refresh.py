@@ -89,9 +89,17 @@ class PriceRefresh:
         if token is None:
             return 0
         try:
-            return int(await self._is_due() and (await self.refresh()).result == INSTALLED)
+            return int(await self._is_due() and await self._look() == INSTALLED)
         finally:
             await self._locks.release(LOCK, token)
+
+    async def _look(self) -> str:
+        attempt = await self.refresh()
+        if attempt.error is not None:
+            log.warning(
+                "price_file_not_used", result=attempt.result, error=attempt.error, source=attempt.source
+            )
+        return attempt.result
 
     async def refresh(self) -> Attempt:
         """Look now. Never raises for what is wrong with the source or the file."""
@@ -163,6 +171,4 @@ class PriceRefresh:
     def _note(self, result: str, error: str | None = None) -> Attempt:
         if error is None:
             log.info("price_file_refreshed", result=result, source=self._source.name)
-        else:
-            log.warning("price_file_not_used", result=result, error=error, source=self._source.name)
         return Attempt(at_ms=self._clock.now_ms(), source=self._source.name, result=result, error=error)
