@@ -377,6 +377,8 @@ class _Attempt:
         first_byte_ms: int | None = None,
     ) -> None:
         self._is_booked = True
+        if self._cover is not None:
+            await self._cover.close()
         if self._exchange.target.dialect is Dialect.OPENAI_RESPONSES:
             self._exchange.response_id = reading.response_id
         self._note["outcome"] = outcome

@@ -10,6 +10,8 @@ Bound: with `strict` nothing is passed that was not covered, apart from the erro
 input until the provider tells it, and of output that the provider bills but does not show (hidden reasoning).
 """
 
+import asyncio
+
 import structlog
 from msgspec.structs import replace
 
@@ -73,7 +75,7 @@ class StreamCover:
         self._id = reservation_id
         self._tier = service_tier
         self._slice_nano = max(output_cost(slice_tokens, need.output_nano_per_mtok), 1)
-        self._is_growing = False
+        self._growth: asyncio.Task[None] | None = None
         self._refused: Refused | None = None
         self._blind_slices = 0
         self.extensions = 0
@@ -88,9 +90,8 @@ class StreamCover:
             return True
         if left <= 0:
             return False
-        if left < self._slice_nano // 2 and not self._is_growing and self._refused is None:
-            self._is_growing = True
-            self._tasks.spawn(self._grow_beside(), name="grow_reservation")
+        if left < self._slice_nano // 2 and self._growth is None and self._refused is None:
+            self._growth = self._tasks.spawn(self._grow_beside(), name="grow_reservation")
         self.check_at = self._mark(passed_bytes, left)
         return True
 
@@ -117,6 +118,12 @@ class StreamCover:
         bound = self._hold.budget.find(self._refused.bound)
         shown = await self._reserver.refusal(bound, self._refused, 0)
         return Fault(kind=FaultKind.BUDGET_ENDED, message=f"The answer was ended: {shown.message}")
+
+    async def close(self) -> None:
+        """Before the settlement: a growth under way ends first, or it would hold money that nobody gives
+        back."""
+        if self._growth is not None:
+            await asyncio.wait({self._growth})
 
     def final_usage(self) -> TokenUsage:
         """What is booked for a stream that was ended here: estimated as every answer that told nothing, but
@@ -179,7 +186,7 @@ class StreamCover:
         try:
             await self._grow()
         finally:
-            self._is_growing = False
+            self._growth = None
 
     async def _grow(self) -> None:
         """One slice beyond what was used; where the slice is not there, what is; then the overdraft."""
