@@ -71,8 +71,10 @@ class AccountQuotas:
         held, exchange.account_hold = exchange.account_hold, None
         if held is None:
             return
-        spent = {} if cost is None else account_spent(cost, held.hold.budget)
         try:
-            await self._reservations.settle(held.reservation_id, spent)
+            if cost is None:  # not settled: the next try may hold under the same name
+                await self._reservations.abandon([held.reservation_id])
+            else:
+                await self._reservations.settle(held.reservation_id, account_spent(cost, held.hold.budget))
         except StateUnavailable:
             log.warning("account_reservation_left_to_expire", exchange_id=exchange.id)
