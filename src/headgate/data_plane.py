@@ -16,7 +16,7 @@ from headgate.kit.fail_points import FailPoints
 from headgate.kit.tasks import TaskOwner
 from headgate.observability.access_log import AccessLog
 from headgate.observability.logging import BufferedLines
-from headgate.observability.metrics import RelayMetrics
+from headgate.observability.metrics import GaugeReader, RelayMetrics
 from headgate.prices import keeper_of, price_book_builder, price_clients, price_refresh, require_file
 from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.admission import Admission
@@ -106,8 +106,7 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
     gateway = Gateway(
         pipeline, local, preview, base.journal, clock, metrics, tasks, settings.gateway, trusted, access_log
     )
-    covered = pipeline.attempts.settler.covered
-    metrics.gauges |= {
+    metrics.gauges |= _money_gauges(pipeline) | {
         "headgate_settlement_lag_seconds": ("Age of the oldest settlement not committed", base.journal.lag_s),
         "headgate_billing_breaker_state": ("0 closed, 1 half open, 2 open", billing.state_number),
         "headgate_billing_breaker_openings": ("Times it opened since the start", lambda: billing.openings),
@@ -115,14 +114,6 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
         "headgate_queue_waiting": ("Exchanges waiting for a slot", lambda: queueing.waiting),
         "headgate_cooldowns_active": ("Accounts cooling down", lambda: metrics.cooling(clock.now_ms())),
         "headgate_body_bytes_held": ("Request bodies in memory", lambda: bodies.held_bytes),
-        "headgate_reservations_overshot": (
-            "Exchanges that cost more than was reserved for them",
-            lambda: covered.overshot,
-        ),
-        "headgate_reservations_overshot_usd": (
-            "What they cost beyond that, at list price",
-            lambda: to_usd(covered.overshot_nano),
-        ),
         "headgate_directory_version": ("Version of the snapshot in use", lambda: directory.version),
     }
     return DataPlane(
@@ -133,11 +124,29 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
         guard=guard,
         billing=billing,
         metrics=metrics,
-        covered=covered,
+        covered=pipeline.attempts.settler.covered,
         tasks=tasks,
         books=books,
         price_refresh=renewal,
     )
+
+
+def _money_gauges(pipeline: Pipeline) -> dict[str, tuple[str, GaugeReader]]:
+    reserver, covered = pipeline.admission.reserver, pipeline.attempts.settler.covered
+    return {
+        "headgate_money_waiting": (
+            "Exchanges waiting for what others have reserved",
+            lambda: reserver.waiting,
+        ),
+        "headgate_reservations_overshot": (
+            "Exchanges that cost more than was reserved for them",
+            lambda: covered.overshot,
+        ),
+        "headgate_reservations_overshot_usd": (
+            "What they cost beyond that, at list price",
+            lambda: to_usd(covered.overshot_nano),
+        ),
+    }
 
 
 async def _prices(

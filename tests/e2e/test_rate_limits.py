@@ -16,10 +16,9 @@ from tests.e2e.conftest import Provision
 from tests.e2e.speakers import CHAT, GEMINI, MESSAGES, MESSAGES_SSE, RESPONSES, WHOLE, Speaker
 from tests.e2e.wire import Answer
 from tests.support.databases import *  # noqa: F403 - fixtures
-from tests.support.gateway import Gateway, Provisioned, running_gateway
+from tests.support.gateway import Gateway, Provisioned, two_workers
 from tests.support.load import Outcome, Shot, volley
 from tests.support.postgres import PostgresServer
-from tests.support.redis_server import running_redis
 from tests.support.simulator import RunningSimulator
 
 CROWD = 100
@@ -77,13 +76,7 @@ async def database_url(postgres_server: PostgresServer) -> str:
 
 @pytest.fixture
 def pair(tmp_path: Path, database_url: str) -> Iterator[Gateway]:
-    with (
-        running_redis(tmp_path) as redis_url,
-        running_gateway(
-            tmp_path / "gateway", HEADGATE_REDIS_URL=redis_url, HEADGATE_DATABASE_URL=database_url,
-            HEADGATE_SERVER__WORKERS="2", HEADGATE_REDIS__DEADLINE_S="5",
-        ) as running,
-    ):  # fmt: skip
+    with two_workers(tmp_path, database_url) as running:
         yield running
 
 

@@ -14,10 +14,9 @@ import pytest
 from tests.e2e.money_books import Books, same_money, show
 from tests.e2e.money_load import DIALECTS, PLATFORMS, SPEAK
 from tests.support.databases import *  # noqa: F403
-from tests.support.gateway import Gateway, Provisioned, running_gateway
+from tests.support.gateway import Gateway, Provisioned, running_gateway, two_workers
 from tests.support.load import Outcome, Shot, volley
 from tests.support.postgres import PostgresServer
-from tests.support.redis_server import running_redis
 from tests.support.simulator import RunningSimulator
 
 MODELS = {
@@ -200,14 +199,7 @@ async def database_url(postgres_server: PostgresServer) -> str:
 
 @pytest.fixture
 def pair(tmp_path: Path, database_url: str) -> Iterator[Gateway]:
-    """Two worker processes on one PostgreSQL and one Redis."""
-    with (
-        running_redis(tmp_path) as redis_url,
-        running_gateway(
-            tmp_path / "gateway", HEADGATE_REDIS_URL=redis_url, HEADGATE_DATABASE_URL=database_url,
-            HEADGATE_SERVER__WORKERS="2", HEADGATE_REDIS__DEADLINE_S="10",
-        ) as running,
-    ):  # fmt: skip
+    with two_workers(tmp_path, database_url) as running:
         yield running
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.redis_server import running_redis
+
 START_S = 30.0
 ADMIN_EMAIL = "admin@headgate.test"
 ADMIN_PASSWORD = "correct horse battery"
@@ -210,3 +212,15 @@ def running_gateway(folder: Path, **environment: str) -> Iterator[Gateway]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(5)
+
+
+@contextmanager
+def two_workers(folder: Path, database_url: str, **environment: str) -> Iterator[Gateway]:
+    """Two worker processes on one PostgreSQL and a Redis of their own."""
+    with running_redis(folder) as redis_url:
+        shared = {
+            "HEADGATE_REDIS_URL": redis_url, "HEADGATE_DATABASE_URL": database_url,
+            "HEADGATE_SERVER__WORKERS": "2", "HEADGATE_REDIS__DEADLINE_S": "10",
+        }  # fmt: skip
+        with running_gateway(folder / "gateway", **shared, **environment) as running:
+            yield running

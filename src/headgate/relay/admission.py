@@ -35,7 +35,7 @@ class Admission:
         gateway: GatewaySettings,
     ) -> None:
         self.estimator = estimator
-        self._reserver = reserver
+        self.reserver = reserver
         self._slots: SlotStore = state.slots
         self._reservations: ReservationStore = state.reservations
         self._queueing = queueing
@@ -79,24 +79,9 @@ class Admission:
     async def _take_key_slot(self, exchange: Exchange) -> None:
         """Before the user's: who waits for its key's slot keeps none from the user's other keys."""
         key = exchange.caller.key
-        if key.concurrency <= 0:
-            return
-        resource = f"key:{key.id}"
-        lease = await self._slots.try_acquire(resource, limit=key.concurrency, owner=exchange.id)
-        if lease is None:
-            lease = await self._queueing.wait(
-                exchange,
-                resource,
-                limit=key.concurrency,
-                max_waiting=key.concurrency + self._gateway.user_max_waiting,
-                timeout_s=self._gateway.user_wait_timeout_s,
-                refusals=(
-                    "Too many pending requests of this key, please retry later",
-                    "Concurrency limit exceeded for this key, please retry later",
-                ),
-            )
-        self._leases.hold(lease)
-        exchange.key_lease = lease
+        if key.concurrency > 0:
+            exchange.key_lease = await self._slot(exchange, f"key:{key.id}", key.concurrency, "this key")
+            self._leases.hold(exchange.key_lease)
 
     async def _give_key_slot(self, exchange: Exchange) -> None:
         lease, exchange.key_lease = exchange.key_lease, None
@@ -105,19 +90,22 @@ class Admission:
 
     async def _user_slot(self, exchange: Exchange) -> SlotLease:
         user = exchange.caller.user
-        resource = f"user:{user.id}"
-        lease = await self._slots.try_acquire(resource, limit=user.concurrency, owner=exchange.id)
+        return await self._slot(exchange, f"user:{user.id}", user.concurrency, "user")
+
+    async def _slot(self, exchange: Exchange, resource: str, limit: int, whose: str) -> SlotLease:
+        """A slot at once, or after its turn in the queue. Raises `RelayError`."""
+        lease = await self._slots.try_acquire(resource, limit=limit, owner=exchange.id)
         if lease is not None:
             return lease
         return await self._queueing.wait(
             exchange,
             resource,
-            limit=user.concurrency,
-            max_waiting=user.concurrency + self._gateway.user_max_waiting,
+            limit=limit,
+            max_waiting=limit + self._gateway.user_max_waiting,
             timeout_s=self._gateway.user_wait_timeout_s,
             refusals=(
                 "Too many pending requests, please retry later",
-                "Concurrency limit exceeded for user, please retry later",
+                f"Concurrency limit exceeded for {whose}, please retry later",
             ),
         )
 
@@ -126,7 +114,7 @@ class Admission:
         budget = budget_of(exchange.caller, exchange.charge_multiplier, now_ms=exchange.started_at_ms)
         need, allowed = self.estimator.need(exchange, budget)
         exchange.need, exchange.high_input_nano = need, need.fixed_nano
-        granted = await self._reserver.reserve(exchange, need)
+        granted = await self.reserver.reserve(exchange, need)
         limit = granted if granted < need.wanted_tokens else allowed
         stated = exchange.peek.max_output_tokens
         if limit is not None and (stated is None or limit < stated * exchange.peek.choices):

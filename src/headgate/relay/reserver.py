@@ -8,7 +8,7 @@ they use.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from headgate.core.faults import Fault, FaultKind, RelayError
@@ -65,40 +65,27 @@ class Reserver:
         self, hold: Hold, reservation_id: str, list_nano: int, *, may_overdraw: bool
     ) -> Refused | None:
         """Hold so much more list cost for a running stream; None: held. Raises `StateUnavailable`."""
-        before, after = hold.list_nano, hold.list_nano + list_nano
-        budget = hold.budget
-        claims = [
-            Claim(
-                bound.name,
-                budget.amount(bound, after) - budget.amount(bound, before),
-                bound.overdraft_nano if may_overdraw else 0,
-            )
-            for bound in budget.bounds
-        ]
-        answer = await self.ask(reservation_id, claims)
+        overdrafts = (
+            {bound.name: bound.overdraft_nano for bound in hold.budget.bounds} if may_overdraw else {}
+        )
+        answer = await self.ask(reservation_id, _more(hold, list_nano, overdrafts))
         if isinstance(answer, Refused):
             return answer
-        hold.list_nano = after
+        hold.list_nano += list_nano
         return None
 
     async def hold_account(self, reservation_id: str, budget: Budget, list_nano: int) -> Hold | Refused:
         """Hold an attempt's likely cost against its account's quota. Raises `StateUnavailable`."""
         answer = await self.ask(reservation_id, _claims(budget, list_nano))
-        if isinstance(answer, Refused) and self.is_stale(answer.bound):
-            await self._reservations.forget([answer.bound])
+        if isinstance(answer, Refused) and await self.reread(answer.bound):
             answer = await self.ask(reservation_id, _claims(budget, list_nano))
         return answer if isinstance(answer, Refused) else Hold(budget=budget, list_nano=list_nano)
 
     async def extend_account(self, held: AccountHold, list_nano: int) -> None:
         """The same for the account's quota, which never ends a running answer: the limit may be passed."""
-        before, after = held.hold.list_nano, held.hold.list_nano + list_nano
-        budget = held.hold.budget
-        claims = [
-            Claim(bound.name, budget.amount(bound, after) - budget.amount(bound, before), NO_LIMIT)
-            for bound in budget.bounds
-        ]
-        await self.ask(held.reservation_id, claims)
-        held.hold.list_nano = after
+        anything = {bound.name: NO_LIMIT for bound in held.hold.budget.bounds}
+        await self.ask(held.reservation_id, _more(held.hold, list_nano, anything))
+        held.hold.list_nano += list_nano
 
     async def forget_all(self) -> None:
         """Configuration changed somewhere: read every bound again when it is next needed."""
@@ -127,13 +114,10 @@ class Reserver:
     async def reread(self, bound: str) -> bool:
         """Forget what is believed of a refused bound, so that the next claim asks the database; False: it
         was read a moment ago."""
-        if not self.is_stale(bound):
+        if self._clock.now_ms() - self._loaded.get(bound, 0) < _RECHECK_MS:
             return False
         await self._reservations.forget([bound])
         return True
-
-    def is_stale(self, bound: str) -> bool:
-        return self._clock.now_ms() - self._loaded.get(bound, 0) >= _RECHECK_MS
 
     @property
     def wait_s(self) -> float:
@@ -226,3 +210,16 @@ class _Search:
 
 def _claims(budget: Budget, list_nano: int) -> list[Claim]:
     return [Claim(bound.name, budget.amount(bound, list_nano)) for bound in budget.bounds]
+
+
+def _more(hold: Hold, list_nano: int, overdrafts: Mapping[str, int]) -> list[Claim]:
+    """What `list_nano` beyond what is held takes of each bound."""
+    budget, before, after = hold.budget, hold.list_nano, hold.list_nano + list_nano
+    return [
+        Claim(
+            bound.name,
+            budget.amount(bound, after) - budget.amount(bound, before),
+            overdrafts.get(bound.name, 0),
+        )
+        for bound in budget.bounds
+    ]

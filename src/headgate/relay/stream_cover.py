@@ -84,8 +84,9 @@ class StreamCover:
     def is_covered(self, passed_bytes: int) -> bool:
         """Asked by the pump at a mark: may it go on at once? Sets the next mark, and has the next slice
         reserved beside the stream when less than half a slice is left."""
-        left = self._left()
-        if self._is_all_covered():
+        usage = self._usage(BYTES_PER_TOKEN)
+        left = self._left(usage)
+        if self._is_all_covered(usage):
             self.check_at = NEVER
             return True
         if left <= 0:
@@ -95,15 +96,15 @@ class StreamCover:
         self.check_at = self._mark(passed_bytes, left)
         return True
 
-    def _is_all_covered(self) -> bool:
+    def _is_all_covered(self, usage: TokenUsage) -> bool:
         """Everything that the answer may still cost within its output limit is reserved."""
         if self._most_tokens is None:
             return False
-        usage = replace(self._usage(BYTES_PER_TOKEN), output=self._most_tokens)
-        return self._left(usage) >= 0
+        return self._left(replace(usage, output=self._most_tokens)) >= 0
 
     async def ensure(self, passed_bytes: int) -> Fault | None:
         """Nothing is covered any more: reserve now, or say how the stream ends."""
+        await self.close()  # a growth under way may be enough
         if self._left() <= 0:
             await self._grow()
         left = self._left()
@@ -120,8 +121,7 @@ class StreamCover:
         return Fault(kind=FaultKind.BUDGET_ENDED, message=f"The answer was ended: {shown.message}")
 
     async def close(self) -> None:
-        """Before the settlement: a growth under way ends first, or it would hold money that nobody gives
-        back."""
+        """A growth under way ends. Before the settlement, or it would hold money that nobody gives back."""
         if self._growth is not None:
             await asyncio.wait({self._growth})
 
