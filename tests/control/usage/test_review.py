@@ -164,7 +164,14 @@ async def test_a_record_whose_prices_are_not_kept_cannot_be_corrected(control):
 
 @pytest.mark.parametrize(
     "corrected",
-    [{"input_tokens": -1}, {"output_tokens": 10**12}, {"image_size": "9K"}, {"input_tokens": "x"}, 5],
+    [
+        {"input_tokens": 9_000_000, "output_tokens": 2_000_000},
+        {"input_tokens": -1},
+        {"output_tokens": 10**12},
+        {"image_size": "9K"},
+        {"input_tokens": "x"},
+        5,
+    ],
 )
 async def test_nonsense_is_no_correction(control, corrected):
     (id_,) = await store(control, record(review="estimated"))

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field
 
+from headgate.control.token_usage import StatedUsage
 from headgate.control.web.fields import MAX_ID, Multiplier, RequestBody
 from headgate.core.money import to_usd
 from headgate.core.pricing.price import Rates
@@ -38,7 +39,6 @@ def _number(value: object) -> object:
 _FIRST_YEAR, _LAST_YEAR = 1971, 2999
 UsdPerMtok = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 ModelPattern = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_model)]
-Tokens = Annotated[int, Field(ge=0, le=10_000_000_000)]
 
 
 class PriceBody(RequestBody):
@@ -83,22 +83,12 @@ class PriceView(BaseModel):
     updated_at: datetime
 
 
-class PreviewBody(RequestBody):
+class PreviewBody(StatedUsage):
     """What so much usage of a model would cost, optionally for a group's multiplier, optionally under a
     draft price."""
 
     model: Annotated[str, Field(min_length=1, max_length=200)]
     service_tier: Annotated[str, Field(max_length=32)] | None = None
-    input_tokens: Tokens = 0
-    output_tokens: Tokens = 0
-    cache_read_tokens: Tokens = 0
-    cache_write_5m_tokens: Tokens = 0
-    cache_write_1h_tokens: Tokens = 0
-    audio_input_tokens: Tokens = 0
-    audio_output_tokens: Tokens = 0
-    image_count: Annotated[int, Field(ge=0, le=10_000)] = 0
-    image_size: Literal["1K", "2K", "4K"] | None = None
-    web_search_calls: Annotated[int, Field(ge=0, le=10_000)] = 0
     at: Annotated[AwareDatetime, AfterValidator(_dated)] | None = None
     """Under the prices of that instant; absent: now."""
     group_id: Annotated[int, Field(ge=1, le=MAX_ID)] | None = None

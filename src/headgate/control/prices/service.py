@@ -13,7 +13,6 @@ from headgate.core.money import MULTIPLIER_ONE, from_usd, multiplier_from, to_us
 from headgate.core.pricing.book import PriceBook, PriceUnknown
 from headgate.core.pricing.cost import Quote, price_usage
 from headgate.core.pricing.price import Price, Tariff, rates_of
-from headgate.core.usage import TokenUsage
 from headgate.errors import BadRequest, Conflict, NotFound
 from headgate.storage.models import PriceOverrideRow
 from headgate.storage.models.system import ALWAYS
@@ -68,18 +67,7 @@ class PriceService:
         """Priced by the same code as real requests. Raises PRICE_UNKNOWN, GROUP_NOT_FOUND."""
         quote = self._quote(body, book)
         multiplier = await self._multiplier(body)
-        usage = TokenUsage(
-            input=body.input_tokens,
-            output=body.output_tokens,
-            cache_read=body.cache_read_tokens,
-            cache_write_5m=body.cache_write_5m_tokens,
-            cache_write_1h=body.cache_write_1h_tokens,
-            audio_input=body.audio_input_tokens,
-            audio_output=body.audio_output_tokens,
-            images=body.image_count,
-            image_size=body.image_size,
-            web_search_calls=body.web_search_calls,
-        )
+        usage = body.usage()
         lines = price_usage(
             quote.price,
             usage,

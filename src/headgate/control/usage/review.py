@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func, select
 
 from headgate.control.usage.correction import Corrected, correct_record
 from headgate.control.usage.repository import MAX_COUNTED, UsageRepository
-from headgate.control.usage.review_schemas import ReviewBody, usage_of
+from headgate.control.usage.review_schemas import ReviewBody
 from headgate.control.web.envelope import Paging
 from headgate.control.work import Work
 from headgate.core.pricing.plausibility import DEFAULT_PRICE, ESTIMATED, IMPLAUSIBLE
@@ -55,7 +55,7 @@ class ReviewService:
         await self._work.session.flush()
         if body.corrected is None:
             return row, None
-        return row, await correct_record(self._work, row, usage_of(body.corrected), note=body.note)
+        return row, await correct_record(self._work, row, body.corrected.usage(), note=body.note)
 
 
 def _open(reason: ReviewReason | None) -> list[ColumnElement[bool]]:

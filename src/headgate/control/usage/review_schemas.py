@@ -1,32 +1,27 @@
 """Bodies and answers of reviews. USD here, nano-USD inside."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
+from headgate.control.token_usage import StatedUsage
 from headgate.control.usage.correction import Corrected
 from headgate.control.usage.schemas import AdminUsageView, References, admin_usage_view
 from headgate.control.web.fields import RequestBody
 from headgate.core.money import to_usd
-from headgate.core.usage import TokenUsage
 from headgate.storage.models import UsageRecordRow
 
-Tokens = Annotated[int, Field(ge=0, le=10_000_000)]
+MOST_TOKENS = 10_000_000
 
 
-class CorrectedUsage(RequestBody):
-    """What was really used, in disjoint buckets."""
+class CorrectedUsage(StatedUsage):
+    """What one call really used."""
 
-    input_tokens: Tokens = 0
-    output_tokens: Tokens = 0
-    cache_read_tokens: Tokens = 0
-    cache_write_5m_tokens: Tokens = 0
-    cache_write_1h_tokens: Tokens = 0
-    audio_input_tokens: Tokens = 0
-    audio_output_tokens: Tokens = 0
-    image_count: Annotated[int, Field(ge=0, le=1_000)] = 0
-    image_size: Literal["1K", "2K", "4K"] | None = None
-    web_search_calls: Annotated[int, Field(ge=0, le=1_000)] = 0
+    @model_validator(mode="after")
+    def _of_one_call(self) -> Self:
+        if self.usage().total > MOST_TOKENS:
+            raise ValueError(f"a call uses at most {MOST_TOKENS} tokens")
+        return self
 
 
 class ReviewBody(RequestBody):
@@ -46,21 +41,6 @@ class CorrectionView(BaseModel):
 
 class ReviewedView(AdminUsageView):
     correction: CorrectionView | None
-
-
-def usage_of(body: CorrectedUsage) -> TokenUsage:
-    return TokenUsage(
-        input=body.input_tokens,
-        cache_read=body.cache_read_tokens,
-        cache_write_5m=body.cache_write_5m_tokens,
-        cache_write_1h=body.cache_write_1h_tokens,
-        output=body.output_tokens,
-        audio_input=body.audio_input_tokens,
-        audio_output=body.audio_output_tokens,
-        images=body.image_count,
-        image_size=body.image_size,
-        web_search_calls=body.web_search_calls,
-    )
 
 
 def reviewed_view(row: UsageRecordRow, names: References, corrected: Corrected | None) -> ReviewedView:
