@@ -32,6 +32,11 @@ async def test_money_is_given_back_to_balance_and_quota(headgate: Run, books: As
     note = "SELECT note FROM ledger_entries WHERE kind = 'correction'"
     assert await value(books, note) == "outage on Monday"
     assert (await headgate("ledger", "verify", "--allow-negative", "1")).code == 0
+    assert await value(books, "SELECT COUNT(*) FROM audit_log") == 1
+    assert await value(books, "SELECT action FROM audit_log") == "headgate ledger correct"
+    assert await value(books, "SELECT target_id FROM audit_log") == "x1"
+    assert await value(books, "SELECT actor_kind FROM audit_log") == "cli"
+    assert "outage on Monday" in str(await value(books, "SELECT asked FROM audit_log"))
 
 
 @pytest.mark.parametrize(
@@ -56,3 +61,4 @@ async def test_what_cannot_be_corrected_is_said_in_one_line(
     assert problem in done.problems
     assert done.problems.count("\n") == 1
     assert await value(books, "SELECT COUNT(*) FROM ledger_entries WHERE kind = 'correction'") == 0
+    assert await value(books, "SELECT COUNT(*) FROM audit_log") == 0

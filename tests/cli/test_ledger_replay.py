@@ -62,6 +62,9 @@ async def test_corrections_are_booked_with_yes_and_the_ledger_stays_sound(
     assert (await headgate("ledger", "verify", "--allow-negative", "3")).code == 0
     again = await headgate("ledger", "replay", *DAYS, "--yes")
     assert "1 calls, 0 of them differ" in again.out
+    assert await value(books, "SELECT COUNT(*) FROM audit_log") == 1
+    assert await value(books, "SELECT action FROM audit_log") == "headgate ledger replay"
+    assert '"charged_more_usd":1.0' in str(await value(books, "SELECT asked FROM audit_log")).replace(" ", "")
 
 
 async def test_without_a_terminal_nothing_is_booked_unasked(headgate: Run, books: AsyncEngine) -> None:

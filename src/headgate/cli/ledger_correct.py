@@ -7,8 +7,13 @@ import typer
 
 from headgate.cli.books import Books, decimal, on_books
 from headgate.cli.options import ConfigFile, DataDir, console, explained
-from headgate.core.money import from_usd
+from headgate.control.audit.record import Call, record_change
+from headgate.control.audit.rules import safe
+from headgate.control.audit.trail import ChangeTrail
+from headgate.control.work import SYSTEM
+from headgate.core.money import from_usd, to_usd
 from headgate.errors import StartupError
+from headgate.kit import json
 from headgate.storage.engine import session_factory
 from headgate.storage.ledger_corrections import (
     ChargeMoved,
@@ -46,6 +51,7 @@ def correct(
     async def work(books: Books) -> None:
         sessions = session_factory(books.engine, books.vault.ledger_key())
         async with UnitOfWork(sessions) as uow:
+            trail = ChangeTrail(uow.session)
             charged = await booked_charge(uow.session, exchange)
             if charged is None:
                 raise StartupError(f"exchange {exchange!r} was never charged; look for it in the usage list")
@@ -68,7 +74,21 @@ def correct(
                 await correct_charge(uow.session, correction)
             except (NoSuchExchange, ChargeMoved) as error:
                 raise StartupError(str(error)) from None
+            await record_change(
+                uow.session, _call(correction), SYSTEM, trail, now_ms=correction.now_ms, always=True
+            )
             uow.touch_directory()  # a running gateway reads balances and quotas anew
 
     on_books(data_dir, config, work)
     console.print(f"corrected {exchange} by {amount} USD", markup=False, highlight=False)
+
+
+def _call(correction: Correction) -> Call:
+    """As the audit log names it."""
+    asked = {"by_usd": to_usd(correction.charge_nano), "reason": safe("reason", correction.reason)}
+    return Call(
+        action="headgate ledger correct",
+        target_kind="exchanges",
+        target_id=correction.exchange_id,
+        asked=json.dumps(asked).decode(),
+    )

@@ -10,9 +10,14 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from headgate.control.audit.record import Call, record_change
+from headgate.control.audit.trail import ChangeTrail
 from headgate.control.deps import UnitOfWorkFactory
+from headgate.control.work import SYSTEM
+from headgate.core.money import to_usd
 from headgate.core.pricing.book import PriceBook
 from headgate.core.pricing.rebilling import BilledCall, Rebilled, rebill
+from headgate.kit import json
 from headgate.storage.billed_calls import Period, Place, billed_page
 from headgate.storage.journal_money import tariff
 from headgate.storage.ledger_corrections import Correction, correct_charge
@@ -116,6 +121,7 @@ async def book_corrections(
 
 
 async def _correct(session: AsyncSession, changed: list[tuple[BilledCall, Rebilled]], now_ms: int) -> None:
+    trail = ChangeTrail(session)
     await _lock(session, [call for call, _ in changed])
     for call, new in changed:
         await correct_charge(
@@ -134,6 +140,17 @@ async def _correct(session: AsyncSession, changed: list[tuple[BilledCall, Rebill
                 paid_before_nano=call.paid_nano,
             ),
         )
+    await record_change(session, _audited(changed), SYSTEM, trail, now_ms=now_ms, always=True)
+
+
+def _audited(changed: list[tuple[BilledCall, Rebilled]]) -> Call:
+    """One page of a replay, as the audit log names it; the ledger's lines say which calls."""
+    asked = {
+        "price_book": changed[0][1].cost.price_version,
+        "calls": len(changed),
+        "charged_more_usd": to_usd(sum(new.paid_more for _, new in changed)),
+    }
+    return Call(action="headgate ledger replay", target_kind="ledger", asked=json.dumps(asked).decode())
 
 
 async def _lock(session: AsyncSession, calls: Sequence[BilledCall]) -> None:
