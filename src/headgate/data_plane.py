@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from headgate.core.limits.budget import CoverRecord
 from headgate.core.money import to_usd
+from headgate.core.routing.cooldown import CooldownDefaults
 from headgate.errors import StartupError
 from headgate.jobs.price_refresh import PriceRefresh
 from headgate.kit.clock import Clock
@@ -18,6 +19,7 @@ from headgate.observability.access_log import AccessLog
 from headgate.observability.logging import BufferedLines
 from headgate.observability.metrics import GaugeReader, RelayMetrics
 from headgate.prices import keeper_of, price_book_builder, price_clients, price_refresh, require_file
+from headgate.relay.account_health import AccountHealth
 from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.admission import Admission
 from headgate.relay.attempt import AttemptRunner
@@ -34,13 +36,14 @@ from headgate.relay.leases import LeaseKeeper
 from headgate.relay.local import LocalAnswers
 from headgate.relay.picker import Picker
 from headgate.relay.pipeline import Pipeline
+from headgate.relay.probes import Probes
 from headgate.relay.rate_gate import RateGate
 from headgate.relay.reserver import Reserver
 from headgate.relay.settlement import Settler
 from headgate.relay.slot_queue import SlotQueue
 from headgate.relay.stream_cover import CoverFactory
 from headgate.relay.track_records import TrackRecords
-from headgate.settings import Settings
+from headgate.settings import GatewaySettings, Settings
 from headgate.state.protocols import SharedState
 from headgate.storage.free_read_model import FreeReadModel
 from headgate.storage.journal import Journal
@@ -188,6 +191,7 @@ def _pipeline(
     directory.on_refreshed.append(reserver.forget_all)
     rates = RateGate(state.rates, clock, settings.limits)
     experience, records = Experience(), TrackRecords(clock)
+    probes = Probes(state.locks, clock)
     quotas = AccountQuotas(reserver, state.reservations, clock)
     estimator = Estimator(directory, experience, settings.limits)
     settler = Settler(
@@ -198,15 +202,14 @@ def _pipeline(
         bodies=bodies,
         billing=billing,
         admission=Admission(estimator, reserver, state, queueing, leases, rates, settings.gateway),
-        picker=Picker(directory, state, queueing, clock, quotas, records, settings.gateway),
+        picker=Picker(directory, state, queueing, clock, quotas, records, probes, settings.gateway),
         attempts=AttemptRunner(
             clients,
             billing,
             journal,
             settler,
-            state.cooldowns,
+            AccountHealth(state, journal, probes, clock, metrics, cooldown_defaults(settings.gateway)),
             clock,
-            metrics,
             bodies,
             settings.gateway,
             CoverFactory(reserver, tasks, settings.limits.first_output_slice_tokens),
@@ -218,6 +221,14 @@ def _pipeline(
         broken=BrokenSessions(clock),
         settings=settings.gateway,
         fail_points=base.fail_points,
+    )
+
+
+def cooldown_defaults(settings: GatewaySettings) -> CooldownDefaults:
+    return CooldownDefaults(
+        rate_limit_s=settings.rate_limit_default_cooldown_s,
+        overload_s=settings.overload_cooldown_s,
+        unreachable_s=settings.unreachable_cooldown_s,
     )
 
 

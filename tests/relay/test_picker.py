@@ -15,6 +15,7 @@ from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
 from headgate.relay.picker import Picked, Picker, slot_of
+from headgate.relay.probes import LOOK_AGAIN_S, NO_TRIAL, TRIAL_S, Probes
 from headgate.relay.reserver import Reserver
 from headgate.relay.slot_queue import SlotQueue
 from headgate.relay.track_records import TrackRecords
@@ -37,7 +38,8 @@ def picker(
     reserver = Reserver(state.reservations, read_model, clock, LimitsSettings())
     quotas = AccountQuotas(reserver, state.reservations, clock)
     records = TrackRecords(clock)
-    return Picker(directory, state, SlotQueue(state.slots, tasks), clock, quotas, records, limits)
+    probes = Probes(state.locks, clock)
+    return Picker(directory, state, SlotQueue(state.slots, tasks), clock, quotas, records, probes, limits)
 
 
 def plan() -> FailoverPlan:
@@ -285,3 +287,46 @@ async def test_the_trace_says_who_was_chosen(picker: Picker) -> None:
     picked = await picker.pick(exchange, plan())
     (noted,) = exchange.trace.facts["selections"]
     assert str(picked.account.id) in str(noted)
+
+
+async def cooled_and_over(change: Change, directory: Directory, state: SharedState, clock: FakeClock) -> None:
+    """Account 1 alone, half-open."""
+    await change(update(AccountRow).where(AccountRow.id == 2).values(schedulable=False))
+    await directory.refresh()
+    await cool(state, clock, 1)
+    clock.advance(61)
+
+
+async def test_after_a_cooldown_one_request_tries_the_account_and_others_go_elsewhere(
+    picker: Picker, state: SharedState, clock: FakeClock
+) -> None:
+    await cool(state, clock, 1)
+    clock.advance(61)
+    picked = [await picker.pick(asking(f"x{n}"), plan()) for n in range(3)]
+    trying = [p for p in picked if p.trial is not NO_TRIAL]
+    assert [p.account.id for p in trying] == [1], "three free slots, one trial"
+
+
+async def test_where_nobody_else_is_left_the_others_wait_for_the_verdict(
+    picker: Picker, change: Change, directory: Directory, state: SharedState, clock: FakeClock
+) -> None:
+    await cooled_and_over(change, directory, state, clock)
+    first = await picker.pick(asking("x1"), plan())
+    second = asyncio.create_task(picker.pick(asking("x2"), plan()))
+    await asyncio.sleep(0.01)
+    assert not second.done()
+    await state.cooldowns.clear(AccountId(1))  # the first one was answered
+    clock.advance(LOOK_AGAIN_S + 0.01)
+    assert (await second).trial is NO_TRIAL
+    assert first.trial.lock is not None
+
+
+async def test_a_trial_that_hangs_shuts_nobody_out(
+    picker: Picker, change: Change, directory: Directory, state: SharedState, clock: FakeClock
+) -> None:
+    await cooled_and_over(change, directory, state, clock)
+    await picker.pick(asking("x1"), plan())
+    second = asyncio.create_task(picker.pick(asking("x2"), plan()))
+    await asyncio.sleep(0.01)
+    clock.advance(TRIAL_S + 1)
+    assert (await second).account.id == 1

@@ -1,8 +1,10 @@
 """Affinity, cooldowns, counters and locks behave the same in process and in Redis."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from headgate.core.ids import AccountId, SessionKey
+from headgate.core.routing.health import MAX_EVENTS, HealthEvent, HealthState
 from headgate.state.protocols import Cooldown, SharedState
 from tests.state.conftest import Elapse
 
@@ -63,13 +65,37 @@ async def test_a_cooldown_is_only_ever_extended(state: SharedState, now_ms: Call
     assert list(await state.cooldowns.active([ACCOUNT])) == [longer]
 
 
-async def test_a_cooldown_ends_by_itself(
+async def test_a_cooldown_that_is_over_stays_known_until_its_end_is_proven(
     state: SharedState, now_ms: Callable[[], int], elapse: Elapse
 ) -> None:
-    await state.cooldowns.set(cooldown(now_ms() + 300))
+    over = replace(cooldown(now_ms() + 100), strikes=2, began_ms=now_ms())
+    await state.cooldowns.set(over)
     await state.cooldowns.set(cooldown(now_ms() + 60_000, model="claude-x"))
-    await elapse(0.35)
+    await elapse(0.15)
+    assert over in await state.cooldowns.active([ACCOUNT])
+    assert await state.cooldowns.forget(ACCOUNT, "", until_ms=over.until_ms)
+    assert not await state.cooldowns.forget(ACCOUNT, "", until_ms=over.until_ms)
     assert [each.model for each in await state.cooldowns.active([ACCOUNT])] == ["claude-x"]
+
+
+async def test_an_old_answer_does_not_end_a_newer_cooldown(
+    state: SharedState, now_ms: Callable[[], int]
+) -> None:
+    newer = cooldown(now_ms() + 60_000)
+    await state.cooldowns.set(newer)
+    assert not await state.cooldowns.forget(ACCOUNT, "", until_ms=newer.until_ms - 1)
+    assert list(await state.cooldowns.active([ACCOUNT])) == [newer]
+
+
+async def test_a_timeline_keeps_the_newest_changes(state: SharedState, now_ms: Callable[[], int]) -> None:
+    events = [
+        HealthEvent(at_ms=n, state=HealthState.COOLING, cause="rate_limited", evidence='"ü"\n', status=429)
+        for n in range(MAX_EVENTS + 5)
+    ]
+    for event in events:
+        await state.health.note(ACCOUNT, event)
+    assert list(await state.health.timeline(ACCOUNT)) == events[: -MAX_EVENTS - 1 : -1]
+    assert list(await state.health.timeline(OTHER)) == []
 
 
 async def test_recovering_an_account_forgets_all_its_cooldowns(

@@ -96,6 +96,12 @@ class RelayMetrics:
         key = (str(account_id), reason)
         self._marks[key] = self._marks.get(key, 0) + 1
 
+    def account_recovered(self, account_id: int) -> None:
+        """An answer has proven that the account is well again."""
+        self._cooling.pop(account_id, None)
+        key = (str(account_id), "recovered")
+        self._marks[key] = self._marks.get(key, 0) + 1
+
     def cooling(self, now_ms: int) -> int:
         """Accounts whose cooldown began in this process and is not over."""
         for account in [account for account, until in self._cooling.items() if until <= now_ms]:

@@ -10,17 +10,17 @@ from headgate.core.dialects.contract import Operation, PreparedBody, Reading, Re
 from headgate.core.dialects.upstream_answers import without_credential
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.ids import SubscriptionId
-from headgate.core.routing.cooldown import CooldownDefaults, account_effect
 from headgate.core.usage import NO_USAGE, TokenUsage, UsageSource
-from headgate.core.world import Account, Caller, Dialect, DisconnectPolicy
+from headgate.core.world import Caller, Dialect, DisconnectPolicy
 from headgate.kit.clock import Clock
 from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
-from headgate.observability.metrics import RelayMetrics
+from headgate.relay.account_health import AccountHealth
 from headgate.relay.billing_gate import BillingGate
 from headgate.relay.body import BodyReader
 from headgate.relay.exchange import Exchange
 from headgate.relay.headers import accepted_codings, for_client, for_upstream
 from headgate.relay.picker import Picked
+from headgate.relay.probes import NO_TRIAL
 from headgate.relay.pump import OUR_OWN_ENDS, StreamEnd, StreamPump
 from headgate.relay.responder import Responder
 from headgate.relay.settlement import COMPLETED, FAILED, NOTHING_READ, PARTIAL, AttemptEnd, Settler
@@ -28,7 +28,6 @@ from headgate.relay.stream_cover import CoverFactory, StreamCover, most_tokens
 from headgate.relay.track_records import TrackRecords
 from headgate.relay.watchdog import Watchdog
 from headgate.settings import GatewaySettings
-from headgate.state.protocols import Cooldown, CooldownStore
 from headgate.storage.journal import Intent, Journal, Progress
 from headgate.upstream.call import UpstreamAnswer, open_call
 from headgate.upstream.clients import ClientPool
@@ -51,9 +50,8 @@ class AttemptRunner:
         billing: BillingGate,
         journal: Journal,
         settler: Settler,
-        cooldowns: CooldownStore,
+        health: AccountHealth,
         clock: Clock,
-        metrics: RelayMetrics,
         bodies: BodyReader,
         settings: GatewaySettings,
         covers: CoverFactory,
@@ -66,17 +64,11 @@ class AttemptRunner:
         self.records = records
         self.journal = journal
         self.settler = settler
-        self.cooldowns = cooldowns
+        self.health = health
         self.clock = clock
-        self.metrics = metrics
         self.bodies = bodies
         self.settings = settings
         self.fail_points = fail_points
-        self.defaults = CooldownDefaults(
-            rate_limit_s=settings.rate_limit_default_cooldown_s,
-            overload_s=settings.overload_cooldown_s,
-            unreachable_s=settings.unreachable_cooldown_s,
-        )
 
     async def run(self, exchange: Exchange, picked: Picked, responder: Responder, watchdog: Watchdog) -> None:
         """The client has its answer when this returns. Raises `RelayError` when it has none (or a broken one:
@@ -86,44 +78,16 @@ class AttemptRunner:
             await attempt.run()
         except RelayError as error:
             attempt.fault = error.fault
-            self._learn(exchange, picked, attempt)
+            await self._learn(exchange, picked, attempt)
             raise
-        self._learn(exchange, picked, attempt)
+        await self._learn(exchange, picked, attempt)
 
-    def _learn(self, exchange: Exchange, picked: Picked, attempt: "_Attempt") -> None:
+    async def _learn(self, exchange: Exchange, picked: Picked, attempt: "_Attempt") -> None:
+        if picked.trial is not NO_TRIAL:
+            await self.health.conclude(picked, exchange, attempt.fault)
         if exchange.target.operation not in UNMETERED:
             self.records.note(
                 picked.account.id, exchange.peek.model, fault=attempt.fault, ttft_ms=attempt.ttft_ms
-            )
-
-    async def judge_account(
-        self, account: Account, fault: Fault, headers: Mapping[str, str], body: bytes, exchange: Exchange
-    ) -> None:
-        """Cooldown or error mark (spec 3.10), in the live store and durably."""
-        now = self.clock.now_ms()
-        hint = exchange.handler.cooldown(fault, headers, body, now_ms=now)
-        effect = account_effect(fault, hint, provider=account.provider, defaults=self.defaults, now_ms=now)
-        if effect.error is not None:
-            await self.journal.mark_account(account.id, error=effect.error)
-            self.metrics.account_marked(account.id, "error")
-        if effect.cooldown is not None:
-            cooldown = effect.cooldown
-            await self.cooldowns.set(
-                Cooldown(
-                    account_id=account.id,
-                    model="",
-                    until_ms=cooldown.until_ms,
-                    reason=cooldown.reason,
-                    evidence=cooldown.evidence,
-                )
-            )
-            self.metrics.account_marked(account.id, cooldown.reason, until_ms=cooldown.until_ms)
-            overloaded = cooldown.reason == "overloaded"
-            await self.journal.mark_account(
-                account.id,
-                reason=f"{cooldown.reason}: {cooldown.evidence}",
-                overloaded_until_ms=cooldown.until_ms if overloaded else None,
-                rate_limited_until_ms=None if overloaded else cooldown.until_ms,
             )
 
 
@@ -234,7 +198,7 @@ class _Attempt:
         )
 
     async def _call(self, request: UpstreamRequest, prepared: PreparedBody) -> None:
-        exchange, account = self._exchange, self._picked.account
+        exchange = self._exchange
         try:
             call = open_call(self._runner.clients, request)
             self._watch(call)
@@ -246,13 +210,15 @@ class _Attempt:
                 if answer.status >= 300:
                     raise RelayError(await self._refused(answer))
                 self._is_accepted = True
+                if self._picked.trial is not NO_TRIAL:
+                    await self._runner.health.proved(self._picked, exchange, is_whole=False)
                 if exchange.peek.is_stream and not _is_plain_json(answer.headers, exchange):
                     await self._stream(answer)
                 else:
                     await self._whole(answer)
         except RelayError as error:
             if error.fault.upstream_status is None and not self._is_booked:  # network faults, in-band errors
-                await self._runner.judge_account(account, error.fault, {}, b"", exchange)
+                await self._judge(error.fault, {}, b"")
             raise
 
     def _watch(self, answer: UpstreamAnswer) -> None:
@@ -265,8 +231,11 @@ class _Attempt:
         """A non-2xx answer: classify it, and let the account bear the consequence."""
         body = await _decoded_body(answer, self._runner.settings.upstream_error_body_max_bytes)
         fault = self._exchange.handler.classify(answer.status, answer.headers, body)
-        await self._runner.judge_account(self._picked.account, fault, answer.headers, body, self._exchange)
+        await self._judge(fault, answer.headers, body)
         return fault
+
+    async def _judge(self, fault: Fault, headers: Mapping[str, str], body: bytes) -> None:
+        await self._runner.health.judge(self._exchange, self._picked, fault, headers, body, self._note)
 
     async def _stream(self, answer: UpstreamAnswer) -> None:
         exchange, settings = self._exchange, self._runner.settings

@@ -27,6 +27,7 @@ from headgate.kit.clock import Clock
 from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
+from headgate.relay.probes import LOOK_AGAIN_S, NO_TRIAL, TRIAL_S, Probes, Trial, is_under_trial, unproven_of
 from headgate.relay.slot_queue import SlotQueue
 from headgate.relay.track_records import TrackRecords
 from headgate.settings import GatewaySettings, SchedulingSettings
@@ -54,6 +55,7 @@ class Picked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     upstream_model: str
     lease: SlotLease | None
     """None for operations that take no slot (counting, objects)."""
+    trial: Trial = NO_TRIAL
 
 
 class Picker:
@@ -65,8 +67,10 @@ class Picker:
         clock: Clock,
         quotas: AccountQuotas,
         records: TrackRecords,
+        probes: Probes,
         settings: GatewaySettings,
     ) -> None:
+        self._probes = probes
         self._queueing = queueing
         self._quotas = quotas
         self._records = records
@@ -89,19 +93,30 @@ class Picker:
         """Raises `RelayError`: NO_ACCOUNT (or the last attempt's fault), QUEUE_FULL, QUEUE_TIMEOUT."""
         sticky_to = await self._home(exchange)
         races = 0
+        patient_until = self._clock.monotonic() + TRIAL_S
         while True:
-            selection = await self._select(exchange, plan, sticky_to)
+            is_patient = self._clock.monotonic() < patient_until
+            selection, unproven = await self._select(exchange, plan, sticky_to, is_patient=is_patient)
+            if is_patient and is_under_trial(selection) and not exchange.connection.is_gone:
+                await asyncio.sleep(LOOK_AGAIN_S)
+                continue
             if isinstance(selection, NoneEligible):
                 break
-            if not await self._quotas.hold(exchange, selection.account):
-                continue  # no candidate any more
+            trial: Trial | None = NO_TRIAL
+            if unproven:
+                trial = await self._probes.enter(unproven, is_patient=is_patient)
+            if trial is None or not await self._quotas.hold(exchange, selection.account):
+                await self._probes.leave(trial)
+                continue  # somebody else is trying it, or its quota is used up: no candidate any more
             if isinstance(selection, WaitFor) or races == _RACES:
+                await self._probes.leave(trial)
                 break
             lease = await self._slots.try_acquire(
                 slot_of(selection.account.id), limit=selection.account.concurrency, owner=exchange.id
             )
             if lease is not None:
-                return self._picked(exchange, selection, lease)
+                return self._picked(exchange, selection, lease, trial)
+            await self._probes.leave(trial)
             await self._quotas.release(exchange, None)
             races += 1
             await asyncio.sleep(0)
@@ -114,7 +129,7 @@ class Picker:
         """For operations that neither generate nor cost: the conversation's account, or any eligible one,
         full or not."""
         sticky_to = await self._home(exchange)
-        selection = await self._select(exchange, plan, sticky_to)
+        selection, _ = await self._select(exchange, plan, sticky_to)
         if isinstance(selection, NoneEligible):
             raise RelayError(self._nobody(exchange, plan, selection))
         return Picked(account=selection.account, upstream_model=selection.upstream_model, lease=None)
@@ -130,7 +145,7 @@ class Picker:
         if not await self._quotas.hold(exchange, account):
             await self._slots.release(lease)
             return None
-        return Picked(account=account, upstream_model=last.upstream_model, lease=lease)
+        return Picked(account=account, upstream_model=last.upstream_model, lease=lease, trial=last.trial)
 
     async def stick(self, exchange: Exchange, account_id: AccountId) -> None:
         """The account answered: the conversation stays with it, and so does what it stored."""
@@ -155,17 +170,20 @@ class Picker:
                 return account_id
         return await self._affinity.get(exchange.session) if exchange.session else None
 
-    async def _select(self, exchange: Exchange, plan: FailoverPlan, sticky_to: AccountId | None) -> Selection:
+    async def _select(
+        self, exchange: Exchange, plan: FailoverPlan, sticky_to: AccountId | None, *, is_patient: bool = True
+    ) -> tuple[Selection, tuple[Cooldown, ...]]:
+        """The choice, and what an answer of the chosen account would prove to be over."""
         caller = exchange.caller
         accounts = self._directory.accounts_of(caller.group.id, caller.group.provider)
-        candidates = await self._candidates(accounts)
+        candidates, cooling = await self._candidates(accounts, is_patient=is_patient)
         is_scored = caller.group.scheduling_policy is SchedulingPolicy.SCORED
         if is_scored:
             candidates = self._with_records(candidates, exchange.peek.model)
         route = route_of(caller.group.model_routes, exchange.peek.model)
         if route is not None:
             exchange.trace.note("model_route", route.pattern)
-        return select_account(
+        selection = select_account(
             candidates,
             wanted=Wanted(
                 dialect=exchange.target.dialect,
@@ -180,6 +198,10 @@ class Picker:
             limits=self._limits,
             scoring=self._weights if is_scored else None,
         )
+        if not cooling or isinstance(selection, NoneEligible):
+            return selection, ()
+        models = (exchange.peek.model, selection.upstream_model, "")
+        return selection, unproven_of(cooling, selection.account.id, models, self._clock.now_ms())
 
     def _with_records(self, candidates: list[Candidate], model: str) -> list[Candidate]:
         """The same with how the accounts have done of late; most have no record yet, or a clean one."""
@@ -192,16 +214,19 @@ class Picker:
             for candidate, record in found
         ]
 
-    async def _candidates(self, accounts: tuple[Account, ...]) -> list[Candidate]:
+    async def _candidates(
+        self, accounts: tuple[Account, ...], *, is_patient: bool
+    ) -> tuple[list[Candidate], Mapping[AccountId, tuple[Cooldown, ...]]]:
         names = [slot_of(account.id) for account in accounts]
         loads = await self._slots.load(names)
         cooling = [
             *await self._cooldowns.active([account.id for account in accounts]),
             *self._quotas.refused(),
+            *(self._probes.refused() if is_patient else ()),
         ]
         by_account = _grouped(cooling) if cooling else {}
         last_used = self._last_used
-        return [
+        candidates = [
             Candidate(
                 account=account,
                 in_use=loads[name].in_use,
@@ -211,11 +236,16 @@ class Picker:
             )
             for account, name in zip(accounts, names, strict=True)
         ]
+        return candidates, by_account
 
-    def _picked(self, exchange: Exchange, selection: Selected | WaitFor, lease: SlotLease) -> Picked:
+    def _picked(
+        self, exchange: Exchange, selection: Selected | WaitFor, lease: SlotLease, trial: Trial
+    ) -> Picked:
         self._last_used[selection.account.id] = self._clock.now_ms()
         exchange.trace.facts.setdefault("selections", []).append(explain(selection))
-        return Picked(account=selection.account, upstream_model=selection.upstream_model, lease=lease)
+        return Picked(
+            account=selection.account, upstream_model=selection.upstream_model, lease=lease, trial=trial
+        )
 
     async def _queue(self, exchange: Exchange, selection: Selected | WaitFor) -> Picked:
         """Everybody suitable is busy: wait for the one that selection named (or that we lost to others)."""

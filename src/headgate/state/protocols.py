@@ -14,6 +14,7 @@ import msgspec
 
 from headgate.core.ids import AccountId, SessionKey
 from headgate.core.limits.token_bucket import RateCharge, RateLevel
+from headgate.core.routing.health import HealthEvent
 
 
 class StateUnavailable(Exception):
@@ -203,6 +204,13 @@ class Cooldown:
     until_ms: int
     reason: str
     evidence: str
+    strikes: int = 0
+    """Trials that had failed when it began (core/routing/health.py)."""
+    began_ms: int = 0
+
+
+PROBATION_MS = 24 * 3600 * 1000
+"""A cooldown that is over, and whose end no answer has proven, is remembered for this long."""
 
 
 class CooldownStore(Protocol):
@@ -211,11 +219,26 @@ class CooldownStore(Protocol):
         ...
 
     async def active(self, accounts: Sequence[AccountId]) -> Sequence[Cooldown]:
-        """Cooldowns in force now, of all models."""
+        """Cooldowns in force now, of all models, and those that are over but not proven (half-open)."""
+        ...
+
+    async def forget(self, account: AccountId, model: str, *, until_ms: int) -> bool:
+        """An answer has proven that this cooldown is over. One that ends later than `until_ms` is a newer
+        one and stays; False: nothing was forgotten."""
         ...
 
     async def clear(self, account: AccountId) -> None:
         """Recover: forget all cooldowns of the account."""
+        ...
+
+
+class HealthLog(Protocol):
+    """Timelines of accounts: the last `MAX_EVENTS` changes of state of each."""
+
+    async def note(self, account: AccountId, event: HealthEvent) -> None: ...
+
+    async def timeline(self, account: AccountId) -> Sequence[HealthEvent]:
+        """Newest first."""
         ...
 
 
@@ -289,6 +312,7 @@ class SharedState:
     reservations: ReservationStore
     affinity: AffinityStore
     cooldowns: CooldownStore
+    health: HealthLog
     counters: CounterStore
     rates: RateStore
     locks: LockStore

@@ -150,9 +150,10 @@ class Journal(Protocol):
         rate_limited_until_ms: int | None = None,
         overloaded_until_ms: int | None = None,
         reason: str = "",
+        is_recovered: bool = False,
     ) -> None:
         """Persist an account's state change (spec 3.10): `error` sets status error; the others only extend a
-        cooldown. Raises StorageUnavailable like `settle`."""
+        cooldown; `is_recovered` ends an overload early. Raises StorageUnavailable like `settle`."""
         ...
 
     async def open_intents(self) -> Sequence[OpenIntent]:

@@ -147,6 +147,7 @@ class GroupJournal:
         rate_limited_until_ms: int | None = None,
         overloaded_until_ms: int | None = None,
         reason: str = "",
+        is_recovered: bool = False,
     ) -> None:
         """Kept until written; raises StorageUnavailable when that takes longer than the commit deadline."""
         mark = AccountMark(
@@ -154,6 +155,7 @@ class GroupJournal:
             error=f"{error} ({reason})" if error and reason else error,
             rate_limited_until_ms=rate_limited_until_ms,
             overloaded_until_ms=overloaded_until_ms,
+            is_recovered=is_recovered,
         )
         if self._flusher.done():
             raise StorageUnavailable("the journal is closed")

@@ -78,6 +78,7 @@ class AccountMark:
     error: str | None
     rate_limited_until_ms: int | None
     overloaded_until_ms: int | None
+    is_recovered: bool = False
 
 
 def intent_row(intent: Intent, process: str) -> Row:
@@ -180,6 +181,12 @@ def mark_statements(mark: AccountMark, now_ms: int) -> list[tuple[str, Row]]:
             "UPDATE accounts SET overload_until = ?, updated_at = ?"
             " WHERE id = ? AND COALESCE(overload_until, 0) < ?",
             (until, now_ms, mark.account_id, until),
+        ))  # fmt: skip
+    if mark.is_recovered:
+        statements.append((
+            "UPDATE accounts SET overload_until = NULL, updated_at = ?"
+            " WHERE id = ? AND overload_until IS NOT NULL",
+            (now_ms, mark.account_id),
         ))  # fmt: skip
     return statements
 

@@ -239,6 +239,24 @@ async def test_recovering_clears_error_and_cooldowns_everywhere(control):
     assert not await control.deps.state.cooldowns.active([AccountId(account)])
 
 
+async def test_health_shows_every_cooldown_with_its_cause_and_who_ended_it(control):
+    account = await control.add_account()
+    path = f"/admin/accounts/{account}/health"
+    assert (await control.admin("GET", path)).data["state"] == "healthy"
+    await cool_down(control, account)
+    health = (await control.admin("GET", path)).data
+    (cooldown,) = health["cooldowns"]
+    assert (health["state"], cooldown["cause"], cooldown["model"]) == ("cooling", "429", "")
+    control.clock.advance(601)
+    assert (await control.admin("GET", path)).data["state"] == "half_open"
+    await control.admin("POST", f"/admin/accounts/{account}/recover-state")
+    health = (await control.admin("GET", path)).data
+    assert (health["state"], health["cooldowns"]) == ("healthy", [])
+    (event,) = health["timeline"]
+    assert (event["state"], event["cause"]) == ("healthy", "recovered")
+    assert event["evidence"].startswith("by ")
+
+
 async def test_a_temporary_exclusion_is_shown_and_lifted(control):
     account = await control.add_account()
     path = f"/admin/accounts/{account}/temp-unschedulable"

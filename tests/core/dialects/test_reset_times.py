@@ -14,8 +14,10 @@ from headgate.core.dialects.reset_times import (
     instant_ms,
     next_pacific_midnight_ms,
     number,
+    reset_ms,
     retry_after,
     retry_after_s,
+    unusable_resets,
 )
 
 NOW = 1_750_000_000_000
@@ -113,3 +115,46 @@ def check_midnight(utc: datetime) -> None:
 )
 def test_pacific_midnight_around_the_change_of_the_clocks(moment: str) -> None:
     check_midnight(datetime.fromisoformat(moment + "Z"))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("6m0s", NOW + 360_000),
+        ("20ms", NOW + 20),
+        ("60", NOW + 60_000),
+        ("1750000060", NOW + 60_000),
+        ("1750000060000", NOW + 60_000),
+        ("2025-06-15T15:07:40Z", NOW + 60_000),
+        ("soon", None),
+        ("-5", None),
+        (None, None),
+    ],
+)
+def test_a_reset_is_read_in_whatever_unit_it_comes(value: str | None, expected: int | None) -> None:
+    assert reset_ms(value, NOW) == expected
+
+
+def test_headers_that_say_nothing_usable_are_named() -> None:
+    headers = {
+        "retry-after": "soon",
+        "retry-after-ms": "1500",
+        "anthropic-ratelimit-unified-5h-reset": str(NOW // 1000 - 1),
+        "anthropic-ratelimit-unified-7d-reset": "99999999999999",
+        "x-ratelimit-reset-tokens": "",
+        "x-ratelimit-reset-requests": "1s",
+        "x-codex-primary-reset-after-seconds": "NaN",
+        "anthropic-ratelimit-tokens-remaining": "no reset at all",
+    }
+    assert unusable_resets(headers, NOW) == (
+        "retry-after",
+        "anthropic-ratelimit-unified-7d-reset",
+        "x-ratelimit-reset-tokens",
+        "x-codex-primary-reset-after-seconds",
+    )
+
+
+@given(st.text(max_size=40))
+def test_no_text_in_a_reset_header_hurts(text: str) -> None:
+    reset_ms(text, NOW)
+    unusable_resets({"retry-after": text, "x-ratelimit-reset-tokens": text}, NOW)

@@ -7,6 +7,7 @@ from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 
 from headgate.control.accounts.default_models import DEFAULT_MODELS, DEFAULT_PROMPT, DEFAULT_TEST_MODEL
+from headgate.control.accounts.health import HealthView, account_health
 from headgate.control.accounts.operable import require_operable
 from headgate.control.accounts.repository import AccountFilter, AccountRepository
 from headgate.control.accounts.schemas import (
@@ -113,6 +114,12 @@ async def clear_rate_limit(account_id: IdPath, work: CurrentWork) -> AccountView
 async def recover_state(account_id: IdPath, work: CurrentWork) -> AccountView:
     """Error mark and cooldowns, all at once."""
     return await _view(work, await AccountService(work).recover(account_id))
+
+
+@routes.route("GET", "/{account_id}/health", Permission.READ)
+async def get_health(account_id: IdPath, work: CurrentWork) -> HealthView:
+    """State, cooldowns with cause and end, and the timeline."""
+    return await account_health(work, account_id)
 
 
 @routes.route("POST", "/{account_id}/reset-quota", Permission.MONEY)

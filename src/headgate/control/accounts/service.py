@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from headgate.control.accounts.credentials import Credentials, merged, sealed, unsealed
 from headgate.control.accounts.destination import require_secret_for_move
+from headgate.control.accounts.health import note_recovered
 from headgate.control.accounts.quota import apply_extra, bounds_of, reset_quota
 from headgate.control.accounts.repository import AccountRepository
 from headgate.control.accounts.schemas import AccountCreate, AccountFields, AccountUpdate
@@ -91,12 +92,14 @@ class AccountService:
         """Raises ACCOUNT_NOT_FOUND."""
         row = await self._accounts.get(account_id)
         _clear_error(row)
+        await note_recovered(self._work, row.id, "error cleared")
         return self._touched(row)
 
     async def clear_rate_limit(self, account_id: int) -> AccountRow:
         """Forget cooldowns, here and in the shared state. Raises ACCOUNT_NOT_FOUND."""
         row = await self._accounts.get(account_id)
         await self._clear_cooldowns(row)
+        await note_recovered(self._work, row.id, "cooldowns cleared")
         return self._touched(row)
 
     async def clear_temp_unschedulable(self, account_id: int) -> AccountRow:
@@ -104,6 +107,7 @@ class AccountService:
         row = await self._accounts.get(account_id)
         row.temp_unschedulable_until, row.temp_unschedulable_reason = None, ""
         await self._work.deps.state.cooldowns.clear(AccountId(row.id))
+        await note_recovered(self._work, row.id, "cooldowns cleared")
         return self._touched(row)
 
     async def recover(self, account_id: int) -> AccountRow:
@@ -111,6 +115,7 @@ class AccountService:
         row = await self._accounts.get(account_id)
         _clear_error(row)
         await self._clear_cooldowns(row)
+        await note_recovered(self._work, row.id, "recovered")
         return self._touched(row)
 
     async def reset_quota(self, account_id: int) -> AccountRow:

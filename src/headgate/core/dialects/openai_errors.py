@@ -12,7 +12,7 @@ import msgspec
 
 from headgate.core.dialects.auth_codes import auth_code
 from headgate.core.dialects.contract import CooldownHint
-from headgate.core.dialects.reset_times import duration_ms, future, instant_ms, number, retry_after
+from headgate.core.dialects.reset_times import future, instant_ms, number, reset_ms, retry_after
 from headgate.core.dialects.upstream_answers import answer_fault, event_fault, kind_of_status
 from headgate.core.faults import Blame, Fault, FaultKind
 
@@ -184,10 +184,10 @@ def _bucket_reset(headers: Mapping[str, str], now_ms: int) -> tuple[int, str] | 
     filled: list[tuple[int, str]] = []
     for bucket in ("requests", "tokens"):
         name = f"x-ratelimit-reset-{bucket}"
-        delay = duration_ms(headers.get(name))
-        if delay is not None:
+        instant = future(reset_ms(headers.get(name), now_ms), now_ms)
+        if instant is not None:
             is_empty = number(headers.get(f"x-ratelimit-remaining-{bucket}")) == 0
-            (empty if is_empty else filled).append((now_ms + delay, name))
+            (empty if is_empty else filled).append((instant, name))
     return max(empty, default=None) or min(filled, default=None)
 
 

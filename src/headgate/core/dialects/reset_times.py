@@ -45,6 +45,38 @@ def instant_ms(value: str | None) -> int | None:
     return _to_ms(parsed)
 
 
+def reset_ms(value: str | None, now_ms: int) -> int | None:
+    """The instant of a reset header, whatever its unit: an instant (see `instant_ms`), a duration in Go's
+    notation, or a small number, which can only be seconds from now."""
+    if (delay := duration_ms(value)) is not None:
+        return now_ms + delay
+    seconds = number(value)
+    if seconds is not None and seconds * 1000 <= FURTHEST_MS:
+        return now_ms + int(seconds * 1000)
+    return instant_ms(value)
+
+
+_RESET_NAME = re.compile(r"retry-after(?:-ms)?|(?:anthropic-|x-)ratelimit-.*reset.*|x-codex-.*reset.*")
+_NOTED_RESETS = 8
+
+
+def unusable_resets(headers: Mapping[str, str], now_ms: int) -> tuple[str, ...]:
+    """Names of reset headers that say nothing usable: no notation we know, or further away than any window.
+    One whose instant has just passed is in order."""
+    found = []
+    for name, value in headers.items():
+        if _RESET_NAME.fullmatch(name) is None:
+            continue
+        if name.startswith("retry-after"):
+            known = retry_after({name: value}, now_ms)
+            instant = None if known is None else known[0]
+        else:
+            instant = reset_ms(value, now_ms)
+        if instant is None or instant > now_ms + FURTHEST_MS:
+            found.append(name)
+    return tuple(found[:_NOTED_RESETS])
+
+
 def duration_ms(value: str | None) -> int | None:
     """`6m0s`, `1.5s`, `20ms`, `1h2m3s` (Go notation, used by OpenAI and Google)."""
     if value is None or not _DURATION.fullmatch(value.strip()):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from headgate.core.dialects.contract import CooldownHint
 from headgate.core.faults import Fault, FaultKind
+from headgate.core.routing.health import SOFT_CAUSES, lengthened
 from headgate.core.world import Provider
 
 MAX_COOLDOWN_MS = 32 * 24 * 3600 * 1000
@@ -16,6 +17,18 @@ MAX_COOLDOWN_MS = 32 * 24 * 3600 * 1000
 ANTHROPIC_PAUSE_S = 5
 """Anthropic's 429 without reset information does not mean an exhausted window: pause only to avoid
 hammering."""
+
+_OUR_OWN = frozenset({"default", "no reset information"})
+"""Evidence of durations that nobody told us."""
+_PER_MODEL = (
+    "x-ratelimit-reset-",
+    "anthropic-ratelimit-requests-",
+    "anthropic-ratelimit-tokens-",
+    "anthropic-ratelimit-input-tokens-",
+    "anthropic-ratelimit-output-tokens-",
+    "error.details.",
+)
+"""Buckets that providers keep per model: the account's other models are not concerned."""
 
 _ERROR_MARKS = {
     FaultKind.UPSTREAM_AUTH: "Authentication failed (401): the credential is invalid or was revoked",
@@ -43,6 +56,20 @@ class AccountEffect:
 
 
 NO_EFFECT = AccountEffect()
+
+
+def concerns_model_alone(hint: CooldownHint) -> bool:
+    """The provider counts what ran out per model."""
+    return hint.evidence.startswith(_PER_MODEL)
+
+
+def after_strikes(hint: CooldownHint, strikes: int, now_ms: int) -> CooldownHint:
+    """The cooldown after so many failed trials: longer where only we have chosen how long, and where it is
+    no mere preference."""
+    if strikes <= 0 or hint.evidence not in _OUR_OWN or hint.reason in SOFT_CAUSES:
+        return hint
+    until = now_ms + lengthened(hint.until_ms - now_ms, strikes)
+    return CooldownHint(until_ms=until, reason=hint.reason, evidence=hint.evidence)
 
 
 def account_effect(

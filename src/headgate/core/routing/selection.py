@@ -20,6 +20,7 @@ from headgate.core.routing.candidates import (
     WaitLimits,
     Wanted,
 )
+from headgate.core.routing.health import OVERLOADED, SOFT_CAUSES
 from headgate.core.routing.model_mapping import upstream_model
 from headgate.core.routing.scoring import ScoreWeights, best_of, draw, scores_of
 from headgate.core.routing.verdicts import (
@@ -57,7 +58,7 @@ def select_account(
     demand = _Demand(wanted, excluded, now_ms, seed, sticky_to, limits, scoring)
     selection = _select(candidates, demand, is_last_resort=False)
     if isinstance(selection, NoneEligible) and any(
-        rejection.detail == OVERLOADED for rejection in selection.rejections.values()
+        rejection.detail in SOFT_CAUSES for rejection in selection.rejections.values()
     ):
         last = _select(candidates, demand, is_last_resort=True)
         return structs.replace(last, is_last_resort=True) if isinstance(last, Selected) else last
@@ -185,7 +186,7 @@ def _judge(candidate: Candidate, demand: _Demand, *, is_last_resort: bool) -> Re
         return _MODEL_UNSUPPORTED
     if candidate.cooldowns or max(account.cooldown_until_ms, account.overloaded_until_ms) > now_ms:
         rejection = _cooling(candidate, (wanted.model, model, ""), now_ms)
-        if rejection is not None and not (is_last_resort and rejection.detail == OVERLOADED):
+        if rejection is not None and not (is_last_resort and rejection.detail in SOFT_CAUSES):
             return rejection
     return model
 
@@ -203,24 +204,22 @@ _NOT_DRAWN = Rejection(Reason.NOT_DRAWN)
 _LOST_TIE = Rejection(Reason.LOST_TIE)
 
 
-OVERLOADED = "overloaded"
-"""The cause of a cooldown that is a preference, not a prohibition (core/routing/cooldown.py)."""
-
-
 def _cooling(candidate: Candidate, models: tuple[str, ...], now_ms: int) -> Rejection | None:
-    """The cooldown that ends last, of those that concern this account or this model on it; overload only when
-    nothing stricter is in force."""
-    until, detail, soft = candidate.account.cooldown_until_ms, "stored", candidate.account.overloaded_until_ms
+    """The cooldown that ends last, of those that concern this account or this model on it; a mere preference
+    only when nothing stricter is in force."""
+    until, detail = candidate.account.cooldown_until_ms, "stored"
+    soft, preference = candidate.account.overloaded_until_ms, OVERLOADED
     for cooldown in candidate.cooldowns:
         if cooldown.model not in models:
             continue
-        if cooldown.reason == OVERLOADED:
-            soft = max(soft, cooldown.until_ms)
+        if cooldown.reason in SOFT_CAUSES:
+            if cooldown.until_ms > soft:
+                soft, preference = cooldown.until_ms, cooldown.reason
         elif cooldown.until_ms > until:
             until, detail = cooldown.until_ms, cooldown.reason
     if until > now_ms:
         return Rejection(Reason.COOLING_DOWN, until, detail)
-    return Rejection(Reason.COOLING_DOWN, soft, OVERLOADED) if soft > now_ms else None
+    return Rejection(Reason.COOLING_DOWN, soft, preference) if soft > now_ms else None
 
 
 def _sticky(

@@ -5,6 +5,7 @@ from headgate.settings import LimitsSettings
 from headgate.state.memory.affinity import MemoryAffinity
 from headgate.state.memory.cooldowns import MemoryCooldowns
 from headgate.state.memory.counters import MemoryCounters
+from headgate.state.memory.health import MemoryHealthLog
 from headgate.state.memory.locks import MemoryLocks
 from headgate.state.memory.rates import MemoryRates
 from headgate.state.memory.reservations import MemoryReservations
@@ -19,6 +20,7 @@ def open_memory_state(clock: Clock, limits: LimitsSettings) -> SharedState:
         reservations=MemoryReservations(clock),
         affinity=MemoryAffinity(clock),
         cooldowns=MemoryCooldowns(clock),
+        health=MemoryHealthLog(),
         counters=MemoryCounters(clock),
         rates=MemoryRates(clock),
         locks=MemoryLocks(clock),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from headgate.core.ids import AccountId
 from headgate.kit.clock import Clock
-from headgate.state.protocols import Cooldown
+from headgate.state.protocols import PROBATION_MS, Cooldown
 
 MAX_MODELS = 256
 """Models cooling on one account; beyond it the one that ends first goes (its probe comes early, nothing
@@ -35,14 +35,24 @@ class MemoryCooldowns:
         for account in accounts:
             models = self._by_account.get(account)
             if models:
-                found.extend(self._in_force(account, models, now))
+                found.extend(self._known(account, models, now))
         return found
+
+    async def forget(self, account: AccountId, model: str, *, until_ms: int) -> bool:
+        models = self._by_account.get(account, {})
+        present = models.get(model)
+        if present is None or present.until_ms > until_ms:
+            return False
+        del models[model]
+        if not models:
+            del self._by_account[account]
+        return True
 
     async def clear(self, account: AccountId) -> None:
         self._by_account.pop(account, None)
 
-    def _in_force(self, account: AccountId, models: dict[str, Cooldown], now: int) -> list[Cooldown]:
-        in_force = [cooldown for cooldown in models.values() if cooldown.until_ms > now]
-        if not in_force:
+    def _known(self, account: AccountId, models: dict[str, Cooldown], now: int) -> list[Cooldown]:
+        known = [cooldown for cooldown in models.values() if cooldown.until_ms + PROBATION_MS > now]
+        if not known:
             del self._by_account[account]
-        return in_force
+        return known

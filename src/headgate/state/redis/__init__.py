@@ -11,6 +11,7 @@ from headgate.state.protocols import SharedState
 from headgate.state.redis.affinity import RedisAffinity
 from headgate.state.redis.cooldowns import RedisCooldowns
 from headgate.state.redis.counters import RedisCounters
+from headgate.state.redis.health import RedisHealthLog
 from headgate.state.redis.locks import RedisLocks
 from headgate.state.redis.pipeline import Pipeline
 from headgate.state.redis.rates import RedisRates
@@ -34,6 +35,7 @@ def open_redis_state(redis: RedisSettings, limits: LimitsSettings) -> SharedStat
         reservations=RedisReservations(pipeline),
         affinity=RedisAffinity(pipeline),
         cooldowns=RedisCooldowns(pipeline),
+        health=RedisHealthLog(pipeline),
         counters=RedisCounters(pipeline),
         rates=RedisRates(pipeline),
         locks=RedisLocks(pipeline),

@@ -11,7 +11,7 @@ import msgspec
 
 from headgate.core.dialects.auth_codes import auth_code
 from headgate.core.dialects.contract import CooldownHint
-from headgate.core.dialects.reset_times import future, instant_ms, number, retry_after
+from headgate.core.dialects.reset_times import future, number, reset_ms, retry_after
 from headgate.core.dialects.upstream_answers import answer_fault, kind_of_status
 from headgate.core.faults import Blame, Fault, FaultKind
 
@@ -99,11 +99,14 @@ def cooldown(fault: Fault, headers: Mapping[str, str], *, now_ms: int) -> Cooldo
         return None
     exceeded = [window for window in _WINDOWS if _is_exceeded(headers, window)]
     found = [
-        *(_header_instant(headers, f"anthropic-ratelimit-unified-{window}-reset") for window in exceeded),
+        *(
+            _header_instant(headers, f"anthropic-ratelimit-unified-{window}-reset", now_ms)
+            for window in exceeded
+        ),
         retry_after(headers, now_ms),
         _soonest(headers, (f"anthropic-ratelimit-unified-{window}-reset" for window in _WINDOWS), now_ms),
-        _header_instant(headers, "anthropic-ratelimit-unified-reset"),
-        _emptied_bucket(headers),
+        _header_instant(headers, "anthropic-ratelimit-unified-reset", now_ms),
+        _emptied_bucket(headers, now_ms),
         _soonest(headers, (f"anthropic-ratelimit-{bucket}-reset" for bucket in _BUCKETS), now_ms),
     ]
     return _first(found, "rate_limited", now_ms)
@@ -115,22 +118,28 @@ def _is_exceeded(headers: Mapping[str, str], window: str) -> bool:
     return headers.get(f"{prefix}-surpassed-threshold", "").lower() == "true" or (utilization or 0) >= 1
 
 
-def _header_instant(headers: Mapping[str, str], name: str) -> tuple[int, str] | None:
-    instant = instant_ms(headers.get(name))
+def _header_instant(headers: Mapping[str, str], name: str, now_ms: int) -> tuple[int, str] | None:
+    instant = reset_ms(headers.get(name), now_ms)
     return None if instant is None else (instant, name)
 
 
 def _soonest(headers: Mapping[str, str], names: Iterable[str], now_ms: int) -> tuple[int, str] | None:
     found = [
-        known for name in names if (known := _header_instant(headers, name)) and future(known[0], now_ms)
+        known
+        for name in names
+        if (known := _header_instant(headers, name, now_ms)) and future(known[0], now_ms)
     ]
     return min(found, default=None)
 
 
-def _emptied_bucket(headers: Mapping[str, str]) -> tuple[int, str] | None:
+def _emptied_bucket(headers: Mapping[str, str], now_ms: int) -> tuple[int, str] | None:
     """The last reset among the buckets that are empty: only then all of them admit again."""
     empty = [b for b in _BUCKETS if number(headers.get(f"anthropic-ratelimit-{b}-remaining")) == 0]
-    found = [known for b in empty if (known := _header_instant(headers, f"anthropic-ratelimit-{b}-reset"))]
+    found = [
+        known
+        for b in empty
+        if (known := _header_instant(headers, f"anthropic-ratelimit-{b}-reset", now_ms)) is not None
+    ]
     return max(found, default=None)
 
 

@@ -1,0 +1,221 @@
+"""What an attempt means for the health of its account: judged by the core, kept in the shared state, written
+down durably, and put on the account's timeline (spec 3.10).
+
+A cooldown ends by itself; an answer proves its end before (`proved`). Everything that is concluded stands in
+the attempt's trace.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from headgate.core.dialects.contract import CooldownHint
+from headgate.core.dialects.reset_times import unusable_resets
+from headgate.core.faults import Fault, FaultKind
+from headgate.core.ids import AccountId
+from headgate.core.routing.cooldown import (
+    CooldownDefaults,
+    account_effect,
+    after_strikes,
+    concerns_model_alone,
+)
+from headgate.core.routing.health import FAILING, OVERLOADED, HealthEvent, HealthState, state_of, strikes_of
+from headgate.kit.clock import Clock
+from headgate.observability.metrics import RelayMetrics
+from headgate.relay.exchange import Exchange
+from headgate.relay.picker import Picked
+from headgate.relay.probes import Probes
+from headgate.state.protocols import Cooldown, SharedState, StateUnavailable
+from headgate.storage.journal import Journal
+
+log = structlog.get_logger(__name__)
+
+_WAITING = frozenset({FaultKind.UPSTREAM_RATE_LIMITED, FaultKind.UPSTREAM_OVERLOADED})
+_ALIVE = frozenset({FaultKind.UPSTREAM_REQUEST_REJECTED, FaultKind.UPSTREAM_NOT_FOUND})
+"""Refusals that only an account in order utters: it let us in and found fault with the request."""
+_MOST_LOGGED = 1_000
+
+
+class AccountHealth:
+    """One per process."""
+
+    def __init__(
+        self,
+        state: SharedState,
+        journal: Journal,
+        probes: Probes,
+        clock: Clock,
+        metrics: RelayMetrics,
+        defaults: CooldownDefaults,
+    ) -> None:
+        self._cooldowns = state.cooldowns
+        self._log = state.health
+        self._journal = journal
+        self._probes = probes
+        self._clock = clock
+        self._metrics = metrics
+        self._defaults = defaults
+        self._logged: set[tuple[AccountId, str]] = set()
+
+    async def judge(
+        self,
+        exchange: Exchange,
+        picked: Picked,
+        fault: Fault,
+        headers: Mapping[str, str],
+        body: bytes,
+        note: dict[str, Any],
+    ) -> None:
+        """Cooldown or error mark, in the live store and durably."""
+        account, now = picked.account, self._clock.now_ms()
+        if fault.kind in _WAITING:
+            self._note_unusable(account.id, headers, note, now)
+        hint = exchange.handler.cooldown(fault, headers, body, now_ms=now)
+        effect = account_effect(fault, hint, provider=account.provider, defaults=self._defaults, now_ms=now)
+        if effect.error is not None:
+            await self._mark_down(exchange, account.id, effect.error, fault, note)
+        if effect.cooldown is not None:
+            model = picked.upstream_model if concerns_model_alone(effect.cooldown) else ""
+            await self._cool(exchange, account.id, model, effect.cooldown, fault, note)
+
+    async def proved(self, picked: Picked, exchange: Exchange, *, is_whole: bool) -> None:
+        """The provider accepted the request (`is_whole`: and answered it to the end): what this disproves is
+        over. Whoever was failing must answer to the end."""
+        for cooldown in picked.trial.cooldowns:
+            if cooldown.reason == FAILING and not is_whole:
+                continue
+            try:
+                await self._end(cooldown, exchange)
+            except StateUnavailable:  # it will be proven by another answer
+                log.warning("recovery_not_noted", account_id=cooldown.account_id)
+        await self._probes.leave(picked.trial)
+
+    async def conclude(self, picked: Picked, exchange: Exchange, fault: Fault | None) -> None:
+        """The attempt is over: its trial ends, one way or the other."""
+        if fault is None or fault.kind in _ALIVE:
+            await self.proved(picked, exchange, is_whole=True)
+        else:
+            await self._probes.leave(picked.trial)
+
+    async def _end(self, cooldown: Cooldown, exchange: Exchange) -> None:
+        account_id = cooldown.account_id
+        if not await self._cooldowns.forget(account_id, cooldown.model, until_ms=cooldown.until_ms):
+            return
+        if cooldown.reason == OVERLOADED and not cooldown.model:
+            await self._journal.mark_account(account_id, is_recovered=True)
+        self._metrics.account_recovered(account_id)
+        await self._note(
+            account_id,
+            HealthEvent(
+                at_ms=self._clock.now_ms(),
+                state=HealthState.HEALTHY,
+                model=cooldown.model,
+                cause="answered",
+                evidence=f"after {cooldown.reason}",
+                exchange_id=exchange.id,
+            ),
+        )
+
+    async def _mark_down(
+        self, exchange: Exchange, account_id: AccountId, error: str, fault: Fault, note: dict[str, Any]
+    ) -> None:
+        await self._journal.mark_account(account_id, error=error)
+        self._metrics.account_marked(account_id, "error")
+        note["account_marked"] = fault.kind.value
+        await self._note(
+            account_id,
+            HealthEvent(
+                at_ms=self._clock.now_ms(),
+                state=HealthState.DOWN,
+                cause=fault.kind.value,
+                evidence=error,
+                status=fault.upstream_status,
+                exchange_id=exchange.id,
+            ),
+        )
+
+    async def _cool(
+        self,
+        exchange: Exchange,
+        account_id: AccountId,
+        model: str,
+        hint: CooldownHint,
+        fault: Fault,
+        note: dict[str, Any],
+    ) -> None:
+        now = self._clock.now_ms()
+        strikes = strikes_of(await self._known(account_id), model)
+        hint = after_strikes(hint, strikes, now)
+        cooldown = Cooldown(
+            account_id=account_id,
+            model=model,
+            until_ms=hint.until_ms,
+            reason=hint.reason,
+            evidence=hint.evidence,
+            strikes=strikes,
+            began_ms=now,
+        )
+        await self._cooldowns.set(cooldown)
+        self._metrics.account_marked(account_id, hint.reason, until_ms=hint.until_ms)
+        note["cooldown"] = {"cause": hint.reason, "evidence": hint.evidence, "until_ms": hint.until_ms} | (
+            {"model": model} if model else {}
+        )
+        if not model:
+            await self._write_down(account_id, hint)
+        await self._note(
+            account_id,
+            HealthEvent(
+                at_ms=now,
+                state=state_of(cooldown, now),
+                model=model,
+                cause=hint.reason,
+                evidence=hint.evidence,
+                status=fault.upstream_status,
+                until_ms=hint.until_ms,
+                exchange_id=exchange.id,
+            ),
+        )
+
+    async def _write_down(self, account_id: AccountId, hint: CooldownHint) -> None:
+        is_overload = hint.reason == OVERLOADED
+        await self._journal.mark_account(
+            account_id,
+            reason=f"{hint.reason}: {hint.evidence}",
+            overloaded_until_ms=hint.until_ms if is_overload else None,
+            rate_limited_until_ms=None if is_overload else hint.until_ms,
+        )
+
+    async def _known(self, account_id: AccountId) -> list[Cooldown]:
+        now = self._clock.now_ms()
+        known = await self._cooldowns.active([account_id])
+        return [c for c in known if c.until_ms <= now]  # those in force have not been tried
+
+    async def _note(self, account_id: AccountId, event: HealthEvent) -> None:
+        log.info(
+            "account_health_changed",
+            account_id=account_id,
+            state=event.state.value,
+            model=event.model,
+            cause=event.cause,
+            evidence=event.evidence,
+            until_ms=event.until_ms,
+        )
+        try:
+            await self._log.note(account_id, event)
+        except StateUnavailable:
+            log.warning("health_event_lost", account_id=account_id)
+
+    def _note_unusable(
+        self, account_id: AccountId, headers: Mapping[str, str], note: dict[str, Any], now_ms: int
+    ) -> None:
+        """Reset headers that say nothing usable: in the trace each time, in the log once per account."""
+        names = unusable_resets(headers, now_ms)
+        if not names:
+            return
+        note["resets_ignored"] = names
+        for name in names:
+            if (account_id, name) in self._logged or len(self._logged) >= _MOST_LOGGED:
+                continue
+            self._logged.add((account_id, name))
+            log.warning("reset_header_ignored", account_id=account_id, header=name)
