@@ -208,7 +208,9 @@ def _pipeline(
             billing,
             journal,
             settler,
-            AccountHealth(state, journal, probes, clock, metrics, cooldown_defaults(settings.gateway)),
+            AccountHealth(
+                directory, state, journal, probes, clock, metrics, cooldown_defaults(settings.gateway)
+            ),
             clock,
             bodies,
             settings.gateway,

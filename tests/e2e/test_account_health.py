@@ -46,3 +46,38 @@ def test_a_rate_limited_account_serves_again_after_one_click(
     gateway.api("POST", f"/admin/accounts/{account}/recover-state")
     assert MESSAGES.ask(gateway, caller.key, "second").status == 200
     assert health(gateway, account)["state"] == "healthy"
+
+
+def test_an_accounts_own_rule_takes_it_out_for_a_while_and_says_why(
+    gateway: Gateway, simulator: RunningSimulator, provision: Provision, upstream_key: str
+) -> None:
+    keys = (upstream_key, f"{upstream_key}-b")
+    caller = provision("anthropic", upstream_keys=keys)
+    account = caller.account_ids[0]
+    rule = {"error_code": 500, "keywords": ["MAINTENANCE"], "duration_minutes": 30}
+    options = {"temp_unschedulable_enabled": True, "temp_unschedulable_rules": [rule]}
+    before = gateway.api("GET", f"/admin/accounts/{account}")["credentials"]
+    gateway.api("PUT", f"/admin/accounts/{account}", {"priority": 1, "credentials": {**before, **options}})
+    simulator.script(upstream_key, {"status": 500, "message": "down for maintenance"}, times=1)
+    assert MESSAGES.ask(gateway, caller.key, "first").status == 200, "the other account answers"
+    shown = gateway.api("GET", f"/admin/accounts/{account}/temp-unschedulable")
+    assert shown["active"] is True
+    assert (shown["state"]["status_code"], shown["state"]["matched_keyword"]) == (500, "maintenance")
+    assert "maintenance" in shown["state"]["error_message"]
+    (cooldown,) = health(gateway, account)["cooldowns"]
+    assert cooldown["cause"] == "temp_unschedulable"
+    gateway.api("DELETE", f"/admin/accounts/{account}/temp-unschedulable")
+    assert MESSAGES.ask(gateway, caller.key, "second").status == 200
+    assert health(gateway, account)["state"] == "healthy"
+
+
+def test_an_account_that_is_a_pool_is_tried_again_and_bears_nothing(
+    gateway: Gateway, simulator: RunningSimulator, provision: Provision, upstream_key: str
+) -> None:
+    caller = provision("anthropic", upstream_keys=(upstream_key,))
+    (account,) = caller.account_ids
+    before = gateway.api("GET", f"/admin/accounts/{account}")["credentials"]
+    gateway.api("PUT", f"/admin/accounts/{account}", {"credentials": {**before, "pool_mode": True}})
+    simulator.script(upstream_key, "status=401", times=1)
+    assert MESSAGES.ask(gateway, caller.key, "first").status == 200
+    assert health(gateway, account)["timeline"] == []

@@ -14,6 +14,7 @@ from headgate.control.prices import endpoints as prices
 from headgate.control.promos import endpoints as promos
 from headgate.control.proxies import endpoints as proxies
 from headgate.control.settings import endpoints as settings
+from headgate.control.settings import health_rules
 from headgate.control.slots import endpoints as slots
 from headgate.control.subscriptions import endpoints as subscriptions
 from headgate.control.totp import endpoints as totp
@@ -26,7 +27,7 @@ from headgate.control.web.security_headers import SecurityHeaders
 
 SLICES = (
     auth, totp, users, groups, accounts, proxies, keys, subscriptions, codes, promos, slots, usage, prices,
-    settings, audit, announcements,
+    settings, health_rules, audit, announcements,
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from headgate.core.ids import AccountId, GroupId, KeyId, ProxyId, SubscriptionId, UserId
+from headgate.core.routing.account_policy import AccountPolicy
 from headgate.kit.secret import Secret
 
 
@@ -147,6 +148,8 @@ class Account:
     """The same for overload (529): avoided until then, but used when nobody else is left."""
     quota: AccountQuota | None = None
     """None: unlimited."""
+    policy: AccountPolicy | None = None
+    """Its own rules about failed answers; None: it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

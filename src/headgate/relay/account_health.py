@@ -6,14 +6,27 @@ the attempt's trace.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import structlog
 
 from headgate.core.dialects.contract import CooldownHint
 from headgate.core.dialects.reset_times import unusable_resets
+from headgate.core.dialects.upstream_answers import excerpt
 from headgate.core.faults import Fault, FaultKind
 from headgate.core.ids import AccountId
+from headgate.core.routing.account_policy import (
+    OVERLOAD_SETTING,
+    STREAM_TIMEOUT_SETTING,
+    TEMPORARY,
+    MarkedByCode,
+    Matched,
+    SilenceAction,
+    judge_by_policy,
+    overload_from,
+    stream_timeout_from,
+)
 from headgate.core.routing.cooldown import (
     CooldownDefaults,
     account_effect,
@@ -21,8 +34,10 @@ from headgate.core.routing.cooldown import (
     concerns_model_alone,
 )
 from headgate.core.routing.health import FAILING, OVERLOADED, HealthEvent, HealthState, state_of, strikes_of
+from headgate.kit import json
 from headgate.kit.clock import Clock
 from headgate.observability.metrics import RelayMetrics
+from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
 from headgate.relay.picker import Picked
 from headgate.relay.probes import Probes
@@ -42,6 +57,7 @@ class AccountHealth:
 
     def __init__(
         self,
+        directory: Directory,
         state: SharedState,
         journal: Journal,
         probes: Probes,
@@ -49,7 +65,9 @@ class AccountHealth:
         metrics: RelayMetrics,
         defaults: CooldownDefaults,
     ) -> None:
+        self._directory = directory
         self._cooldowns = state.cooldowns
+        self._counters = state.counters
         self._log = state.health
         self._journal = journal
         self._probes = probes
@@ -69,15 +87,101 @@ class AccountHealth:
     ) -> None:
         """Cooldown or error mark, in the live store and durably."""
         account, now = picked.account, self._clock.now_ms()
+        if account.policy is not None and fault.upstream_status is not None:
+            verdict = judge_by_policy(account.policy, fault.upstream_status, body)
+            if verdict != "usual":
+                await self._obey(verdict, exchange, picked, fault, body, note)
+                return
         if fault.kind in _WAITING:
             self._note_unusable(account.id, headers, note, now)
         hint = exchange.handler.cooldown(fault, headers, body, now_ms=now)
-        effect = account_effect(fault, hint, provider=account.provider, defaults=self._defaults, now_ms=now)
+        effect = account_effect(
+            fault, hint, provider=account.provider, defaults=self._current_defaults(), now_ms=now
+        )
         if effect.error is not None:
             await self._mark_down(exchange, account.id, effect.error, fault, note)
         if effect.cooldown is not None:
             model = picked.upstream_model if concerns_model_alone(effect.cooldown) else ""
             await self._cool(exchange, account.id, model, effect.cooldown, fault, note)
+
+    async def _obey(
+        self,
+        verdict: Matched | MarkedByCode | Literal["ignore"],
+        exchange: Exchange,
+        picked: Picked,
+        fault: Fault,
+        body: bytes,
+        note: dict[str, Any],
+    ) -> None:
+        """The account's own rules have decided."""
+        account = picked.account
+        if verdict == "ignore":
+            note["account_policy"] = "ignored"
+        elif isinstance(verdict, MarkedByCode):
+            said = excerpt(body, account.secret.reveal(), 200)
+            error = f"Custom error code {verdict.status}: {said}".rstrip(": ")
+            await self._mark_down(exchange, account.id, error, fault, note)
+        elif fault.kind is FaultKind.UPSTREAM_AUTH and await self._has_returned(account.id):
+            error = f"Authentication failed again after a temporary exclusion (rule {verdict.rule.index})"
+            await self._mark_down(exchange, account.id, error, fault, note)
+        else:
+            await self._exclude(verdict, exchange, picked, fault, body, note)
+
+    async def _has_returned(self, account_id: AccountId) -> bool:
+        """This is the trial after a temporary exclusion."""
+        return any(c.reason == TEMPORARY for c in await self._known(account_id))
+
+    async def _exclude(
+        self,
+        matched: Matched,
+        exchange: Exchange,
+        picked: Picked,
+        fault: Fault,
+        body: bytes,
+        note: dict[str, Any],
+    ) -> None:
+        rule, now = matched.rule, self._clock.now_ms()
+        until = now + rule.minutes * 60_000
+        evidence = f"rule {rule.index}: {rule.status} with {matched.keyword!r}"
+        hint = CooldownHint(until_ms=until, reason=TEMPORARY, evidence=evidence)
+        cause = {
+            "until_unix": until // 1000,
+            "triggered_at_unix": now // 1000,
+            "status_code": rule.status,
+            "matched_keyword": matched.keyword,
+            "rule_index": rule.index,
+            "error_message": excerpt(body, picked.account.secret.reveal(), 2048),
+        }
+        await self._cool(exchange, picked.account.id, "", hint, fault, note, json.dumps(cause).decode())
+
+    async def silent(self, exchange: Exchange, picked: Picked) -> None:
+        """A stream fell silent: when that happens too often, the account bears what the setting says."""
+        policy = stream_timeout_from(self._directory.settings.get(STREAM_TIMEOUT_SETTING))
+        if not policy.enabled or policy.action is SilenceAction.NONE:
+            return
+        account_id = picked.account.id
+        name = f"stream-timeout:{account_id}"
+        times = await self._counters.add(name, 1, window_s=policy.threshold_window_minutes * 60)
+        if times < policy.threshold_count:
+            return
+        await self._counters.reset(name)
+        fault = Fault(kind=FaultKind.UPSTREAM_TIMEOUT, message="")
+        evidence = f"{times} silent streams in {policy.threshold_window_minutes} minutes"
+        note: dict[str, Any] = {}
+        if policy.action is SilenceAction.ERROR:
+            await self._mark_down(exchange, account_id, f"Too many timeouts: {evidence}", fault, note)
+            return
+        until = self._clock.now_ms() + policy.temp_unsched_minutes * 60_000
+        hint = CooldownHint(until_ms=until, reason=TEMPORARY, evidence=evidence)
+        cause = json.dumps({"until_unix": until // 1000, "error_message": evidence}).decode()
+        await self._cool(exchange, account_id, "", hint, fault, note, cause)
+
+    def _current_defaults(self) -> CooldownDefaults:
+        """Boot configuration, unless an administrator has said something since."""
+        overload = overload_from(self._directory.settings.get(OVERLOAD_SETTING))
+        if overload is None:
+            return self._defaults
+        return replace(self._defaults, overload_s=overload.cooldown_minutes * 60 if overload.enabled else 0)
 
     async def proved(self, picked: Picked, exchange: Exchange, *, is_whole: bool) -> None:
         """The provider accepted the request (`is_whole`: and answered it to the end): what this disproves is
@@ -143,7 +247,9 @@ class AccountHealth:
         hint: CooldownHint,
         fault: Fault,
         note: dict[str, Any],
+        exclusion: str | None = None,
     ) -> None:
+        """Begin a cooldown. `exclusion`: what to write down of a temporary one."""
         now = self._clock.now_ms()
         strikes = strikes_of(await self._known(account_id), model)
         hint = after_strikes(hint, strikes, now)
@@ -161,7 +267,9 @@ class AccountHealth:
         note["cooldown"] = {"cause": hint.reason, "evidence": hint.evidence, "until_ms": hint.until_ms} | (
             {"model": model} if model else {}
         )
-        if not model:
+        if exclusion is not None:
+            await self._journal.mark_account(account_id, excluded_until_ms=hint.until_ms, reason=exclusion)
+        elif not model:
             await self._write_down(account_id, hint)
         await self._note(
             account_id,

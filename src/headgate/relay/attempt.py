@@ -85,6 +85,8 @@ class AttemptRunner:
     async def _learn(self, exchange: Exchange, picked: Picked, attempt: "_Attempt") -> None:
         if picked.trial is not NO_TRIAL:
             await self.health.conclude(picked, exchange, attempt.fault)
+        if attempt.is_silent:
+            await self.health.silent(exchange, picked)
         if exchange.target.operation not in UNMETERED:
             self.records.note(
                 picked.account.id, exchange.peek.model, fault=attempt.fault, ttft_ms=attempt.ttft_ms
@@ -160,6 +162,17 @@ class _Attempt:
             raise
         finally:
             self._watchdog.watch(None)
+
+    @property
+    def is_silent(self) -> bool:
+        """A stream that had begun, and then said nothing for too long."""
+        fault = self.fault
+        return (
+            fault is not None
+            and fault.kind is FaultKind.UPSTREAM_TIMEOUT
+            and self._is_accepted
+            and self._exchange.peek.is_stream
+        )
 
     async def _book_failure(self, fault: Fault) -> None:
         """No answer reached the client. The user pays only where the client left an answer that had begun

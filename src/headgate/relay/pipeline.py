@@ -7,6 +7,7 @@ Each step lives in its own module; this one only says what follows what. A step 
 are given back.
 """
 
+import asyncio
 from dataclasses import dataclass
 
 from headgate.core.faults import Fault, RelayError
@@ -119,8 +120,16 @@ class Pipeline:
                 return
             if exchange.connection.is_gone:
                 raise RelayError(fault)  # nobody is there to have another account tried for
-            match plan.after(picked.account.id, fault, response_started=exchange.is_committed):
+            policy = picked.account.policy
+            match plan.after(
+                picked.account.id,
+                fault,
+                response_started=exchange.is_committed,
+                pool_retries=None if policy is None else policy.pool_retries,
+            ):
                 case "retry":
+                    if plan.pause_s > 0:
+                        await asyncio.sleep(plan.pause_s)
                     picked = await self._pick_again(exchange, plan, picked)
                 case "switch":
                     picked = await self._pick(exchange, plan)

@@ -17,6 +17,7 @@ from headgate.core.limits.windows import is_over
 from headgate.core.pricing.book import Dates
 from headgate.core.pricing.catalogue import Dated
 from headgate.core.pricing.price import Price, Tariff, rates_of
+from headgate.core.routing.account_policy import policy_from
 from headgate.core.routing.model_routing import routes_from
 from headgate.core.world import (
     UNLIMITED_RATE,
@@ -125,6 +126,7 @@ def account_from(
         cooldown_until_ms=max(ms(row.rate_limit_reset_at) or 0, ms(row.temp_unschedulable_until) or 0),
         overloaded_until_ms=ms(row.overload_until) or 0,
         quota=quota_from(row),
+        policy=policy_from(open_part),
     )
 
 

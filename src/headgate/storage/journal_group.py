@@ -148,6 +148,7 @@ class GroupJournal:
         overloaded_until_ms: int | None = None,
         reason: str = "",
         is_recovered: bool = False,
+        excluded_until_ms: int | None = None,
     ) -> None:
         """Kept until written; raises StorageUnavailable when that takes longer than the commit deadline."""
         mark = AccountMark(
@@ -156,6 +157,8 @@ class GroupJournal:
             rate_limited_until_ms=rate_limited_until_ms,
             overloaded_until_ms=overloaded_until_ms,
             is_recovered=is_recovered,
+            excluded_until_ms=excluded_until_ms,
+            exclusion=reason,
         )
         if self._flusher.done():
             raise StorageUnavailable("the journal is closed")

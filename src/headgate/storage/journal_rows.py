@@ -79,6 +79,9 @@ class AccountMark:
     rate_limited_until_ms: int | None
     overloaded_until_ms: int | None
     is_recovered: bool = False
+    excluded_until_ms: int | None = None
+    exclusion: str = ""
+    """Of a temporary exclusion: JSON of what caused it (spec 3.10)."""
 
 
 def intent_row(intent: Intent, process: str) -> Row:
@@ -181,6 +184,12 @@ def mark_statements(mark: AccountMark, now_ms: int) -> list[tuple[str, Row]]:
             "UPDATE accounts SET overload_until = ?, updated_at = ?"
             " WHERE id = ? AND COALESCE(overload_until, 0) < ?",
             (until, now_ms, mark.account_id, until),
+        ))  # fmt: skip
+    if (until := mark.excluded_until_ms) is not None:
+        statements.append((
+            "UPDATE accounts SET temp_unschedulable_until = ?, temp_unschedulable_reason = ?, updated_at = ?"
+            " WHERE id = ? AND COALESCE(temp_unschedulable_until, 0) < ?",
+            (until, text(mark.exclusion, 8000), now_ms, mark.account_id, until),
         ))  # fmt: skip
     if mark.is_recovered:
         statements.append((

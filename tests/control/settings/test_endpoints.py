@@ -90,3 +90,22 @@ async def test_codes_are_switched_on_and_off_for_everybody_to_see(control):
     assert check.data["error_code"] == "PROMO_CODE_DISABLED"
     refused = await control.admin("PUT", "/admin/settings", {"promo_code_enabled": "maybe"})
     assert (refused.status, refused.json["code"]) == (400, 400)
+
+
+async def test_rules_about_sick_accounts_are_shown_changed_and_checked(control):
+    overload, silence = "/admin/settings/overload-cooldown", "/admin/settings/stream-timeout"
+    assert (await control.admin("GET", overload)).data == {"enabled": True, "cooldown_minutes": 10}
+    assert (await control.admin("GET", silence)).data == {
+        "enabled": False, "action": "temp_unsched", "temp_unsched_minutes": 5, "threshold_count": 3,
+        "threshold_window_minutes": 10,
+    }  # fmt: skip
+    wanted = {
+        "enabled": True, "action": "error", "temp_unsched_minutes": 7, "threshold_count": 2,
+        "threshold_window_minutes": 60,
+    }  # fmt: skip
+    assert (await control.admin("PUT", silence, wanted)).data == wanted
+    assert (await control.admin("GET", silence)).data == wanted
+    await control.admin("PUT", overload, {"enabled": False, "cooldown_minutes": 20})
+    assert (await control.admin("GET", overload)).data == {"enabled": False, "cooldown_minutes": 20}
+    assert (await control.admin("PUT", overload, {"enabled": True, "cooldown_minutes": 121})).status == 400
+    assert (await control.admin("PUT", silence, {**wanted, "action": "explode"})).status == 400

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from headgate.control.accounts.options import checked_options
 from headgate.control.masking import MARK, is_masked, masked
 from headgate.errors import BadRequest
 from headgate.kit import json
@@ -79,6 +80,7 @@ def merged(given: Mapping[str, Any], *, kind: str, stored: Credentials | None) -
     _require_secret(secret, kind)
     if "model_mapping" in open_fields:
         open_fields["model_mapping"] = checked_mapping(open_fields["model_mapping"])
+    open_fields = checked_options(open_fields, kind)
     if "base_url" in open_fields:
         open_fields["base_url"] = _checked_base_url(open_fields["base_url"])
         if not open_fields["base_url"]:

@@ -71,6 +71,14 @@ def without_credential(fault: Fault, credential: str) -> Fault:
     return replace(fault, upstream_body=body)
 
 
+def excerpt(body: bytes, credential: str, most_chars: int) -> str:
+    """The beginning of an answer for operators, on one line and without credentials."""
+    clean = redact(body[:PASSED_BODY_BYTES])
+    if len(credential) >= _CREDENTIAL_CHARS:
+        clean = clean.replace(credential.encode(), b"***")
+    return " ".join(clean.decode("utf-8", "replace").replace("\x00", "").split())[:most_chars]
+
+
 def kind_of_status(status: int) -> FaultKind:
     return _KIND_BY_STATUS.get(status, FaultKind.UPSTREAM_ERROR)
 

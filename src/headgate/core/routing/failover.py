@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from headgate.core.faults import Fault, FaultKind, Retry
 from headgate.core.ids import AccountId
+from headgate.core.routing.account_policy import POOL_PAUSE_S, POOLED
 
 _WORTH_REPEATING = frozenset({FaultKind.UPSTREAM_UNREACHABLE, FaultKind.UPSTREAM_CUT})
 """Transport accidents: the provider has most likely not judged the account, so its prompt cache is worth one
@@ -28,7 +29,7 @@ class FailedAttempt:
 class FailoverPlan:
     """The failover state of one exchange: small, explicit, only ever extended by `after`."""
 
-    __slots__ = ("_max_retries", "_max_switches", "excluded", "history", "switches")
+    __slots__ = ("_max_retries", "_max_switches", "excluded", "history", "pause_s", "switches")
 
     def __init__(self, *, max_switches: int, max_same_account_retries: int) -> None:
         self._max_switches = max_switches
@@ -37,10 +38,21 @@ class FailoverPlan:
         """Accounts that selection must not offer again."""
         self.history: tuple[FailedAttempt, ...] = ()
         self.switches = 0
+        self.pause_s = 0.0
+        """Before the next try of the same account."""
 
-    def after(self, account_id: AccountId, fault: Fault, *, response_started: bool) -> Retry:
-        """Decide what follows a failed attempt, and remember it."""
-        decision = "stop" if response_started else self._decide(account_id, fault)
+    def after(
+        self,
+        account_id: AccountId,
+        fault: Fault,
+        *,
+        response_started: bool,
+        pool_retries: int | None = None,
+    ) -> Retry:
+        """Decide what follows a failed attempt, and remember it. `pool_retries`: the account is a pool of
+        others, and a fault of one of them is worth so many more tries."""
+        self.pause_s = 0.0
+        decision: Retry = "stop" if response_started else self._decide(account_id, fault, pool_retries)
         if decision == "switch":
             self.switches += 1
         if decision != "retry":
@@ -53,10 +65,13 @@ class FailoverPlan:
         """What to tell the client when nobody is left to try."""
         return self.history[-1].fault if self.history else None
 
-    def _decide(self, account_id: AccountId, fault: Fault) -> Retry:
+    def _decide(self, account_id: AccountId, fault: Fault, pool_retries: int | None) -> Retry:
         wish = fault.kind.retry
         if wish == "stop":
             return "stop"
+        if pool_retries is not None and fault.kind in POOLED and self._failures(account_id) < pool_retries:
+            self.pause_s = POOL_PAUSE_S
+            return "retry"
         if (wish == "retry" or fault.kind in _WORTH_REPEATING) and self._failures(
             account_id
         ) < self._max_retries:

@@ -1,0 +1,85 @@
+"""What an attempt means for its account, kept in the shared state and written down."""
+
+import pytest
+from msgspec.structs import replace
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from headgate.core.faults import Fault, FaultKind
+from headgate.core.ids import AccountId
+from headgate.core.routing.account_policy import STREAM_TIMEOUT_SETTING
+from headgate.core.routing.cooldown import CooldownDefaults
+from headgate.kit.clock import FakeClock
+from headgate.observability.metrics import RelayMetrics
+from headgate.relay.account_health import AccountHealth
+from headgate.relay.directory import Directory
+from headgate.relay.picker import Picked
+from headgate.relay.probes import Probes, Trial
+from headgate.state.protocols import SharedState
+from headgate.storage.journal import Journal
+from headgate.storage.models import AccountRow, SettingRow
+from tests.relay.conftest import Change
+from tests.relay.people import MODEL, exchange_for
+from tests.storage.books import NOW
+
+ONE = AccountId(1)
+GONE = Fault(kind=FaultKind.UPSTREAM_UNREACHABLE, message="")
+
+
+@pytest.fixture
+def health(directory: Directory, state: SharedState, journal: Journal, clock: FakeClock) -> AccountHealth:
+    probes = Probes(state.locks, clock)
+    return AccountHealth(directory, state, journal, probes, clock, RelayMetrics(), CooldownDefaults())
+
+
+@pytest.fixture
+def picked(directory: Directory) -> Picked:
+    account = directory.account(ONE)
+    assert account is not None
+    return Picked(account=account, upstream_model=MODEL, lease=None)
+
+
+async def test_every_failed_trial_doubles_what_we_chose_and_an_answer_begins_anew(
+    health: AccountHealth, picked: Picked, state: SharedState, clock: FakeClock
+) -> None:
+    lasted = []
+    for _ in range(3):
+        await health.judge(exchange_for(), picked, GONE, {}, b"", {})
+        (cooldown,) = await state.cooldowns.active([ONE])
+        lasted.append((cooldown.until_ms - clock.now_ms()) // 1000)
+        clock.advance(lasted[-1])
+    assert lasted == [10, 20, 40]
+    trial = Trial(cooldowns=tuple(await state.cooldowns.active([ONE])))
+    await health.conclude(replace(picked, trial=trial), exchange_for(), None)
+    assert not await state.cooldowns.active([ONE])
+    assert [event.state.value for event in await state.health.timeline(ONE)] == ["healthy"] + ["cooling"] * 3
+
+
+async def test_a_reset_that_cannot_be_read_is_noted_and_the_default_holds(
+    health: AccountHealth, picked: Picked, state: SharedState, clock: FakeClock
+) -> None:
+    note: dict[str, object] = {}
+    limited = Fault(kind=FaultKind.UPSTREAM_RATE_LIMITED, message="", upstream_status=429)
+    headers = {"retry-after": "soon", "anthropic-ratelimit-unified-reset": "99999999999999"}
+    await health.judge(exchange_for(), picked, limited, headers, b"", note)
+    assert note["resets_ignored"] == ("retry-after", "anthropic-ratelimit-unified-reset")
+    (cooldown,) = await state.cooldowns.active([ONE])
+    assert cooldown.until_ms - clock.now_ms() == 5000
+
+
+@pytest.mark.parametrize("action", ["temp_unsched", "error", "none"])
+async def test_too_many_silent_streams_have_the_consequence_of_the_setting(
+    health: AccountHealth, picked: Picked, state: SharedState, change: Change, directory: Directory,
+    sessions: async_sessionmaker[AsyncSession], action: str,
+) -> None:  # fmt: skip
+    rule = f'{{"enabled": true, "action": "{action}", "threshold_count": 2}}'
+    await change(SettingRow(key=STREAM_TIMEOUT_SETTING, value=rule, updated_at=NOW))
+    await directory.refresh()
+    await health.silent(exchange_for(), picked)
+    assert not await state.cooldowns.active([ONE])
+    await health.silent(exchange_for(), picked)
+    async with sessions() as session:
+        row = (await session.scalars(select(AccountRow).where(AccountRow.id == 1))).one()
+    assert (row.status == "error") is (action == "error")
+    assert (row.temp_unschedulable_until is not None) is (action == "temp_unsched")
+    assert len(await state.cooldowns.active([ONE])) == (action == "temp_unsched")
