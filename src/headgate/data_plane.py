@@ -23,6 +23,7 @@ from headgate.relay.account_health import AccountHealth
 from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.admission import Admission
 from headgate.relay.attempt import AttemptRunner
+from headgate.relay.attribution import Attribution
 from headgate.relay.authentication import Authenticator
 from headgate.relay.billing_gate import BillingGate
 from headgate.relay.body import BodyReader
@@ -197,6 +198,14 @@ def _pipeline(
     settler = Settler(
         directory, journal, state.reservations, rates, clock, metrics, experience, quotas, base.fail_points
     )
+    health = AccountHealth(
+        directory, state, journal, probes, clock, metrics, cooldown_defaults(settings.gateway)
+    )
+    attribution = Attribution(health, clock, failing_s=settings.gateway.failing_cooldown_s)
+    metrics.counters["headgate_failovers"] = (
+        "Retries, switches and fallbacks of exchanges",
+        lambda: attribution.counts,
+    )
     return Pipeline(
         authenticator=Authenticator(directory, clock),
         bodies=bodies,
@@ -208,9 +217,7 @@ def _pipeline(
             billing,
             journal,
             settler,
-            AccountHealth(
-                directory, state, journal, probes, clock, metrics, cooldown_defaults(settings.gateway)
-            ),
+            health,
             clock,
             bodies,
             settings.gateway,
@@ -220,6 +227,8 @@ def _pipeline(
         ),
         leases=leases,
         quotas=quotas,
+        attribution=attribution,
+        directory=directory,
         broken=BrokenSessions(clock),
         settings=settings.gateway,
         fail_points=base.fail_points,

@@ -165,6 +165,12 @@ class GatewaySettings(_Section):
     max_account_switches: int = Field(10, ge=0)
     max_account_switches_gemini: int = Field(3, ge=0)
     max_same_account_retries: int = Field(1, ge=0)
+    max_failed_cost_usd: float = Field(5.0, ge=0)
+    """What failed attempts of one request may cost before no other account is tried; 0 = no bound. A prompt
+    of a million tokens costs a few dollars each time that a provider reads it in vain."""
+    failover_on_400: bool = False
+    """Whether a 400 that speaks of beta features, thinking, signatures or tools is tried on another
+    account."""
     user_wait_timeout_s: float = Field(30, gt=0)
     user_max_waiting: int = Field(20, ge=0)
     account_wait_timeout_s: float = Field(30, gt=0)
@@ -177,6 +183,9 @@ class GatewaySettings(_Section):
     """429 without any reset information (spec 3.10)."""
     overload_cooldown_s: int = Field(600, ge=0)
     unreachable_cooldown_s: int = Field(10, ge=0)
+    failing_cooldown_s: int = Field(60, ge=0)
+    """How long an account is avoided after three conversations in a row broke on it (5xx, timeouts, cuts,
+    nonsense); 0 = never."""
 
 
 class LimitsSettings(_Section):

@@ -6,12 +6,13 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from headgate.core.faults import Fault, FaultKind
-from headgate.core.ids import AccountId
+from headgate.core.ids import AccountId, SessionKey
 from headgate.core.routing.account_policy import STREAM_TIMEOUT_SETTING
 from headgate.core.routing.cooldown import CooldownDefaults
 from headgate.kit.clock import FakeClock
 from headgate.observability.metrics import RelayMetrics
 from headgate.relay.account_health import AccountHealth
+from headgate.relay.attribution import Attribution
 from headgate.relay.directory import Directory
 from headgate.relay.picker import Picked
 from headgate.relay.probes import Probes, Trial
@@ -59,10 +60,17 @@ async def test_a_reset_that_cannot_be_read_is_noted_and_the_default_holds(
     health: AccountHealth, picked: Picked, state: SharedState, clock: FakeClock
 ) -> None:
     note: dict[str, object] = {}
+    attribution = Attribution(health, clock, failing_s=60)
     limited = Fault(kind=FaultKind.UPSTREAM_RATE_LIMITED, message="", upstream_status=429)
     headers = {"retry-after": "soon", "anthropic-ratelimit-unified-reset": "99999999999999"}
-    await health.judge(exchange_for(), picked, limited, headers, b"", note)
-    assert note["resets_ignored"] == ("retry-after", "anthropic-ratelimit-unified-reset")
+    for conversation in ("one", "two"):
+        assert not await state.cooldowns.active([ONE]), "one conversation alone proves nothing"
+        exchange = exchange_for(session=SessionKey(conversation))
+        await health.judge(exchange, picked, limited, headers, b"", note)
+        await attribution.gave_up(exchange)
+    assert note == {
+        "resets_ignored": ("retry-after", "anthropic-ratelimit-unified-reset"), "suspended": True
+    }  # fmt: skip
     (cooldown,) = await state.cooldowns.active([ONE])
     assert cooldown.until_ms - clock.now_ms() == 5000
 
@@ -83,3 +91,19 @@ async def test_too_many_silent_streams_have_the_consequence_of_the_setting(
     assert (row.status == "error") is (action == "error")
     assert (row.temp_unschedulable_until is not None) is (action == "temp_unsched")
     assert len(await state.cooldowns.active([ONE])) == (action == "temp_unsched")
+
+
+async def test_accounts_that_break_conversation_after_conversation_are_failing_for_the_model(
+    health: AccountHealth, picked: Picked, directory: Directory, state: SharedState, clock: FakeClock
+) -> None:
+    attribution = Attribution(health, clock, failing_s=60)
+    other = directory.account(AccountId(2))
+    assert other is not None
+    broke = Fault(kind=FaultKind.UPSTREAM_ERROR, message="", upstream_status=500)
+    for number in range(3):
+        exchange = exchange_for(session=SessionKey(f"conversation {number}"))
+        await health.judge(exchange, picked, broke, {}, b"", {})
+        await attribution.answered(exchange, replace(picked, account=other))
+    (cooldown,) = await state.cooldowns.active([ONE])
+    assert (cooldown.reason, cooldown.model) == ("failing", MODEL)
+    assert cooldown.evidence == "3 conversations in a row: upstream_error"

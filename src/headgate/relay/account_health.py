@@ -28,17 +28,19 @@ from headgate.core.routing.account_policy import (
     stream_timeout_from,
 )
 from headgate.core.routing.cooldown import (
+    AccountEffect,
     CooldownDefaults,
     account_effect,
     after_strikes,
     concerns_model_alone,
 )
 from headgate.core.routing.health import FAILING, OVERLOADED, HealthEvent, HealthState, state_of, strikes_of
+from headgate.core.routing.suspicion import is_ambiguous
 from headgate.kit import json
 from headgate.kit.clock import Clock
 from headgate.observability.metrics import RelayMetrics
 from headgate.relay.directory import Directory
-from headgate.relay.exchange import Exchange
+from headgate.relay.exchange import Exchange, Suspended
 from headgate.relay.picker import Picked
 from headgate.relay.probes import Probes
 from headgate.state.protocols import Cooldown, SharedState, StateUnavailable
@@ -85,7 +87,8 @@ class AccountHealth:
         body: bytes,
         note: dict[str, Any],
     ) -> None:
-        """Cooldown or error mark, in the live store and durably."""
+        """Cooldown or error mark, in the live store and durably; or nothing yet, where the request may be the
+        cause (relay/attribution.py)."""
         account, now = picked.account, self._clock.now_ms()
         if account.policy is not None and fault.upstream_status is not None:
             verdict = judge_by_policy(account.policy, fault.upstream_status, body)
@@ -98,11 +101,35 @@ class AccountHealth:
         effect = account_effect(
             fault, hint, provider=account.provider, defaults=self._current_defaults(), now_ms=now
         )
+        if is_ambiguous(fault, has_reset=hint is not None or fault.retry_after_s is not None):
+            note["suspended"] = True
+            exchange.suspended.append(
+                Suspended(
+                    account_id=account.id,
+                    model=picked.upstream_model,
+                    fault=fault,
+                    effect=effect,
+                    request=exchange.request_name(),
+                )
+            )
+            return
+        await self.apply(exchange, account.id, picked.upstream_model, effect, fault, note)
+
+    async def apply(
+        self,
+        exchange: Exchange,
+        account_id: AccountId,
+        model: str,
+        effect: AccountEffect,
+        fault: Fault,
+        note: dict[str, Any],
+    ) -> None:
+        """Let the account bear it. `model`: the upstream model of the attempt."""
         if effect.error is not None:
-            await self._mark_down(exchange, account.id, effect.error, fault, note)
+            await self._mark_down(exchange, account_id, effect.error, fault, note)
         if effect.cooldown is not None:
-            model = picked.upstream_model if concerns_model_alone(effect.cooldown) else ""
-            await self._cool(exchange, account.id, model, effect.cooldown, fault, note)
+            scope = model if concerns_model_alone(effect.cooldown) else ""
+            await self._cool(exchange, account_id, scope, effect.cooldown, fault, note)
 
     async def _obey(
         self,

@@ -2,16 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Protocol
 
 import msgspec
 
 from headgate.core.dialects.contract import DialectHandler, Peek, Target
-from headgate.core.ids import ExchangeId, SessionKey
+from headgate.core.faults import Fault
+from headgate.core.ids import AccountId, ExchangeId, GroupId, SessionKey
+from headgate.core.limits.admission import charge_multiplier
 from headgate.core.limits.budget import Budget, Need
 from headgate.core.money import to_usd
 from headgate.core.pricing.cost import Quote
-from headgate.core.world import Caller
+from headgate.core.routing.cooldown import AccountEffect
+from headgate.core.world import Caller, Group
 from headgate.relay.trace import TraceBuilder
 from headgate.state.protocols import SlotLease
 
@@ -48,6 +52,19 @@ class AccountHold(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     hold: Hold
 
 
+class Suspended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A fault that may be the request's own (core/routing/suspicion.py)."""
+
+    account_id: AccountId
+    model: str
+    """Upstream model."""
+    fault: Fault
+    effect: AccountEffect
+    """What it means if it is the account's."""
+    request: str
+    """Name of the request (`Exchange.request_name`)."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Exchange:
     """Mutable on purpose, owned by one task."""
@@ -76,6 +93,10 @@ class Exchange:
     """The provider's name of the answer, when it can be continued, fetched or deleted under that name."""
     charge_multiplier: int = 10_000
     attempts: int = 0
+    failed_nano: int = 0
+    """Account cost of the attempts that failed."""
+    suspended: list[Suspended] = field(default_factory=list)
+    """Faults whose meaning for their accounts the rest of the exchange will show."""
     rate_tokens: int = 0
     """Drawn by estimate from the limits on tokens, and not corrected yet (relay/rate_gate.py)."""
     announced: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -98,6 +119,8 @@ class Exchange:
     is_committed: bool = False
     """A client-visible byte of an answer is out: no other account may be tried (DESIGN 4, commit point)."""
 
+    moved_from: GroupId | None = None
+    """Group that the caller's key belongs to, when another one has taken the request over."""
     is_broken: bool = False
     """The answer broke off after its first byte."""
 
@@ -116,6 +139,31 @@ class Exchange:
         if self.budget_left_nano is not None:
             left = b"%.6f" % to_usd(self.budget_left_nano)
             self.announced.append((b"x-headgate-budget-remaining", left))
+
+    def request_name(self) -> str:
+        """Names the request of this key: the same bytes have the same name. Not after the commit point, when
+        the body is gone."""
+        return blake2b(self.body, key=b"%d" % self.caller.key.id, digest_size=16).hexdigest()
+
+    def move_to(self, group: Group) -> None:
+        """Another group takes the request over: it is admitted anew, and nothing of the first admission
+        stands."""
+        caller = self.caller
+        self.moved_from = caller.group.id
+        self.caller = Caller(key=caller.key, user=caller.user, group=group)
+        self.charge_multiplier = charge_multiplier(caller.user, group)
+        self.quote = self.need = self.budget_left_nano = self.output_limit = None
+        names = (b"x-request-id", b"x-headgate-exchange-id")
+        kept = [header for header in self.announced if header[0] in names]
+        self.announced[:] = [*kept, (b"x-headgate-group-fallback", b"prompt_too_long")]
+        self.trace.note(
+            "group_fallback", {"from": self.moved_from, "to": group.id, "cause": "prompt_too_long"}
+        )
+
+    def announce_failover(self, switches: int) -> None:
+        """Answer header: accounts that failed before the one that answers."""
+        others = [header for header in self.announced if header[0] != b"x-headgate-failovers"]
+        self.announced[:] = [*others, (b"x-headgate-failovers", b"%d" % switches)]
 
     @property
     def has_caller(self) -> bool:

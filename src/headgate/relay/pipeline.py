@@ -10,19 +10,22 @@ are given back.
 import asyncio
 from dataclasses import dataclass
 
-from headgate.core.faults import Fault, RelayError
+from headgate.core.faults import Fault, FaultKind, RelayError, Retry
 from headgate.core.limits.admission import charge_multiplier, check_platform
+from headgate.core.money import from_usd
 from headgate.core.routing.affinity import session_of
-from headgate.core.routing.failover import FailoverPlan
-from headgate.core.world import Provider
+from headgate.core.routing.failover import FailoverPlan, is_prompt_too_long
+from headgate.core.world import Caller, Group, Provider
 from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.admission import Admission
 from headgate.relay.attempt import UNMETERED, AttemptRunner
+from headgate.relay.attribution import Attribution
 from headgate.relay.authentication import Authenticator
 from headgate.relay.billing_gate import BillingGate
 from headgate.relay.body import BodyReader, Receive, check_content_type
 from headgate.relay.broken_sessions import BrokenSessions
+from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
 from headgate.relay.leases import LeaseKeeper
 from headgate.relay.picker import Picked, Picker
@@ -43,6 +46,8 @@ class Pipeline:
     attempts: AttemptRunner
     leases: LeaseKeeper
     quotas: AccountQuotas
+    attribution: Attribution
+    directory: Directory
     broken: BrokenSessions
     settings: GatewaySettings
     fail_points: FailPoints = NO_FAIL_POINTS
@@ -56,26 +61,51 @@ class Pipeline:
         try:
             self._peek(exchange, responder)
             watchdog.start()
-            if exchange.target.operation in UNMETERED:
-                await self.admission.enter_unmetered(exchange)
-                await self._serve(exchange, responder, watchdog)
-            else:
-                self.billing.let_in()
-                with self.billing.watching():
-                    lease = await self.admission.enter(exchange)
-                try:
-                    self.fail_points.reach(FailPoint.AFTER_ADMISSION)
-                    exchange.announce_budget()
-                    await self._serve(exchange, responder, watchdog)
-                finally:
-                    self.fail_points.reach(FailPoint.BEFORE_RELEASE)
-                    await self.quotas.release(exchange, None)
-                    await self.admission.leave(exchange, lease)
+            try:
+                await self._pass(exchange, responder, watchdog)
+            except RelayError as error:
+                if not await self._moved(exchange, error.fault):
+                    raise
+                await self._pass(exchange, responder, watchdog)
         finally:
             watchdog.stop()
             self.bodies.free(exchange)
             if exchange.rate_tokens:  # refused or failed
                 await self.admission.rates.correct(exchange, None)
+
+    async def _pass(self, exchange: Exchange, responder: Responder, watchdog: Watchdog) -> None:
+        """Past the choke point, through attempts, and out again with nothing held."""
+        if exchange.target.operation in UNMETERED:
+            await self.admission.enter_unmetered(exchange)
+            await self._serve(exchange, responder, watchdog)
+            return
+        self.billing.let_in()
+        with self.billing.watching():
+            lease = await self.admission.enter(exchange)
+        try:
+            self.fail_points.reach(FailPoint.AFTER_ADMISSION)
+            exchange.announce_budget()
+            await self._serve(exchange, responder, watchdog)
+        finally:
+            self.fail_points.reach(FailPoint.BEFORE_RELEASE)
+            await self.quotas.release(exchange, None)
+            await self.admission.leave(exchange, lease)
+
+    async def _moved(self, exchange: Exchange, fault: Fault) -> bool:
+        """A prompt too long for the group's models: the group may name another one to take it over, once
+        (spec 3.9). It is admitted and charged there."""
+        caller = exchange.caller if exchange.has_caller else None
+        if caller is None or caller.group.too_long_fallback is None or exchange.moved_from is not None:
+            return False
+        group = self.directory.group(caller.group.too_long_fallback)
+        if exchange.is_committed or not is_prompt_too_long(fault) or not _may_take_over(group, caller):
+            return False
+        assert group is not None
+        if exchange.rate_tokens:
+            await self.admission.rates.correct(exchange, None)
+        exchange.move_to(group)
+        self.attribution.count("group_fallback")
+        return True
 
     async def _authenticate(self, exchange: Exchange) -> None:
         """On headers alone: nobody uploads a body without a key."""
@@ -110,23 +140,40 @@ class Pipeline:
     async def _serve(self, exchange: Exchange, responder: Responder, watchdog: Watchdog) -> None:
         """Attempts until one answers, the plan says stop, or nobody is left."""
         plan = self._plan(exchange)
+        try:
+            picked = await self._answered(exchange, plan, responder, watchdog)
+        except RelayError as error:
+            if exchange.suspended and error.fault.kind is not FaultKind.CLIENT_GONE:
+                await self.attribution.gave_up(exchange)
+            raise
+        await self.picker.stick(exchange, picked.account.id)
+        if exchange.is_broken:
+            if exchange.session is not None:
+                self.broken.broke(exchange.session, exchange.id)
+        else:
+            await self.attribution.answered(exchange, picked)
+
+    async def _answered(
+        self, exchange: Exchange, plan: FailoverPlan, responder: Responder, watchdog: Watchdog
+    ) -> Picked:
+        """The account whose answer the client has."""
         picked = await self._pick(exchange, plan)
         while True:
             fault = await self._attempt(exchange, picked, responder, watchdog)
             if fault is None:
-                await self.picker.stick(exchange, picked.account.id)
-                if exchange.is_broken and exchange.session is not None:
-                    self.broken.broke(exchange.session, exchange.id)
-                return
+                return picked
             if exchange.connection.is_gone:
                 raise RelayError(fault)  # nobody is there to have another account tried for
             policy = picked.account.policy
-            match plan.after(
+            decision = plan.after(
                 picked.account.id,
                 fault,
                 response_started=exchange.is_committed,
                 pool_retries=None if policy is None else policy.pool_retries,
-            ):
+                spent_nano=exchange.failed_nano,
+            )
+            self._note(exchange, plan, decision)
+            match decision:
                 case "retry":
                     if plan.pause_s > 0:
                         await asyncio.sleep(plan.pause_s)
@@ -135,6 +182,14 @@ class Pipeline:
                     picked = await self._pick(exchange, plan)
                 case "stop":
                     raise RelayError(fault)
+
+    def _note(self, exchange: Exchange, plan: FailoverPlan, decision: Retry) -> None:
+        """What failed is seen in the trace, in the metrics and, where another account answers, by the
+        client."""
+        exchange.trace.note("failover", plan.explain())
+        self.attribution.count("out_of_money" if plan.is_out_of_money else decision)
+        if decision == "switch":
+            exchange.announce_failover(plan.switches)
 
     async def _attempt(
         self, exchange: Exchange, picked: Picked, responder: Responder, watchdog: Watchdog
@@ -172,7 +227,25 @@ class Pipeline:
     def _plan(self, exchange: Exchange) -> FailoverPlan:
         settings = self.settings
         gemini = exchange.caller.group.provider is Provider.GEMINI
+        switches = settings.max_account_switches_gemini if gemini else settings.max_account_switches
+        retries = settings.max_same_account_retries
+        if self.attribution.is_poisoned(exchange):
+            exchange.trace.note("poisoned", "no account could answer it a moment ago")
+            self.attribution.count("poison_met")
+            switches = retries = 0
         return FailoverPlan(
-            max_switches=settings.max_account_switches_gemini if gemini else settings.max_account_switches,
-            max_same_account_retries=settings.max_same_account_retries,
+            max_switches=switches,
+            max_same_account_retries=retries,
+            max_spent_nano=from_usd(settings.max_failed_cost_usd),
+            on_400=settings.failover_on_400,
         )
+
+
+def _may_take_over(group: Group | None, caller: Caller) -> bool:
+    """It is there, of the same platform, and paid from the balance."""
+    return (
+        group is not None
+        and group.is_active
+        and group.provider is caller.group.provider
+        and not group.is_subscription
+    )

@@ -100,6 +100,8 @@ class Settler:
             log.error("settlement_delayed", exchange_id=exchange.id, attempt=end.intent.attempt)
         self._fail_points.reach(FailPoint.BEFORE_RESERVATION_SETTLED)
         self._learn(exchange, end, bill)
+        if end.outcome == FAILED:
+            exchange.failed_nano += bill.cost.account_cost
         await self._quotas.release(exchange, bill.cost)
         if end.outcome != FAILED:
             await self.release(exchange, bill.cost)

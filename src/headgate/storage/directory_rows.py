@@ -92,6 +92,7 @@ def group_from(row: GroupRow) -> Group | None:
         rate=rate_from(row),
         image_prices_nano={size: price for size, price in pictures.items() if price is not None},
         scheduling_policy=_known(row.scheduling_policy, SchedulingPolicy.LAYERED),
+        too_long_fallback=_group_id(row.fallback_group_id_on_invalid_request),
         model_routes=routes_from(row.model_routing) if row.model_routing_enabled else {},
     )
 
@@ -276,6 +277,10 @@ def account_quota_used(row: AccountRow, name: str, now_ms: int) -> tuple[int, in
 
 def ms(moment: datetime | None) -> int | None:
     return None if moment is None else round(moment.timestamp() * 1000)
+
+
+def _group_id(value: int | None) -> GroupId | None:
+    return GroupId(value) if value else None
 
 
 def _known(value: str, default: E) -> E:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from headgate.core.dialects.contract import CooldownHint
 from headgate.core.faults import Fault, FaultKind
-from headgate.core.routing.health import SOFT_CAUSES, lengthened
+from headgate.core.routing.health import FAILING, SOFT_CAUSES, lengthened
 from headgate.core.world import Provider
 
 MAX_COOLDOWN_MS = 32 * 24 * 3600 * 1000
@@ -20,6 +20,8 @@ hammering."""
 
 _OUR_OWN = frozenset({"default", "no reset information"})
 """Evidence of durations that nobody told us."""
+MODEL_UNAVAILABLE = "model_unavailable"
+_MODEL_CAUSES = frozenset({MODEL_UNAVAILABLE, FAILING})
 _PER_MODEL = (
     "x-ratelimit-reset-",
     "anthropic-ratelimit-requests-",
@@ -59,8 +61,8 @@ NO_EFFECT = AccountEffect()
 
 
 def concerns_model_alone(hint: CooldownHint) -> bool:
-    """The provider counts what ran out per model."""
-    return hint.evidence.startswith(_PER_MODEL)
+    """The provider counts what ran out per model, or nothing is known of the account's other models."""
+    return hint.reason in _MODEL_CAUSES or hint.evidence.startswith(_PER_MODEL)
 
 
 def after_strikes(hint: CooldownHint, strikes: int, now_ms: int) -> CooldownHint:
