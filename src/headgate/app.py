@@ -18,6 +18,7 @@ from headgate.control.deps import ControlDeps
 from headgate.control.idempotency.jobs import delete_expired_records
 from headgate.control.live import SlotLoads
 from headgate.control.simple_mode import ensure_simple_mode
+from headgate.control.statistics import rollup
 from headgate.control.subscriptions import jobs as subscription_jobs
 from headgate.data_plane import DataPlane, Foundation, build_data_plane
 from headgate.errors import StartupError
@@ -182,6 +183,11 @@ def _chores(base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWork]) -
             run=lambda: delete_old_entries(uow, base.clock, base.settings.audit),
         ),
         Chore(
+            name="roll_up_usage",
+            every_s=rollup.EVERY_S,
+            run=lambda: rollup.roll_up_usage(uow, base.clock, base.state.locks),
+        ),
+        Chore(
             name="expire_subscriptions",
             every_s=subscription_jobs.EVERY_S,
             run=lambda: subscription_jobs.expire_subscriptions(uow, base.clock, base.state.locks),
@@ -226,6 +232,7 @@ def _control_deps(base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWo
         prices=lambda: plane.directory.prices,
         read_price_file=plane.price_refresh.read if plane.price_refresh is not None else None,
         covered=plane.covered,
+        started_at_ms=base.clock.now_ms(),
         fail_points=base.fail_points,
     )
     counts = "Idempotency-Keys of management writes by what became of them"

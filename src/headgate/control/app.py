@@ -16,6 +16,7 @@ from headgate.control.proxies import endpoints as proxies
 from headgate.control.settings import endpoints as settings
 from headgate.control.settings import health_rules
 from headgate.control.slots import endpoints as slots
+from headgate.control.statistics import endpoints as statistics
 from headgate.control.subscriptions import endpoints as subscriptions
 from headgate.control.totp import endpoints as totp
 from headgate.control.usage import endpoints as usage
@@ -26,8 +27,8 @@ from headgate.control.web.routing import GuardedRoute
 from headgate.control.web.security_headers import SecurityHeaders
 
 SLICES = (
-    auth, totp, users, groups, accounts, proxies, keys, subscriptions, codes, promos, slots, usage, prices,
-    settings, health_rules, audit, announcements,
+    auth, totp, users, groups, accounts, proxies, keys, subscriptions, codes, promos, slots, statistics,
+    usage, prices, settings, health_rules, audit, announcements,
 )  # fmt: skip
 
 

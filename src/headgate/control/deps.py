@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from headgate.control.accounts.tester import AccountTester
 from headgate.control.auth.passwords import Passwords
 from headgate.control.idempotency.counters import IdempotencyCounters
+from headgate.control.statistics.memo import Memo
 from headgate.core.limits.budget import CoverRecord
 from headgate.core.pricing.book import PriceBook
 from headgate.kit.clock import Clock
@@ -75,5 +76,8 @@ class ControlDeps(WorkDeps):
     """The price book in force, as the data plane uses it."""
     read_price_file: Callable[[], Awaitable[bytes]] | None = None
     """The configured price file as its source has it now; raises OSError. None: none is configured."""
+    memo: Memo = field(default_factory=Memo)
+    started_at_ms: int = 0
+    """When this process began to serve, Unix milliseconds."""
     covered: CoverRecord = field(default_factory=CoverRecord)
     """What this process's reservations covered, and what they did not."""

@@ -94,9 +94,15 @@ def test_nothing_below_admin_is_for_users():
 
 
 def test_who_only_reads_has_no_route_that_changes_anything():
-    previews = {"/v1/admin/prices/preview", "/v1/admin/prices/preview-version"}
+    """A POST may only ask: for what a query would not hold."""
+    asking = {
+        "/v1/admin/prices/preview",
+        "/v1/admin/prices/preview-version",
+        "/v1/admin/dashboard/users-usage",
+        "/v1/admin/dashboard/api-keys-usage",
+    }
     reading = {(m, path) for m, path, permission in ROUTES if permission is Permission.READ}
-    assert {path for method, path in reading if method != "GET"} == previews
+    assert {path for method, path in reading if method != "GET"} == asking
 
 
 def test_what_an_operator_may_change_is_exactly_this():

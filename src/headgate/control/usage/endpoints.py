@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Path
 
 from headgate.control.keys.service import KeyService
+from headgate.control.usage.query import UsageQuery
 from headgate.control.usage.review import ReviewReason, ReviewService
 from headgate.control.usage.review_schemas import ReviewBody, ReviewedView, reviewed_view
 from headgate.control.usage.schemas import (
@@ -18,7 +19,7 @@ from headgate.control.usage.schemas import (
     admin_usage_view,
     usage_view,
 )
-from headgate.control.usage.service import UsageQuery, UsageService
+from headgate.control.usage.service import UsageService
 from headgate.control.web.envelope import Page, PagingParams
 from headgate.control.web.fields import IdPath, IdQuery, Search
 from headgate.control.web.routing import CurrentWork, Permission, RouteTable
@@ -68,7 +69,7 @@ Reference = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[A-Za-z0
 async def own_usage(work: CurrentWork, paging: PagingParams, query: Common) -> Page[UsageView]:
     """The caller's records, newest first."""
     service = UsageService(work)
-    rows, total = await service.page(await _own(work, query), paging, hides_failed=True, exact=True)
+    rows, total = await service.page(await own_query(work, query), paging, hides_failed=True, exact=True)
     names = await service.references(rows)
     return paging.wrap([usage_view(row, names) for row in rows], total)
 
@@ -76,7 +77,7 @@ async def own_usage(work: CurrentWork, paging: PagingParams, query: Common) -> P
 @routes.route("GET", "/usage/stats", Permission.USER)
 async def own_stats(work: CurrentWork, query: Common) -> UsageStats:
     """Sums of the caller's records: `period` today (default), week or month, or dates."""
-    return await UsageService(work).stats(await _own(work, query), hides_failed=True)
+    return await UsageService(work).stats(await own_query(work, query), hides_failed=True)
 
 
 @routes.route("GET", "/usage/{record_id}", Permission.USER)
@@ -135,7 +136,7 @@ async def explain(reference: Reference, work: CurrentWork) -> UsageExplanation:
     return await UsageService(work).explain(reference)
 
 
-async def _own(work: Work, query: UsageQuery) -> UsageQuery:
+async def own_query(work: Work, query: UsageQuery) -> UsageQuery:
     """Limited to the caller. Raises INSUFFICIENT_PERMISSIONS for somebody else's key."""
     if query.api_key_id is not None:
         await KeyService(work).own(query.api_key_id)

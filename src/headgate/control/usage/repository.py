@@ -29,6 +29,10 @@ class UsageFilter:
     account_id: int | None = None
     group_id: int | None = None
     model: str = ""
+    """As the client named it."""
+    upstream_model: str = ""
+    inbound_endpoint: str = ""
+    upstream_endpoint: str = ""
     is_stream: bool | None = None
     is_by_subscription: bool | None = None
     """Who paid: a subscription, or the balance."""
@@ -46,7 +50,8 @@ class UsageFilter:
     @property
     def has_unindexed(self) -> bool:
         others = (self.group_id, self.is_stream, self.is_by_subscription)
-        return bool(self.model) or any(value is not None for value in others)
+        named = (self.model, self.upstream_model, self.inbound_endpoint, self.upstream_endpoint)
+        return any(named) or any(value is not None for value in others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +101,7 @@ class UsageRepository:
         if wanted.is_nothing:
             return [], 0
         row = UsageRecordRow
-        query = select(row).where(*_conditions(wanted)).order_by(row.created_at_ms.desc(), row.id.desc())
+        query = select(row).where(*conditions(wanted)).order_by(row.created_at_ms.desc(), row.id.desc())
         found = (await self._session.scalars(query.limit(paging.page_size + 1).offset(paging.offset))).all()
         items = found[: paging.page_size]
         if counts:
@@ -117,14 +122,14 @@ class UsageRepository:
         )
 
     async def sums(self, wanted: UsageFilter) -> Sums:
-        row = (await self._session.execute(select(*_SUMS).where(*_conditions(wanted)))).one()
+        row = (await self._session.execute(select(*_SUMS).where(*conditions(wanted)))).one()
         return _sums(row)
 
     async def sums_by(self, column: InstrumentedAttribute[str], wanted: UsageFilter) -> list[Sums]:
         """The hundred busiest values of a column."""
         rows = await self._session.execute(
             select(*_SUMS, column)
-            .where(*_conditions(wanted))
+            .where(*conditions(wanted))
             .group_by(column)
             .order_by(func.count().desc(), column)
             .limit(100)
@@ -132,7 +137,7 @@ class UsageRepository:
         return [_sums(row, name=row[-1]) for row in rows]
 
     async def _count(self, wanted: UsageFilter) -> int:
-        some = select(UsageRecordRow.id).where(*_conditions(wanted)).limit(MAX_COUNTED).subquery()
+        some = select(UsageRecordRow.id).where(*conditions(wanted)).limit(MAX_COUNTED).subquery()
         return await self._session.scalar(select(func.count()).select_from(some)) or 0
 
 
@@ -168,7 +173,8 @@ def _sums(row: Sequence[Any], *, name: str = "") -> Sums:
     return Sums(name=name, **values)
 
 
-def _conditions(wanted: UsageFilter) -> list[ColumnElement[bool]]:
+def conditions(wanted: UsageFilter) -> list[ColumnElement[bool]]:
+    """What a record must be; of a filter that matches everything one test that always holds."""
     row = UsageRecordRow
     equal = (
         (row.user_id, wanted.user_id),
@@ -176,18 +182,23 @@ def _conditions(wanted: UsageFilter) -> list[ColumnElement[bool]]:
         (row.account_id, wanted.account_id),
         (row.group_id, wanted.group_id),
     )
-    conditions: list[ColumnElement[bool]] = [column == value for column, value in equal if value is not None]
-    if wanted.model:
-        conditions.append(row.client_model == wanted.model)
+    tests: list[ColumnElement[bool]] = [column == value for column, value in equal if value is not None]
+    named = (
+        (row.client_model, wanted.model),
+        (row.upstream_model, wanted.upstream_model),
+        (row.inbound_endpoint, wanted.inbound_endpoint),
+        (row.upstream_endpoint, wanted.upstream_endpoint),
+    )
+    tests.extend(column == value for column, value in named if value)
     if wanted.is_stream is not None:
-        conditions.append(row.is_stream.is_(wanted.is_stream))
+        tests.append(row.is_stream.is_(wanted.is_stream))
     if wanted.is_by_subscription is not None:
         paid = row.subscription_id
-        conditions.append(paid.is_not(None) if wanted.is_by_subscription else paid.is_(None))
+        tests.append(paid.is_not(None) if wanted.is_by_subscription else paid.is_(None))
     if wanted.hides_failed:
-        conditions.append(or_(row.outcome != "failed", row.charge_nano > 0))
+        tests.append(or_(row.outcome != "failed", row.charge_nano > 0))
     if wanted.span.from_ms is not None:
-        conditions.append(row.created_at_ms >= wanted.span.from_ms)
+        tests.append(row.created_at_ms >= wanted.span.from_ms)
     if wanted.span.until_ms is not None:
-        conditions.append(row.created_at_ms < wanted.span.until_ms)
-    return conditions or [true()]
+        tests.append(row.created_at_ms < wanted.span.until_ms)
+    return tests or [true()]

@@ -1,12 +1,12 @@
 """Usage: lists, sums and the story of one exchange (spec 7.12, 8.7)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
 
-from headgate.control.usage.period import Span, span_of_dates, span_of_period, zone
+from headgate.control.usage.query import UsageQuery, period_filter, usage_filter
 from headgate.control.usage.repository import MAX_COUNTED, Sums, UsageFilter, UsageRepository
 from headgate.control.usage.schemas import (
     AdminUsageStats,
@@ -34,24 +34,6 @@ OWN_STATS_DAYS = 366
 ALL_STATS_DAYS = 31
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageQuery:
-    """What the client asked, as it came."""
-
-    user_id: int | None = None
-    api_key_id: int | None = None
-    account_id: int | None = None
-    group_id: int | None = None
-    model: str = ""
-    request_type: str = ""
-    stream: str = ""
-    billing_type: str = ""
-    start_date: str = ""
-    end_date: str = ""
-    timezone: str = ""
-    period: str = ""
-
-
 class UsageService:
     def __init__(self, work: Work) -> None:
         self._work = work
@@ -63,7 +45,7 @@ class UsageService:
         """Raises INVALID_INPUT (dates, zone, too long a range)."""
         if paging.offset >= MAX_COUNTED:
             raise BadRequest(f"lists end after {MAX_COUNTED} records; narrow the dates to see older ones")
-        wanted = await self._filter(query, hides_failed=hides_failed)
+        wanted = await usage_filter(self._work, query, hides_failed=hides_failed)
         if wanted.has_unindexed and not wanted.has_index:
             wanted = replace(wanted, span=wanted.span.within(UNINDEXED_DAYS, now_ms=self._work.now_ms()))
         return await self._usage.page(wanted, paging, counts=exact or wanted.has_index)
@@ -146,51 +128,9 @@ class UsageService:
         )
 
     async def _stats_filter(self, query: UsageQuery, *, hides_failed: bool) -> UsageFilter:
-        wanted = await self._filter(query, hides_failed=hides_failed)
-        if query.period or not (query.start_date or query.end_date):
-            where = zone(query.timezone, self._work.deps.settings.timezone)
-            wanted = replace(wanted, span=span_of_period(query.period, where, now_ms=self._work.now_ms()))
+        wanted = await period_filter(self._work, query, hides_failed=hides_failed)
         days = OWN_STATS_DAYS if wanted.has_index else ALL_STATS_DAYS
         return replace(wanted, span=wanted.span.within(days, now_ms=self._work.now_ms()))
-
-    async def _owner(self, query: UsageQuery) -> int | None:
-        """The user whose records are meant: those of a key lie in the index of its owner."""
-        if query.user_id is not None or query.api_key_id is None:
-            return query.user_id
-        owner = select(ApiKeyRow.user_id).where(ApiKeyRow.id == query.api_key_id)
-        return await self._work.session.scalar(owner) or 0
-
-    async def _filter(self, query: UsageQuery, *, hides_failed: bool) -> UsageFilter:
-        where = zone(query.timezone, self._work.deps.settings.timezone)
-        return UsageFilter(
-            user_id=await self._owner(query),
-            key_id=query.api_key_id,
-            account_id=query.account_id,
-            group_id=query.group_id,
-            model=query.model,
-            is_stream=_is_stream(query),
-            is_by_subscription={"0": False, "1": True}.get(query.billing_type),
-            is_nothing=query.request_type in ("ws_v2", "unknown"),
-            hides_failed=hides_failed,
-            span=span_of_dates(query.start_date, query.end_date, where)
-            if query.start_date or query.end_date
-            else Span(),
-        )
-
-
-def _is_stream(query: UsageQuery) -> bool | None:
-    """`request_type` wins over the older `stream`. Raises INVALID_INPUT."""
-    match query.request_type:
-        case "stream":
-            return True
-        case "sync":
-            return False
-        case "ws_v2" | "unknown":
-            return None
-        case "":
-            return {"true": True, "false": False}.get(query.stream.lower())
-        case _:
-            raise BadRequest("request_type must be unknown, sync, stream or ws_v2")
 
 
 def _stats(sums: Sums) -> dict[str, Any]:

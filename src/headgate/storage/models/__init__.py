@@ -11,6 +11,7 @@ from headgate.storage.models.books import (
 )
 from headgate.storage.models.notices import AnnouncementReadRow, AnnouncementRow
 from headgate.storage.models.people import ApiKeyRow, UserAllowedGroupRow, UserGroupMultiplierRow, UserRow
+from headgate.storage.models.rollups import UsageHourRow
 from headgate.storage.models.selling import PromoCodeRow, PromoCodeUsageRow, RedeemCodeRow, SubscriptionRow
 from headgate.storage.models.sessions import RecoveryCodeRow, RefreshTokenRow
 from headgate.storage.models.supply import AccountGroupRow, AccountRow, GroupRow, ProxyRow
@@ -48,6 +49,7 @@ __all__ = [
     "SecuritySecretRow",
     "SettingRow",
     "SubscriptionRow",
+    "UsageHourRow",
     "UsageIntentRow",
     "UsageRecordRow",
     "UserAllowedGroupRow",
