@@ -1,6 +1,7 @@
 """Statistics for admins and users (spec 7.12, 8.1): every number is a sum of records."""
 
-from headgate.control.statistics.rollup import HOUR_MS, roll_up_usage
+from headgate.control.statistics.repository import HOUR_MS
+from headgate.control.statistics.rollup import roll_up_usage
 from tests.control.usage.records import record, store
 
 DAY_MS = 24 * HOUR_MS
