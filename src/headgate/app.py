@@ -17,6 +17,7 @@ from headgate.control.bootstrap import FirstAdmin, ensure_admin
 from headgate.control.deps import ControlDeps
 from headgate.control.idempotency.jobs import delete_expired_records
 from headgate.control.live import SlotLoads
+from headgate.control.scheduled_tests import jobs as scheduled_tests
 from headgate.control.simple_mode import ensure_simple_mode
 from headgate.control.statistics import rollup
 from headgate.control.subscriptions import jobs as subscription_jobs
@@ -104,8 +105,9 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
         )
         plane = await build_data_plane(base, stack)
         refreshers.append(plane.directory.refresh)
-        await _start_jobs(base, plane, process_id, uow)
-        control = create_control_app(_control_deps(base, plane, uow))
+        deps = _control_deps(base, plane, uow)
+        await _start_jobs(base, plane, process_id, uow, deps)
+        control = create_control_app(deps)
         operations = OperationsEndpoints(
             engine, state, plane.metrics, plane.directory, plane.billing, settings
         )
@@ -141,7 +143,11 @@ def _fail_points(settings: Settings) -> FailPoints:
 
 
 async def _start_jobs(
-    base: Foundation, plane: DataPlane, process_id: str, uow: Callable[[], UnitOfWork]
+    base: Foundation,
+    plane: DataPlane,
+    process_id: str,
+    uow: Callable[[], UnitOfWork],
+    deps: ControlDeps,
 ) -> None:
     housekeeping = Housekeeping(
         process_id=process_id,
@@ -158,12 +164,14 @@ async def _start_jobs(
             lock_s=base.settings.limits.process_ttl_s,
             fail_points=base.fail_points,
         ),
-        chores=_chores(base, plane, uow),
+        chores=_chores(base, plane, uow, deps),
     )
     await housekeeping.start(plane.tasks)
 
 
-def _chores(base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWork]) -> Sequence[Chore]:
+def _chores(
+    base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWork], deps: ControlDeps
+) -> Sequence[Chore]:
     idempotency = base.settings.idempotency
     return (
         *_price_chores(base, plane),
@@ -191,6 +199,11 @@ def _chores(base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWork]) -
             name="expire_subscriptions",
             every_s=subscription_jobs.EVERY_S,
             run=lambda: subscription_jobs.expire_subscriptions(uow, base.clock, base.state.locks),
+        ),
+        Chore(
+            name="run_scheduled_tests",
+            every_s=scheduled_tests.EVERY_S,
+            run=lambda: scheduled_tests.run_due_tests(deps),
         ),
     )
 

@@ -13,6 +13,7 @@ from headgate.control.keys import endpoints as keys
 from headgate.control.prices import endpoints as prices
 from headgate.control.promos import endpoints as promos
 from headgate.control.proxies import endpoints as proxies
+from headgate.control.scheduled_tests import endpoints as scheduled_tests
 from headgate.control.settings import endpoints as settings
 from headgate.control.settings import health_rules
 from headgate.control.slots import endpoints as slots
@@ -28,7 +29,7 @@ from headgate.control.web.security_headers import SecurityHeaders
 
 SLICES = (
     auth, totp, users, groups, accounts, proxies, keys, subscriptions, codes, promos, slots, statistics,
-    usage, prices, settings, health_rules, audit, announcements,
+    usage, prices, scheduled_tests, settings, health_rules, audit, announcements,
 )  # fmt: skip
 
 

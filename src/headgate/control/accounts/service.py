@@ -118,6 +118,19 @@ class AccountService:
         await note_recovered(self._work, row.id, "recovered")
         return self._touched(row)
 
+    async def recover_after_test(self, account_id: int) -> None:
+        """An answer has proven the account well: `recover`, unless it was switched off by hand or nothing is
+        wrong. Raises ACCOUNT_NOT_FOUND."""
+        row = await self._accounts.get(account_id)
+        cooling = await self._work.deps.state.cooldowns.active([AccountId(row.id)])
+        stored = (row.rate_limit_reset_at, row.overload_until, row.temp_unschedulable_until)
+        if row.status == "inactive" or not (row.status == "error" or cooling or any(stored)):
+            return
+        _clear_error(row)
+        await self._clear_cooldowns(row)
+        await note_recovered(self._work, row.id, "test answered")
+        self._touched(row)
+
     async def reset_quota(self, account_id: int) -> AccountRow:
         """What the quota has counted so far is forgotten. Raises ACCOUNT_NOT_FOUND."""
         row = await self._accounts.get(account_id)

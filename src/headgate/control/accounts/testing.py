@@ -21,15 +21,16 @@ async def stream_test(
     deps: ControlDeps, actor: Actor, account_id: int, *, call: Call, model: str, prompt: str
 ) -> AsyncIterator[bytes]:
     """Events as `data: {...}`. A success clears whatever had marked the account."""
-    async for event in _events(deps, account_id, model=model, prompt=prompt):
+    async for event in test_events(deps, account_id, model=model, prompt=prompt):
         if event["type"] == "test_complete" and event.get("success") is True:
             await _recover(deps, actor, account_id, call)
         yield b"data: " + json.dumps(event) + b"\n\n"
 
 
-async def _events(
+async def test_events(
     deps: ControlDeps, account_id: int, *, model: str, prompt: str
 ) -> AsyncIterator[Mapping[str, Any]]:
+    """The events of one test, which ends at its deadline."""
     deadline = deps.clock.monotonic() + TEST_DEADLINE_S
     run = deps.account_tester.run(account_id, model=model, prompt=prompt)
     async with aclosing(cast("Any", run)) as events:

@@ -53,7 +53,7 @@ def account_windows(quota: AccountQuota, now_ms: int) -> tuple[int, int, int, in
 def _around(now_ms: int, zone_name: str, hour: int, *, weekday: int | None = None) -> tuple[int, int]:
     """The last occurrence not after `now_ms`, and the next after it. `weekday` 0 = Sunday; None: every
     day."""
-    zone = _zone(zone_name)
+    zone = zone_named(zone_name)
     day = datetime.fromtimestamp(now_ms / 1000, zone).date()
     if weekday is not None:
         day -= timedelta(days=(day.isoweekday() - weekday) % 7)
@@ -68,7 +68,7 @@ def _instant(day: date, hour: int, zone: tzinfo) -> int:
 
 
 @lru_cache(maxsize=256)
-def _zone(name: str) -> tzinfo:
+def zone_named(name: str) -> tzinfo:
     """A pure function of the name: the zone files do not change while we run."""
     try:
         return ZoneInfo(name)

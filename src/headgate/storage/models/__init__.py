@@ -23,6 +23,7 @@ from headgate.storage.models.system import (
     SecuritySecretRow,
     SettingRow,
 )
+from headgate.storage.models.tests import ScheduledTestPlanRow, ScheduledTestResultRow
 
 __all__ = [
     "AccountGroupRow",
@@ -46,6 +47,8 @@ __all__ = [
     "RedeemCodeRow",
     "RecoveryCodeRow",
     "RefreshTokenRow",
+    "ScheduledTestPlanRow",
+    "ScheduledTestResultRow",
     "SecuritySecretRow",
     "SettingRow",
     "SubscriptionRow",
