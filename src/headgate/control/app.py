@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from headgate.control.accounts import bulk_endpoints as account_bulk
 from headgate.control.accounts import endpoints as accounts
 from headgate.control.announcements import endpoints as announcements
 from headgate.control.audit import endpoints as audit
@@ -28,9 +29,27 @@ from headgate.control.web.routing import GuardedRoute
 from headgate.control.web.security_headers import SecurityHeaders
 
 SLICES = (
-    auth, totp, users, groups, accounts, proxies, keys, subscriptions, codes, promos, slots, statistics,
-    usage, prices, scheduled_tests, settings, health_rules, audit, announcements,
-)  # fmt: skip
+    auth,
+    totp,
+    users,
+    groups,
+    account_bulk,
+    accounts,
+    proxies,
+    keys,
+    subscriptions,
+    codes,
+    promos,
+    slots,
+    statistics,
+    usage,
+    prices,
+    scheduled_tests,
+    settings,
+    health_rules,
+    audit,
+    announcements,
+)
 
 
 def create_control_app(deps: ControlDeps) -> FastAPI:

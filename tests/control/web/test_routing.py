@@ -100,6 +100,8 @@ def test_who_only_reads_has_no_route_that_changes_anything():
         "/v1/admin/prices/preview-version",
         "/v1/admin/dashboard/users-usage",
         "/v1/admin/dashboard/api-keys-usage",
+        "/v1/admin/accounts/check-mixed-channel",
+        "/v1/admin/accounts/today-stats/batch",
     }
     reading = {(m, path) for m, path, permission in ROUTES if permission is Permission.READ}
     assert {path for method, path in reading if method != "GET"} == asking
@@ -115,6 +117,8 @@ def test_what_an_operator_may_change_is_exactly_this():
         "PUT /v1/admin/announcements/{announcement_id}",
         "DELETE /v1/admin/announcements/{announcement_id}",
         "PUT /v1/admin/accounts/{account_id}",
+        "POST /v1/admin/accounts/bulk-update",
+        "POST /v1/admin/accounts/batch-clear-error",
         "POST /v1/admin/accounts/{account_id}/test",
         "POST /v1/admin/accounts/{account_id}/schedulable",
         "POST /v1/admin/accounts/{account_id}/clear-error",

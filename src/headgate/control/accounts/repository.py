@@ -37,6 +37,15 @@ class AccountRepository:
             raise NotFound("account not found", reason="ACCOUNT_NOT_FOUND")
         return row
 
+    async def by_ids(self, ids: Sequence[int]) -> Sequence[AccountRow]:
+        """Those that exist, newest first."""
+        rows = await self._session.scalars(
+            select(AccountRow)
+            .where(AccountRow.id.in_(ids), AccountRow.deleted_at.is_(None))
+            .order_by(AccountRow.id.desc())
+        )
+        return rows.all()
+
     async def page(
         self, wanted: AccountFilter, paging: Paging, now: datetime
     ) -> tuple[Sequence[AccountRow], int]:

@@ -2,6 +2,14 @@
 
 from collections.abc import Sequence
 
+from headgate.control.proxies.bulk import create_proxies, delete_proxies
+from headgate.control.proxies.bulk_schemas import (
+    ProxiesDeleted,
+    ProxyAccount,
+    ProxyBatchBody,
+    ProxyBatchView,
+    ProxyIdsBody,
+)
 from headgate.control.proxies.repository import ProxyFilter, ProxyRepository
 from headgate.control.proxies.schemas import ProxyCreate, ProxyUpdate, ProxyView, proxy_view
 from headgate.control.proxies.service import ProxyService
@@ -34,6 +42,29 @@ async def all_proxies(work: CurrentWork) -> list[ProxyView]:
 async def create_proxy(body: ProxyCreate, work: CurrentWork) -> ProxyView:
     """Create an egress proxy."""
     return proxy_view(await ProxyService(work).create(body))
+
+
+@routes.route("POST", "/batch", Permission.SECRETS)
+async def create_batch(body: ProxyBatchBody, work: CurrentWork) -> ProxyBatchView:
+    """Create many proxies; those that are here already are skipped."""
+    return await create_proxies(work, body.proxies)
+
+
+@routes.route("POST", "/batch-delete", Permission.SECRETS)
+async def delete_batch(body: ProxyIdsBody, work: CurrentWork) -> ProxiesDeleted:
+    """Delete many proxies; those in use stay and are told with the reason."""
+    return await delete_proxies(work, body.ids)
+
+
+@routes.route("GET", "/{proxy_id}/accounts", Permission.READ)
+async def proxy_accounts(proxy_id: IdPath, work: CurrentWork) -> list[ProxyAccount]:
+    """Accounts that go out through a proxy."""
+    proxies = ProxyRepository(work.session)
+    await proxies.get(proxy_id)
+    return [
+        ProxyAccount(id=row.id, name=row.name, platform=row.platform, type=row.type, status=row.status)
+        for row in await proxies.accounts_of(proxy_id)
+    ]
 
 
 @routes.route("GET", "/{proxy_id}", Permission.READ)

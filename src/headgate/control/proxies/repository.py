@@ -54,6 +54,17 @@ class ProxyRepository:
         )
         return rows.all()
 
+    async def all(self) -> Sequence[ProxyRow]:
+        return (await self._session.scalars(select(ProxyRow).where(ProxyRow.deleted_at.is_(None)))).all()
+
+    async def accounts_of(self, proxy_id: int) -> Sequence[AccountRow]:
+        rows = await self._session.scalars(
+            select(AccountRow)
+            .where(AccountRow.proxy_id == proxy_id, AccountRow.deleted_at.is_(None))
+            .order_by(AccountRow.id.desc())
+        )
+        return rows.all()
+
     async def account_counts(self, proxy_ids: Sequence[int]) -> Mapping[int, int]:
         rows = await self._session.execute(
             select(AccountRow.proxy_id, func.count())

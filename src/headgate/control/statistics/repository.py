@@ -128,6 +128,15 @@ class StatisticsRepository:
             sums[row[-1]] = sums.get(row[-1], NONE) + _figures(row)
         return sums
 
+    async def of_accounts(self, ids: Sequence[int], span: Span) -> dict[int, Figures]:
+        """Per account, zeros for those without records."""
+        rows = await self._session.execute(
+            select(*RECORD_SUMS, _R.account_id)
+            .where(_R.account_id.in_(ids), _R.created_at_ms >= (span.from_ms or 0))
+            .group_by(_R.account_id)
+        )
+        return dict.fromkeys(ids, NONE) | {row[-1]: _figures(row) for row in rows}
+
     async def charges_of_keys(self, owners: Mapping[int, int], from_ms: int) -> dict[int, int]:
         """Nano-USD per key; a key's records lie in the index of its owner (key -> user)."""
         rows = await self._session.execute(

@@ -1,0 +1,56 @@
+"""Many egress proxies at once (spec 8.5)."""
+
+from collections.abc import Sequence
+
+from headgate.control.proxies.bulk_schemas import ProxiesDeleted, ProxyBatchView, ProxyEntry, SkippedProxy
+from headgate.control.proxies.repository import ProxyRepository
+from headgate.control.proxies.schemas import ProxyCreate
+from headgate.control.proxies.service import ProxyService
+from headgate.control.work import Work
+from headgate.errors import ApiError
+from headgate.kit.crypto import SealBroken
+from headgate.storage.directory_rows import PROXY_CONTEXT
+from headgate.storage.models import ProxyRow
+
+_Identity = tuple[str, int, str, str | None]
+
+
+async def create_proxies(work: Work, entries: Sequence[ProxyEntry]) -> ProxyBatchView:
+    """What is here already, or named twice, is skipped: host, port, user and password tell."""
+    known = {_identity_of(work, row) for row in await ProxyRepository(work.session).all()}
+    service, created = ProxyService(work), 0
+    for entry in entries:
+        identity = (entry.host, entry.port, entry.username, entry.password)
+        if identity in known:
+            continue
+        known.add(identity)
+        await service.create(ProxyCreate(name="default", **entry.model_dump()))
+        created += 1
+    return ProxyBatchView(created=created, skipped=len(entries) - created)
+
+
+async def delete_proxies(work: Work, ids: Sequence[int]) -> ProxiesDeleted:
+    """Those that accounts use stay, with the reason."""
+    deleted, skipped = [], []
+    for proxy_id in dict.fromkeys(ids):
+        try:
+            await ProxyService(work).delete(proxy_id)
+        except ApiError as error:
+            skipped.append(SkippedProxy(id=proxy_id, reason=error.reason))
+        else:
+            deleted.append(proxy_id)
+    return ProxiesDeleted(deleted_ids=deleted, skipped=skipped)
+
+
+def _identity_of(work: Work, row: ProxyRow) -> _Identity:
+    return row.host, row.port, row.username, _password_of(work, row)
+
+
+def _password_of(work: Work, row: ProxyRow) -> str | None:
+    """None for one that another master key sealed: nobody can send that again."""
+    if not row.password_sealed:
+        return ""
+    try:
+        return work.deps.vault.unseal(row.password_sealed, context=PROXY_CONTEXT).decode()
+    except SealBroken:
+        return None
