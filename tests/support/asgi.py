@@ -15,6 +15,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    set_cookies: tuple[str, ...] = ()
 
     @property
     def json(self) -> Any:
@@ -61,7 +62,7 @@ class AsgiClient:
             "raw_path": (self._root_path + path).encode(),
             "root_path": self._root_path,
             "query_string": urlencode(query or {}).encode(),
-            "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
+            "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items()],
             "client": (self._peer, 50_000),
             "server": ("127.0.0.1", 8080),
             "state": {},
@@ -90,4 +91,6 @@ class AsgiClient:
             if raises or not sent:
                 raise
         headers = {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
-        return Answer(sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:]))
+        body = b"".join(message.get("body", b"") for message in sent[1:])
+        cookies = tuple(value.decode() for name, value in sent[0]["headers"] if name == b"set-cookie")
+        return Answer(sent[0]["status"], headers, body, cookies)

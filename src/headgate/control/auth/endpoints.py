@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import Path, Request
+from fastapi import Path, Request, Response
 
+from headgate.control.auth.browser import BrowserAnswer, clear_cookies, in_cookies, wants_cookies
+from headgate.control.auth.cookies import given_refresh_token
 from headgate.control.auth.refreshing import SessionService
 from headgate.control.auth.schemas import (
+    CookieLoginView,
+    CookieView,
     LoginBody,
     LogoutBody,
     MeView,
@@ -31,31 +35,47 @@ routes = RouteTable("", tag="auth")
 
 
 @routes.route("POST", "/auth/login", Permission.PUBLIC)
-async def login(body: LoginBody, work: CurrentWork, request: Request) -> TokenView | SecondStepView:
+async def login(
+    body: LoginBody, work: CurrentWork, request: Request, response: Response
+) -> TokenView | CookieLoginView | SecondStepView:
     """Exchange e-mail and password for an access token and a refresh token, or for the ticket of the second
-    step where the user has two-factor login."""
-    return await AuthService(work).login(body.email, body.password, _device(work, request))
+    step where the user has two-factor login. With `X-Headgate-Session: cookie` the tokens come as cookies."""
+    begun = await AuthService(work).login(body.email, body.password, _device(work, request))
+    if isinstance(begun, SecondStepView):
+        return begun
+    return _login_answer(begun, BrowserAnswer(work, request, response))
 
 
 @routes.route("POST", "/auth/login/2fa", Permission.PUBLIC)
-async def second_step(body: SecondStepBody, work: CurrentWork, request: Request) -> TokenView:
+async def second_step(
+    body: SecondStepBody, work: CurrentWork, request: Request, response: Response
+) -> TokenView | CookieLoginView:
     """Exchange the ticket of a login and a code for tokens. A code counts once, and so does the ticket."""
-    return await AuthService(work).second_step(body.temp_token, body.totp_code, _device(work, request))
+    begun = await AuthService(work).second_step(body.temp_token, body.totp_code, _device(work, request))
+    return _login_answer(begun, BrowserAnswer(work, request, response))
 
 
 @routes.route("POST", "/auth/refresh", Permission.PUBLIC)
-async def refresh(body: RefreshBody, work: CurrentWork, request: Request) -> TokenPair:
+async def refresh(
+    work: CurrentWork, request: Request, response: Response, body: RefreshBody | None = None
+) -> TokenPair | CookieView:
     """Exchange a refresh token for new tokens. Each is good once: a second use ends its session, unless it
     comes so soon that it must be the same client asking twice (409 REFRESH_TOKEN_ROTATED)."""
-    return await SessionService(work).refresh(body.refresh_token, _device(work, request))
+    token = given_refresh_token(request.headers, body.refresh_token if body is not None else "")
+    pair = await SessionService(work).refresh(token, _device(work, request))
+    return in_cookies(pair, BrowserAnswer(work, request, response)) if wants_cookies(request) else pair
 
 
 @routes.route("POST", "/auth/logout", Permission.PUBLIC)
-async def logout(work: CurrentWork, request: Request, body: LogoutBody | None = None) -> MessageView:
+async def logout(
+    work: CurrentWork, request: Request, response: Response, body: LogoutBody | None = None
+) -> MessageView:
     """End the session of the refresh token; other sessions stay. Succeeds whatever the token is; without one
     nothing ends."""
-    token = body.refresh_token if body is not None else None
+    token = given_refresh_token(request.headers, (body.refresh_token or "") if body is not None else "")
     await SessionService(work).log_out(token, _device(work, request))
+    if wants_cookies(request):
+        clear_cookies(BrowserAnswer(work, request, response))
     return MessageView(message="logged out")
 
 
@@ -109,6 +129,12 @@ async def change_password(body: PasswordBody, work: CurrentWork, request: Reques
     refreshes."""
     await AuthService(work).change_password(body.old_password, body.new_password, _device(work, request))
     return MessageView(message="password changed; other sessions have ended")
+
+
+def _login_answer(begun: TokenView, answer: BrowserAnswer) -> TokenView | CookieLoginView:
+    if not wants_cookies(answer.request):
+        return begun
+    return CookieLoginView(**in_cookies(begun, answer).model_dump(), user=begun.user)
 
 
 async def _profile(work: Work) -> UserView:

@@ -1,10 +1,12 @@
-"""Who calls: bearer token or admin key, checked against the database on every request (spec 7.3, 7.14)."""
+"""Who calls: bearer token, session cookie or admin key, checked against the database on every request (spec
+7.3, 7.14). A header that names somebody wins over a cookie, which browsers add by themselves."""
 
 import hmac
 
 from sqlalchemy import select
 from starlette.datastructures import Headers
 
+from headgate.control.auth.cookies import access_cookie, require_own_page
 from headgate.control.auth.sessions import is_alive
 from headgate.control.auth.tokens import AccessTokens
 from headgate.control.deps import ControlDeps
@@ -16,9 +18,13 @@ from headgate.storage.models import UserRow
 MAX_ADMIN_KEY_CHARS = 256
 
 
-async def authenticate_user(deps: ControlDeps, headers: Headers) -> Actor:
-    """The active user behind `Authorization: Bearer`. Raises `AuthRefused`."""
-    claims = AccessTokens(deps.vault).read(_bearer(headers), now_s=deps.clock.now_ms() // 1000)
+async def authenticate_user(deps: ControlDeps, headers: Headers, *, method: str) -> Actor:
+    """The active user behind `Authorization: Bearer`, or behind the cookie of a browser session. Raises
+    `AuthRefused`."""
+    cookie = "" if "authorization" in headers else access_cookie(headers)
+    claims = AccessTokens(deps.vault).read(cookie or _bearer(headers), now_s=deps.clock.now_ms() // 1000)
+    if cookie:
+        require_own_page(deps.vault, headers, method=method, session=claims.session)
     async with deps.uow() as uow:
         user = await uow.session.get(UserRow, claims.user_id)
         is_ended = bool(claims.session) and not await is_alive(uow.session, claims.session)
@@ -28,15 +34,15 @@ async def authenticate_user(deps: ControlDeps, headers: Headers) -> Actor:
         raise AuthRefused("USER_INACTIVE", "User account is not active")
     if user.token_version != claims.token_version or is_ended:
         raise AuthRefused("TOKEN_REVOKED", "Token has been revoked")
-    return _actor(user, via="token", session=claims.session)
+    return _actor(user, via="cookie" if cookie else "token", session=claims.session)
 
 
-async def authenticate_staff(deps: ControlDeps, headers: Headers) -> Actor:
+async def authenticate_staff(deps: ControlDeps, headers: Headers, *, method: str) -> Actor:
     """The admin key, which acts as the first active admin, or whoever the token is of: what its role may do
     is for the route to say. Raises `AuthRefused`."""
     if "x-api-key" in headers:
         return await _by_admin_key(deps, headers["x-api-key"])
-    return await authenticate_user(deps, headers)
+    return await authenticate_user(deps, headers, method=method)
 
 
 async def _by_admin_key(deps: ControlDeps, given: str) -> Actor:

@@ -54,6 +54,20 @@ class TokenView(TokenPair):
     user: UserView
 
 
+class CookieView(BaseModel):
+    """A browser session: the tokens are in cookies that no script reads."""
+
+    csrf_token: str
+    """For the header X-CSRF-Token of calls that change something; also in the cookie `headgate_csrf`."""
+    expires_in: int
+    """Seconds until the session must be refreshed."""
+    token_type: str = "Cookie"  # noqa: S105 - the name of a scheme
+
+
+class CookieLoginView(CookieView):
+    user: UserView
+
+
 class SecondStepView(BaseModel):
     """The password is right; a code is needed."""
 

@@ -28,6 +28,15 @@ def address_of(request: Request, trusted: Sequence[str]) -> str:
     return client_address(peer, request.headers.get("x-forwarded-for", ""), trusted)
 
 
+def is_https(request: Request, trusted: Sequence[str], *, public_url: str) -> bool:
+    """Whether the browser speaks TLS: with us, with a trusted proxy that says so, or by the configured public
+    address. A stranger's header counts for nothing."""
+    if public_url.startswith("https://") or request.url.scheme == "https":
+        return True
+    peer = request.client.host if request.client else ""
+    return request.headers.get("x-forwarded-proto", "") == "https" and peer in IpSet.parse(trusted)
+
+
 def throttle_name(address: str) -> str:
     """What one attacker controls at once: an IPv4 address, or a whole IPv6 /64."""
     if not _is_address(address):

@@ -125,9 +125,9 @@ async def _authenticate(permission: Permission, deps: ControlDeps, request: Requ
         case Permission.PUBLIC:
             return None
         case Permission.USER:
-            return await authenticate_user(deps, request.headers)
+            return await authenticate_user(deps, request.headers, method=request.method)
         case _:
-            return await authenticate_staff(deps, request.headers)
+            return await authenticate_staff(deps, request.headers, method=request.method)
 
 
 def _current_work(request: Request) -> Work:
