@@ -21,6 +21,8 @@ _STORED = "SELECT seq, hash FROM ledger_chains WHERE chain = "
 _NEWEST = "SELECT seq, hash FROM ledger_entries WHERE chain = "
 _LAST = " ORDER BY seq DESC LIMIT 1"
 _SET_HEAD = "ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq, hash = excluded.hash"
+_PUT_HEAD = f"INSERT INTO ledger_chains (chain, seq, hash) VALUES (?, ?, ?) {_SET_HEAD}"  # noqa: S608
+_MOVE_HEAD = "UPDATE ledger_chains SET seq = ?, hash = ? WHERE chain = ? AND seq = ? AND hash = ?"
 _POSTGRES_LOCKS = 0x4C454447
 """Class of the advisory locks on chains ("LEDG"); they live in a space of their own (two-number locks)."""
 
@@ -38,20 +40,21 @@ class SqliteChain:
         self._head: Head | None = None
 
     def append(self, entries: Sequence[Row]) -> None:
-        linked, head = link(self._key, self._current(), entries)
+        """The head moves only from where the table says it is: a rollback or another process may have moved
+        the remembered one."""
+        head = self._head
+        linked, new = link(self._key, head, entries) if head is not None else ((), None)
+        if head is None or new is None or not self._advance(head, new):
+            linked, new = link(self._key, self._current(), entries)
+            self._connection.execute(_PUT_HEAD, (new.chain, new.seq, new.seal))
         self._insert.run(self._connection, linked)
-        self._connection.execute(
-            f"INSERT INTO ledger_chains (chain, seq, hash) VALUES (?, ?, ?) {_SET_HEAD}",  # noqa: S608
-            (head.chain, head.seq, head.seal),
-        )
-        self._head = head
+        self._head = new
+
+    def _advance(self, old: Head, new: Head) -> bool:
+        moved = (new.seq, new.seal, old.chain, old.seq, old.seal)
+        return self._connection.execute(_MOVE_HEAD, moved).rowcount == 1
 
     def _current(self) -> Head:
-        """The remembered head, if the table still says so: a rollback or another process may have moved
-        it."""
-        head = self._head
-        if head is not None and self._one(_STORED + "?", head.chain) == (head.seq, head.seal):
-            return head
         return next(head for chain in count(FIRST_JOURNAL) if (head := self._resume(chain)) is not None)
 
     def _resume(self, chain: int) -> Head | None:

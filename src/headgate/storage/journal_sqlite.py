@@ -10,7 +10,7 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +27,10 @@ from headgate.storage.ledger_chain import ENTRY_COLUMNS
 
 T = TypeVar("T")
 
-_SIZES = (64, 32, 16, 8, 4, 2, 1)
+_MAX_ROWS = 64
+"""Rows of one statement at most: bounds what a prepared statement holds."""
+_PREPARED = 1024
+"""Prepared statements kept: one per table and number of rows, less than 16 tables of 64."""
 _ROW_ERRORS = (
     sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError,
     OverflowError, ValueError, TypeError, AttributeError,
@@ -45,31 +48,35 @@ class _NotAllNew(Exception):
 
 
 class _Bulk:
-    """One statement over many rows, `{rows}` standing for the VALUES; prepared for the sizes 1 to 64."""
+    """One statement over many rows, `{rows}` standing for the VALUES; prepared for every number of rows that
+    occurs, so that a group takes one step per table and not one per power of two."""
 
-    def __init__(self, template: str, row: str) -> None:
-        self._sql = {size: template.replace("{rows}", ",".join([row] * size)) for size in _SIZES}
+    def __init__(self, template: str, row: str, *, alone: str = "") -> None:
+        """`alone`: a cheaper statement for a single row, with the same parameters."""
+        self._template = template
+        self._row = row
+        self._sql = ["", alone, *[""] * _MAX_ROWS]
 
     def run(self, connection: sqlite3.Connection, given: Sequence[Row], *, first: Row = ()) -> int:
         """Returns the number of rows changed. `first` are parameters before the rows."""
-        changed, start, left = 0, 0, len(given)
-        for size in _SIZES:
-            while left >= size:
-                parameters = [*first, *chain.from_iterable(given[start : start + size])]
-                changed += connection.execute(self._sql[size], parameters).rowcount
-                start, left = start + size, left - size
-        return changed
+        return sum(connection.execute(*statement).rowcount for statement in self._statements(given, first))
 
     def fetch(self, connection: sqlite3.Connection, given: Sequence[Row]) -> list[Row]:
         """The rows that a SELECT finds for `given`."""
         found: list[Row] = []
-        start, left = 0, len(given)
-        for size in _SIZES:
-            while left >= size:
-                parameters = list(chain.from_iterable(given[start : start + size]))
-                found += connection.execute(self._sql[size], parameters).fetchall()
-                start, left = start + size, left - size
+        for statement in self._statements(given, ()):
+            found += connection.execute(*statement).fetchall()
         return found
+
+    def _statements(self, given: Sequence[Row], first: Row) -> Iterator[tuple[str, list[Any]]]:
+        for start in range(0, len(given), _MAX_ROWS):
+            part = given[start : start + _MAX_ROWS] if len(given) > _MAX_ROWS else given
+            yield self._of(len(part)), [*first, *chain.from_iterable(part)]
+
+    def _of(self, size: int) -> str:
+        if not self._sql[size]:
+            self._sql[size] = self._template.replace("{rows}", ",".join([self._row] * size))
+        return self._sql[size]
 
 
 def _insert(table: str, columns: Sequence[str], conflict: str = "") -> _Bulk:
@@ -86,11 +93,14 @@ _BALANCES = _Bulk(
     "UPDATE users SET balance_nano = balance_nano - d.column2"
     " FROM (VALUES {rows}) AS d WHERE users.id = d.column1",
     "(?,?)",
+    alone="UPDATE users SET balance_nano = balance_nano - ?2 WHERE id = ?1",
 )
 _KEYS = _Bulk(
     f"UPDATE api_keys SET {booking.key_update('d.column3', 'd.column4', 'd.column2')}"  # noqa: S608
     f" FROM (VALUES {{rows}}) AS d WHERE api_keys.id = d.column1 AND {booking.KEY_HAS_LIMITS}",
     "(?,?,?,?)",
+    alone=f"UPDATE api_keys SET {booking.key_update('?3', '?4', '?2')}"  # noqa: S608
+    f" WHERE id = ?1 AND {booking.KEY_HAS_LIMITS}",
 )
 _WITH_QUOTA = _Bulk(
     f"SELECT id, {booking.KEY_SPENT} FROM api_keys WHERE quota_nano > 0 AND id IN ({{rows}})",  # noqa: S608
@@ -141,7 +151,11 @@ class SqliteBooks:
         self._day_start = rows.DayStart(timezone)
         self._used: dict[tuple[str, int], int] = {}
         self._connection = sqlite3.connect(
-            path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False, cached_statements=256
+            path,
+            timeout=busy_timeout_s,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=_PREPARED,
         )
         for pragma in (*pragmas, "PRAGMA cache_size = -32768"):
             self._connection.execute(pragma).close()
