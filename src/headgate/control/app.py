@@ -1,6 +1,10 @@
 """The management API as one FastAPI app; the composition root mounts it at /api (DESIGN 8)."""
 
-from fastapi import FastAPI
+from collections.abc import Sequence
+from functools import cache
+
+from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 
 from headgate.control.accounts import bulk_endpoints as account_bulk
 from headgate.control.accounts import endpoints as accounts
@@ -52,6 +56,16 @@ SLICES = (
 )
 
 
+@cache
+def _routes() -> Sequence[BaseRoute]:
+    """The same for every app of a process: they find what they work with at the app, and building them takes
+    a third of a second."""
+    router = APIRouter(redirect_slashes=False)
+    for slice_ in SLICES:
+        slice_.routes.install(router)
+    return router.routes
+
+
 def create_control_app(deps: ControlDeps) -> FastAPI:
     """Build the app: routes `/v1/...`, documentation at `/docs`, schema at `/openapi.json`."""
     app = FastAPI(
@@ -65,8 +79,7 @@ def create_control_app(deps: ControlDeps) -> FastAPI:
     app.state.deps = deps
     faults.install(app)
     documentation.install(app)
-    for slice_ in SLICES:
-        slice_.routes.install(app)
+    app.router.routes.extend(_routes())
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)
     return app

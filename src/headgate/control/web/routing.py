@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
@@ -194,13 +194,13 @@ class RouteTable:
 
         return declare
 
-    def install(self, app: FastAPI) -> None:
+    def install(self, router: APIRouter) -> None:
         for declared in self._declared:
             answer = typing.get_type_hints(declared.endpoint)["return"]
             is_raw = isinstance(answer, type) and issubclass(answer, Response)
             if is_raw and declared.idempotent is not None:
                 raise TypeError(f"{declared.path} answers with no document that could be kept")
-            app.router.add_api_route(
+            router.add_api_route(
                 f"/v1{self._prefix}{declared.path}",
                 declared.endpoint if is_raw else _enveloped(declared.endpoint),
                 methods=[declared.method],
