@@ -78,7 +78,13 @@ class PostgresServer:
 
     async def create_database(self, name: str, *, template: str = "template1") -> str:
         """Returns the URL of the new database. Nobody may be connected to the template."""
-        await self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        connection = await asyncpg.connect(self.url("postgres"))
+        try:
+            # Copying files takes 20 ms, the other way 90; before PostgreSQL 15 it was the only one.
+            strategy = "STRATEGY FILE_COPY" if connection.get_server_version().major >= 15 else ""
+            await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {strategy}')
+        finally:
+            await connection.close()
         return self.url(name)
 
     async def drop_database(self, name: str) -> None:
