@@ -36,9 +36,9 @@ from headgate.relay.recovery import complete_open_intents
 from headgate.secrets_file import open_vault, require_same_key
 from headgate.settings import Settings
 from headgate.state import open_state
-from headgate.storage.engine import check_reachable, create_engine, database_target, session_factory
+from headgate.storage.engine import session_factory
 from headgate.storage.journal_opening import open_journal
-from headgate.storage.migrate import upgrade
+from headgate.storage.opening import open_database
 from headgate.storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -216,16 +216,6 @@ def _price_chores(base: Foundation, plane: DataPlane) -> Iterator[Chore]:
     if plane.price_refresh is not None:
         every_s = min(15.0, base.settings.pricing.refresh_interval_s)
         yield Chore(name="refresh_prices", every_s=every_s, run=plane.price_refresh.refresh_if_due)
-
-
-async def open_database(settings: Settings, stack: AsyncExitStack) -> AsyncEngine:
-    """Reachable, writable and on the newest schema."""
-    target = database_target(settings)
-    engine = create_engine(target)
-    stack.push_async_callback(engine.dispose)
-    await check_reachable(engine, target)
-    await upgrade(engine)
-    return engine
 
 
 def _control_deps(base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWork]) -> ControlDeps:

@@ -12,7 +12,6 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from headgate.app import open_database
 from headgate.cli.options import console, explained, settings_from
 from headgate.control.commands import command_deps
 from headgate.control.deps import WorkDeps
@@ -22,6 +21,7 @@ from headgate.kit.secret import Secret
 from headgate.observability.logging import configure_logging
 from headgate.secrets_file import open_vault, require_same_key
 from headgate.storage.engine import session_factory
+from headgate.storage.opening import open_database
 from headgate.storage.unit_of_work import UnitOfWork
 from headgate.upstream.guard import AddressGuard
 
