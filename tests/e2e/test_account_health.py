@@ -38,7 +38,7 @@ def test_a_rate_limited_account_serves_again_after_one_click(
 ) -> None:
     caller = provision("anthropic", upstream_keys=(upstream_key,))
     (account,) = caller.account_ids
-    simulator.script(upstream_key, "status=429 retry_after=1", times=1)
+    simulator.script(upstream_key, "status=429 retry_after=600", times=1)
     assert MESSAGES.ask(gateway, caller.key, "first").status == 429
     assert health(gateway, account)["state"] == "cooling"
     refused = MESSAGES.ask(gateway, caller.key, "too early")
