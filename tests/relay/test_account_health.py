@@ -107,3 +107,22 @@ async def test_accounts_that_break_conversation_after_conversation_are_failing_f
     (cooldown,) = await state.cooldowns.active([ONE])
     assert (cooldown.reason, cooldown.model) == ("failing", MODEL)
     assert cooldown.evidence == "3 conversations in a row: upstream_error"
+
+
+async def test_an_answer_stays_an_answer_when_what_it_showed_cannot_be_kept(
+    health: AccountHealth, picked: Picked, directory: Directory, change: Change, journal: Journal,
+    clock: FakeClock,
+) -> None:  # fmt: skip
+    rule = '{"enabled": true, "action": "error", "threshold_count": 1}'
+    await change(SettingRow(key=STREAM_TIMEOUT_SETTING, value=rule, updated_at=NOW))
+    await directory.refresh()
+    attribution = Attribution(health, clock, failing_s=60)
+    other = directory.account(AccountId(2))
+    assert other is not None
+    denied = Fault(kind=FaultKind.UPSTREAM_FORBIDDEN, message="", upstream_status=403)
+    exchange = exchange_for()
+    await health.judge(exchange, picked, denied, {}, b"", {})
+    assert exchange.suspended
+    await journal.close()
+    await attribution.answered(exchange, replace(picked, account=other))
+    await health.silent(exchange, picked)

@@ -44,7 +44,7 @@ from headgate.relay.exchange import Exchange, Suspended
 from headgate.relay.picker import Picked
 from headgate.relay.probes import Probes
 from headgate.state.protocols import Cooldown, SharedState, StateUnavailable
-from headgate.storage.journal import Journal
+from headgate.storage.journal import Journal, StorageUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -183,6 +183,12 @@ class AccountHealth:
 
     async def silent(self, exchange: Exchange, picked: Picked) -> None:
         """A stream fell silent: when that happens too often, the account bears what the setting says."""
+        try:
+            await self._count_silence(exchange, picked)
+        except (StateUnavailable, StorageUnavailable):  # the exchange's own fault is what the client is told
+            log.warning("silence_not_counted", account_id=picked.account.id)
+
+    async def _count_silence(self, exchange: Exchange, picked: Picked) -> None:
         policy = stream_timeout_from(self._directory.settings.get(STREAM_TIMEOUT_SETTING))
         if not policy.enabled or policy.action is SilenceAction.NONE:
             return
@@ -218,7 +224,7 @@ class AccountHealth:
                 continue
             try:
                 await self._end(cooldown, exchange)
-            except StateUnavailable:  # it will be proven by another answer
+            except (StateUnavailable, StorageUnavailable):  # it will be proven by another answer
                 log.warning("recovery_not_noted", account_id=cooldown.account_id)
         await self._probes.leave(picked.trial)
 

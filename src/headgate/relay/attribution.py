@@ -22,6 +22,8 @@ from headgate.kit.clock import Clock
 from headgate.relay.account_health import AccountHealth
 from headgate.relay.exchange import Exchange, Suspended
 from headgate.relay.picker import Picked
+from headgate.state.protocols import StateUnavailable
+from headgate.storage.journal import StorageUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +82,12 @@ class Attribution:
         conversation = exchange.session or suspect.request
         if self._suspicions.is_convincing(key, conversation, needed=needed):
             effect = self._effect_of(suspect, needed)
-            await self._health.apply(exchange, suspect.account_id, suspect.model, effect, suspect.fault, {})
+            try:
+                await self._health.apply(
+                    exchange, suspect.account_id, suspect.model, effect, suspect.fault, {}
+                )
+            except (StateUnavailable, StorageUnavailable):  # the client has its answer, or its fault
+                log.warning("attribution_not_kept", account_id=suspect.account_id)
 
     def _effect_of(self, suspect: Suspended, times: int) -> AccountEffect:
         now, kind = self._clock.now_ms(), suspect.fault.kind
