@@ -17,6 +17,7 @@ from headgate.control.bootstrap import FirstAdmin, ensure_admin
 from headgate.control.deps import ControlDeps
 from headgate.control.idempotency.jobs import delete_expired_records
 from headgate.control.live import SlotLoads
+from headgate.control.mail.queue import MailQueue
 from headgate.control.scheduled_tests import jobs as scheduled_tests
 from headgate.control.simple_mode import ensure_simple_mode
 from headgate.control.statistics import rollup
@@ -106,6 +107,7 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
         plane = await build_data_plane(base, stack)
         refreshers.append(plane.directory.refresh)
         deps = _control_deps(base, plane, uow)
+        stack.push_async_callback(deps.mail.close)
         await _start_jobs(base, plane, process_id, uow, deps)
         control = create_control_app(deps)
         operations = OperationsEndpoints(
@@ -237,6 +239,7 @@ def _control_deps(base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWo
         covered=plane.covered,
         started_at_ms=base.clock.now_ms(),
         fail_points=base.fail_points,
+        mail=MailQueue(base.settings.mail),
     )
     counts = "Idempotency-Keys of management writes by what became of them"
     plane.metrics.counters["headgate_idempotency_keys"] = (counts, deps.idempotency_counters.read)

@@ -303,6 +303,20 @@ class AuditSettings(_Section):
     """A row is a few hundred bytes: an hour late costs nothing."""
 
 
+class MailSettings(_Section):
+    """How mail is handed over; server, sender and password are settings of the running gateway."""
+
+    timeout_s: float = Field(20, gt=0)
+    """For one letter, from the name lookup to the server's last word; greylisting servers take their time."""
+    ca_file: Path | None = None
+    """Certificates (PEM) to trust instead of the machine's, for a mail server of one's own."""
+    max_attempts: int = Field(3, ge=1, le=10)
+    retry_delay_s: float = Field(5, ge=0)
+    """Before the second attempt; before the third twice that. Codes live for minutes, so not longer."""
+    max_waiting: int = Field(500, ge=1)
+    """Letters in one process's memory; beyond it EMAIL_QUEUE_FULL."""
+
+
 class LogSettings(_Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "console"] = "json"
@@ -345,6 +359,7 @@ class Settings(BaseSettings):
     auth: AuthSettings = AuthSettings()
     idempotency: IdempotencySettings = IdempotencySettings()
     audit: AuditSettings = AuditSettings()
+    mail: MailSettings = MailSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("secret_key", "admin_password", mode="before")

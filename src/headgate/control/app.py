@@ -15,6 +15,7 @@ from headgate.control.codes import endpoints as codes
 from headgate.control.deps import ControlDeps
 from headgate.control.groups import endpoints as groups
 from headgate.control.keys import endpoints as keys
+from headgate.control.mail import endpoints as mail
 from headgate.control.prices import endpoints as prices
 from headgate.control.promos import endpoints as promos
 from headgate.control.proxies import endpoints as proxies
@@ -50,6 +51,7 @@ SLICES = (
     prices,
     scheduled_tests,
     settings,
+    mail,
     health_rules,
     audit,
     announcements,

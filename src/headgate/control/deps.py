@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from headgate.control.accounts.tester import AccountTester
 from headgate.control.auth.passwords import Passwords
 from headgate.control.idempotency.counters import IdempotencyCounters
+from headgate.control.mail.queue import MailQueue
 from headgate.control.statistics.memo import Memo
 from headgate.core.limits.budget import CoverRecord
 from headgate.core.pricing.book import PriceBook
@@ -63,6 +64,7 @@ class WorkDeps:
     command: str = "system"
     """What works without a request: the command line's words, such as `headgate user create`."""
     passwords: Passwords = field(default_factory=Passwords)
+    mail: MailQueue = field(default_factory=MailQueue)
     fail_points: FailPoints = NO_FAIL_POINTS
     idempotency_counters: IdempotencyCounters = field(default_factory=IdempotencyCounters)
 

@@ -4,7 +4,7 @@ Requests, CLI commands and bootstrap all run in a `Work`. Nobody calls `session.
 `open_work` does, once.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,6 +60,7 @@ class Work:
         self._uow = uow
         self._actor = actor
         self._bounds: list[str] = []
+        self._afterwards: list[Callable[[], None]] = []
 
     @property
     def session(self) -> AsyncSession:
@@ -97,6 +98,10 @@ class Work:
         """These spending bounds changed: reservations re-read them after the commit."""
         self._bounds.extend(bounds)
 
+    def after_commit(self, act: Callable[[], None]) -> None:
+        """Something that must not happen unless the change does; it must not fail."""
+        self._afterwards.append(act)
+
     def reach(self, place: FailPoint) -> None:
         """Where a test may end this process, when the work moves money."""
         if self._bounds:
@@ -105,6 +110,8 @@ class Work:
     async def announce(self) -> None:
         """After the commit. A state store that is down loses nothing: it reads settled values afresh when
         it is back."""
+        for act in self._afterwards:
+            act()
         if not self._bounds:
             return
         try:

@@ -2,6 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
+from headgate.control.mail.settings import DEFAULT_SITE_NAME, change_mail_settings, view_mail_settings
 from headgate.control.settings.admin_key import delete_admin_key, read_admin_key, regenerate_admin_key
 from headgate.control.settings.schemas import (
     AdminKeyStatus,
@@ -12,6 +13,7 @@ from headgate.control.settings.schemas import (
 )
 from headgate.control.settings.spending_bounds import SpendingBounds, spending_bounds
 from headgate.control.settings.switches import INVITATION_CODES, PROMO_CODES, TOTP, is_switched_on, switch
+from headgate.control.settings.values import read_text
 from headgate.control.subscriptions.defaults import read_defaults, replace_defaults
 from headgate.control.web.envelope import MessageView
 from headgate.control.web.routing import CurrentWork, Deps, Permission, RouteTable
@@ -31,6 +33,7 @@ async def public_settings(work: CurrentWork) -> PublicSettings:
         promo_code_enabled=await is_switched_on(work.session, PROMO_CODES),
         invitation_code_enabled=await is_switched_on(work.session, INVITATION_CODES),
         totp_enabled=await is_switched_on(work.session, TOTP),
+        site_name=await read_text(work.session, "site_name", DEFAULT_SITE_NAME),
     )
 
 
@@ -45,6 +48,7 @@ async def change_settings(body: SettingsBody, work: CurrentWork) -> AdminSetting
     """Change settings; absent ones stay."""
     if body.default_subscriptions is not None:
         await replace_defaults(work, body.default_subscriptions)
+    await change_mail_settings(work, body)
     wanted = {
         PROMO_CODES: body.promo_code_enabled,
         INVITATION_CODES: body.invitation_code_enabled,
@@ -85,6 +89,7 @@ async def delete(work: CurrentWork) -> MessageView:
 async def _settings(work: Work) -> AdminSettings:
     session = work.session
     return AdminSettings(
+        **(await view_mail_settings(work)).model_dump(),
         default_subscriptions=await read_defaults(session),
         promo_code_enabled=await is_switched_on(session, PROMO_CODES),
         invitation_code_enabled=await is_switched_on(session, INVITATION_CODES),

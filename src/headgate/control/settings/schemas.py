@@ -5,9 +5,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from headgate.control.mail.settings import MailFields, MailSettingsView
 from headgate.control.subscriptions.defaults import DefaultSubscription
 from headgate.control.subscriptions.terms import MAX_DAYS
-from headgate.control.web.fields import MAX_ID, RequestBody
+from headgate.control.web.fields import MAX_ID
 
 
 class AdminKeyStatus(BaseModel):
@@ -25,7 +26,7 @@ class DefaultSubscriptionEntry(DefaultSubscription):
     validity_days: Annotated[int, Field(ge=1, le=MAX_DAYS)]
 
 
-class SettingsBody(RequestBody):
+class SettingsBody(MailFields):
     """Absent settings stay."""
 
     default_subscriptions: Annotated[list[DefaultSubscriptionEntry], Field(max_length=100)] | None = None
@@ -34,7 +35,7 @@ class SettingsBody(RequestBody):
     totp_enabled: bool | None = None
 
 
-class AdminSettings(BaseModel):
+class AdminSettings(MailSettingsView):
     """What can be changed while the gateway runs. The rest is boot configuration."""
 
     default_subscriptions: Sequence[DefaultSubscription]
