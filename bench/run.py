@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import payloads
+from bench import payloads, selection
 from bench.money import Turns, measure, print_money
 from bench.peers import OTHERS_CORE, Peer, start_headgate, start_nginx, start_simulator
 from bench.processes import pin, sample
@@ -171,8 +171,12 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=2000)
     parser.add_argument("--soak", type=float, default=300.0, help="seconds that the streams stay open")
     parser.add_argument("--turns", type=int, default=7, help="of the comparison with and without money")
-    parser.add_argument("--only", choices=["requests", "money", "latency", "memory"])
+    parser.add_argument("--only", choices=["requests", "money", "latency", "memory", "selection"])
     options = parser.parse_args()
+    if options.only in (None, "selection"):
+        selection.main()  # before anything else runs
+    if options.only == "selection":
+        return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         simulator = start_simulator()

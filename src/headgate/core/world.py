@@ -13,6 +13,7 @@ import msgspec
 
 from headgate.core.ids import AccountId, GroupId, KeyId, ProxyId, SubscriptionId, UserId
 from headgate.core.routing.account_policy import AccountPolicy
+from headgate.core.routing.model_mapping import ModelRules, rules_of
 from headgate.kit.secret import Secret
 
 
@@ -150,6 +151,26 @@ class Account:
     """None: unlimited."""
     policy: AccountPolicy | None = None
     """Its own rules about failed answers; None: it has none."""
+    plain_for: Provider | None = field(init=False, compare=False, repr=False)
+    """Its provider, when as of this snapshot nothing but its model mapping and live facts can speak
+    against the account: selection asks a thousand accounts this one question instead of five."""
+    model_rules: ModelRules | None = field(init=False, compare=False, repr=False)
+    """`model_mapping`, made ready for many questions; None: it maps nothing."""
+
+    load_base: int = field(init=False, compare=False, repr=False)
+    """What counts as a load of 100 %: the load factor, else the slots, else one."""
+
+    def __post_init__(self) -> None:
+        is_plain = (
+            self.is_schedulable
+            and self.expires_at_ms is None
+            and self.cooldown_until_ms <= 0
+            and self.overloaded_until_ms <= 0
+        )
+        factor = self.load_factor if self.load_factor is not None else 0
+        object.__setattr__(self, "plain_for", self.provider if is_plain else None)
+        object.__setattr__(self, "load_base", factor if factor > 0 else max(self.concurrency, 1))
+        object.__setattr__(self, "model_rules", rules_of(self.model_mapping))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,6 @@ import structlog
 
 from headgate.core.ids import AccountId, GroupId
 from headgate.core.pricing.book import PriceBook
-from headgate.core.routing.model_mapping import upstream_model
 from headgate.core.world import Account, ApiKey, Group, Provider, User
 from headgate.kit.clock import Clock
 from headgate.kit.crypto import Vault
@@ -91,7 +90,7 @@ class Directory:
         """The client's name of a model, then the upstream names that the group's accounts map it to."""
         names = dict.fromkeys((model,))
         for account in self.accounts_of(group_id, provider):
-            if account.model_mapping and (name := upstream_model(account.model_mapping, model)):
+            if account.model_rules is not None and (name := account.model_rules.upstream_model(model)):
                 names[name] = None
         return tuple(names)
 

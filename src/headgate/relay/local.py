@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from headgate.core.faults import Fault, FaultKind, RelayError
-from headgate.core.routing.model_mapping import upstream_model
 from headgate.core.world import Caller, Dialect
 from headgate.kit import json
 from headgate.kit.clock import Clock
@@ -85,7 +84,7 @@ class LocalAnswers:
         """What selection would accept: the list names only the models that are known by name, but an account
         without a mapping serves whatever its provider does."""
         accounts = self._directory.accounts_of(caller.group.id, caller.group.provider)
-        return any(upstream_model(account.model_mapping, model) is not None for account in accounts)
+        return any(a.model_rules is None or a.model_rules.upstream_model(model) is not None for a in accounts)
 
     def _names(self, caller: Caller) -> Sequence[str]:
         """Union of the mappings of the group's accounts; accounts without a mapping add the provider's

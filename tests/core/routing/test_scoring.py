@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.core.routing.candidates import Candidate
-from headgate.core.routing.scoring import Score, ScoreWeights, best_of, draw, scores_of
+from headgate.core.routing.scoring import Score, ScoreWeights, best_of, draw, scores_of, totals_of
 from tests.core.routing.test_selection import candidate
 
 W = ScoreWeights()
@@ -24,7 +24,7 @@ def loads_of(pool: Sequence[Candidate]) -> list[int]:
 
 
 def best(pool: Sequence[Candidate], top_k: int) -> list[int]:
-    return best_of(pool, loads_of(pool), scored(pool), range(len(pool)), top_k)
+    return best_of(pool, loads_of(pool), totals_of(pool, loads_of(pool), W), top_k)
 
 
 def totals(*pool: Candidate) -> list[float]:

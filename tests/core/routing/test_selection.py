@@ -11,6 +11,7 @@ from msgspec import structs
 from headgate.core.ids import AccountId
 from headgate.core.routing.candidates import Candidate, WaitLimits, Wanted
 from headgate.core.routing.explanation import explain
+from headgate.core.routing.justification import WhenRead
 from headgate.core.routing.scoring import ScoreWeights
 from headgate.core.routing.selection import select_account
 from headgate.core.routing.verdicts import (
@@ -484,6 +485,37 @@ def test_who_lost_by_its_load_had_the_load_of_the_candidate_and_whoever_is_full_
         if rejection.reason is Reason.HIGHER_LOAD:
             assert rejection.value == loser.load_rate
         assert not (rejection.reason is Reason.FULL and not loser.is_full)
+
+
+@given(pool=POOLS, seed=SEEDS)
+def test_nobody_that_is_free_comes_before_the_chosen_one(pool: list[Candidate], seed: int) -> None:
+    """The loop passes over whole priorities; it must not pass over the best."""
+
+    def order(one: Candidate) -> tuple[bool, int, int, int]:
+        used = -1 if one.last_used_ms is None else one.last_used_ms
+        return one.is_overloaded, one.account.priority, one.load_rate, used
+
+    free = [c for c in pool if c.account.is_schedulable and not c.account.cooldown_until_ms and not c.is_full]
+    result = select(*pool, seed=seed)
+    assert isinstance(result, Selected) == bool(free)
+    if isinstance(result, Selected):
+        chosen_one = next(c for c in pool if c.account is result.account)
+        assert order(chosen_one) == min(map(order, free))
+
+
+def test_reasons_are_a_mapping_like_any_other_and_made_once() -> None:
+    made = []
+
+    def make() -> dict[AccountId, int]:
+        made.append(1)
+        return {AccountId(1): 5}
+
+    late = WhenRead(make)
+    assert made == []
+    assert late == {1: 5}
+    assert (late[AccountId(1)], len(late), list(late), list(late.values())) == (5, 1, [1], [5])
+    assert repr(late) == "{1: 5}"
+    assert made == [1]
 
 
 @given(pool=POOLS, seed=SEEDS, scoring=SCORING)

@@ -54,11 +54,12 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def load_rate(self) -> int:
         """Percent of the load factor that is taken by work in progress and in the queue (spec 3.4)."""
-        account = self.account
-        factor = account.load_factor
-        if factor is None or factor <= 0:
-            factor = account.concurrency if account.concurrency > 0 else 1
-        return (self.in_use + self.waiting) * 100 // factor
+        return (self.in_use + self.waiting) * 100 // self.account.load_base
+
+    @property
+    def is_overloaded(self) -> bool:
+        """As much as its load factor allows is in progress; others come first, whatever their priority."""
+        return self.account.concurrency > 0 and self.load_rate >= 100
 
     @property
     def is_full(self) -> bool:

@@ -6,7 +6,6 @@ Knows: names of fields. Refuses to know: how the choice is made.
 from collections.abc import Mapping
 from typing import Any
 
-from headgate.core.ids import AccountId
 from headgate.core.routing.scoring import Score
 from headgate.core.routing.verdicts import NoneEligible, Reason, Selection, WaitFor
 
@@ -38,25 +37,30 @@ def explain(selection: Selection) -> list[dict[str, Any]]:
             }
         elif selection.is_last_resort:
             choice["last_resort"] = True
-        _add_score(choice, selection, selection.account.id)
+        if (score := selection.scores.get(selection.account.id)) is not None:
+            choice["score"] = _terms(score)
         lines.append(choice)
-    for account_id, rejection in selection.rejections.items():
-        line: dict[str, Any] = {
-            "account_id": account_id,
-            "outcome": "rejected",
-            "reason": rejection.reason.value,
-        }
-        if rejection.value is not None:
-            line[_VALUE_NAMES[rejection.reason]] = rejection.value
-        if rejection.detail:
-            line["detail"] = rejection.detail
-        _add_score(line, selection, account_id)
+    scores = {} if isinstance(selection, NoneEligible) else dict(selection.scores.items())
+    for account_id, (reason, value, detail) in selection.rejections.items():
+        line: dict[str, Any] = {"account_id": account_id, "outcome": "rejected", "reason": reason.value}
+        if value is not None:
+            line[_VALUE_NAMES[reason]] = value
+        if detail:
+            line["detail"] = detail
+        if scores and (score := scores.get(account_id)) is not None:
+            line["score"] = _terms(score)
         lines.append(line)
     return lines
 
 
-def _add_score(line: dict[str, Any], selection: Selection, account_id: AccountId) -> None:
+def _terms(score: Score) -> dict[str, float]:
     """Every term of the account's score, where the policy scores."""
-    score = None if isinstance(selection, NoneEligible) else selection.scores.get(account_id)
-    if score is not None:
-        line["score"] = dict(zip(Score._fields, [round(value, 4) for value in score], strict=True))
+    total, priority, load, queue, error_rate, ttft = score
+    return {
+        "total": round(total, 4),
+        "priority": round(priority, 4),
+        "load": round(load, 4),
+        "queue": round(queue, 4),
+        "error_rate": round(error_rate, 4),
+        "ttft": round(ttft, 4),
+    }

@@ -5,18 +5,42 @@ Refuses to know: which models exist. Invariant: a target is a literal name, neve
 """
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+
+class ModelRules(NamedTuple):
+    """A mapping that is not empty, sorted once so that each of many questions is short."""
+
+    exact: Mapping[str, str]
+    prefixes: tuple[tuple[str, str], ...]
+    """Longest first: prefix without its `*`, upstream model."""
+
+    def upstream_model(self, model: str) -> str | None:
+        """None: the mapping lacks it."""
+        if not model:
+            return model  # the operation addresses an object, not a model
+        exact = self.exact.get(model)
+        if exact is not None:
+            return exact
+        for prefix, target in self.prefixes:
+            if model.startswith(prefix):
+                return target
+        return None
+
+
+def rules_of(mapping: Mapping[str, str]) -> ModelRules | None:
+    """None: there is nothing to map."""
+    if not mapping:
+        return None
+    prefixes = [(name[:-1], target) for name, target in mapping.items() if name[-1:] == "*"]
+    return ModelRules(mapping, tuple(sorted(prefixes, key=lambda rule: -len(rule[0]))))
 
 
 def upstream_model(mapping: Mapping[str, str], model: str) -> str | None:
     """The model to ask the provider for; None when the mapping (a whitelist as soon as it is not empty) lacks
     it."""
-    if not mapping or not model:
-        return model  # an empty name: the operation addresses an object, not a model
-    exact = mapping.get(model)
-    if exact is not None:
-        return exact
-    best = best_prefix(mapping, model)
-    return None if best is None else mapping[best]
+    rules = rules_of(mapping)
+    return model if rules is None else rules.upstream_model(model)
 
 
 def best_prefix(patterns: Iterable[str], model: str) -> str | None:

@@ -4,9 +4,9 @@ Knows: five terms, each the weight times a factor from 0 (worst) to 1 (best). Re
 Invariants: pure; the order of the candidates does not matter; the same seed draws the same account.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from heapq import nsmallest
+from heapq import nlargest, nsmallest
 from typing import NamedTuple
 
 from headgate.core.routing.candidates import Candidate
@@ -38,54 +38,87 @@ class Score(NamedTuple):
     ttft: float
 
 
-def scores_of(candidates: Sequence[Candidate], loads: Sequence[int], weights: ScoreWeights) -> list[Score]:
-    """In the order of the candidates, whose load rates are `loads`. Priority and time to the first token are
+class _Scales(NamedTuple):
+    """What the candidates are measured against, weights applied: priority and time to the first token
     relative to the others, load and queue to what the account takes and to the longest queue."""
+
+    by_priority: Mapping[int, float]
+    by_load: Mapping[int, float]
+    per_waiting: float
+    fastest: float
+    per_ms: float
+
+
+def _scales_of(candidates: Sequence[Candidate], loads: Sequence[int], weights: ScoreWeights) -> _Scales:
+    priorities = frozenset([candidate.account.priority for candidate in candidates])
+    lowest = min(priorities)
+    spread = (max(priorities) - lowest) or 1
+    longest = max([candidate.waiting for candidate in candidates if candidate.waiting], default=1)
+    known = [ttft_ms for candidate in candidates if (ttft_ms := candidate.ttft_ms) is not None]
+    fastest = min(known, default=0.0)
+    return _Scales(
+        {priority: weights.priority * (1 - (priority - lowest) / spread) for priority in priorities},
+        {load: weights.load * (1 - min(load, 100) / 100) for load in set(loads)},
+        weights.queue / longest,
+        fastest,
+        weights.ttft / ((max(known, default=0.0) - fastest) or 1.0),
+    )
+
+
+def totals_of(candidates: Sequence[Candidate], loads: Sequence[int], weights: ScoreWeights) -> list[float]:
+    """The totals of `scores_of`, without the terms: the choice needs no more."""
+    by_priority, by_load, per_waiting, fastest, per_ms = _scales_of(candidates, loads, weights)
+    per_error, unknown = weights.error_rate, weights.ttft * UNKNOWN_TTFT
+    others = weights.queue + weights.error_rate
+    fast = weights.ttft + fastest * per_ms
+    return [
+        by_priority[candidate.account.priority]
+        + by_load[load]
+        + (unknown if (ttft_ms := candidate.ttft_ms) is None else fast - ttft_ms * per_ms)
+        + (others - candidate.waiting * per_waiting if candidate.waiting else others)
+        - candidate.error_rate * per_error
+        for candidate, load in zip(candidates, loads, strict=True)
+    ]
+
+
+def scores_of(candidates: Sequence[Candidate], loads: Sequence[int], weights: ScoreWeights) -> list[Score]:
+    """In the order of the candidates, whose load rates are `loads`, with every term."""
     if not candidates:
         return []
-    priorities = [candidate.account.priority for candidate in candidates]
-    lowest, spread = min(priorities), (max(priorities) - min(priorities)) or 1
-    longest = max(1, max([candidate.waiting for candidate in candidates]))
-    known = [candidate.ttft_ms for candidate in candidates if candidate.ttft_ms is not None]
-    fastest = min(known, default=0.0)
-    slowness = (max(known, default=0.0) - fastest) or 1.0
-    w_priority, w_load, w_queue = weights.priority, weights.load, weights.queue
-    w_error, w_ttft = weights.error_rate, weights.ttft
+    by_priority, by_load, per_waiting, fastest, per_ms = _scales_of(candidates, loads, weights)
+    w_queue, w_error, w_ttft = weights.queue, weights.error_rate, weights.ttft
     unknown = w_ttft * UNKNOWN_TTFT
     scores = []
-    for candidate, priority, load in zip(candidates, priorities, loads, strict=True):
-        ttft_ms, waiting = candidate.ttft_ms, candidate.waiting
-        by_priority = w_priority * (1 - (priority - lowest) / spread)
-        by_load = w_load * (1 - load / 100) if load < 100 else 0.0
-        by_queue = w_queue * (1 - waiting / longest) if waiting else w_queue
-        by_errors = w_error * (1 - candidate.error_rate)
-        by_ttft = unknown if ttft_ms is None else w_ttft * (1 - (ttft_ms - fastest) / slowness)
-        total = by_priority + by_load + by_queue + by_errors + by_ttft
-        scores.append(_new(Score, (total, by_priority, by_load, by_queue, by_errors, by_ttft)))
+    for candidate, load, total in zip(candidates, loads, totals_of(candidates, loads, weights), strict=True):
+        ttft_ms = candidate.ttft_ms
+        terms = (
+            total,
+            by_priority[candidate.account.priority],
+            by_load[load],
+            w_queue - candidate.waiting * per_waiting,
+            w_error * (1 - candidate.error_rate),
+            unknown if ttft_ms is None else w_ttft - (ttft_ms - fastest) * per_ms,
+        )
+        scores.append(_new(Score, terms))
     return scores
 
 
 _new = tuple.__new__
-"""A named tuple without the detour through its own constructor: a thousand are made per request."""
+"""A named tuple without the detour through its own constructor."""
 
 
 def best_of(
-    candidates: Sequence[Candidate],
-    loads: Sequence[int],
-    scores: Sequence[Score],
-    among: Sequence[int],
-    top_k: int,
+    candidates: Sequence[Candidate], loads: Sequence[int], totals: Sequence[float], top_k: int
 ) -> list[int]:
-    """The best of the indexes `among`, best first; ties by priority, load, queue, id."""
-    totals = sorted([scores[index].total for index in among], reverse=True)
-    least = totals[min(top_k, len(totals)) - 1]
+    """The indexes of the best, best first; ties by priority, load, queue, id."""
+    least = nlargest(top_k, totals)[-1]
 
     def place(index: int) -> tuple[float, int, int, int, int]:
         candidate = candidates[index]
         account = candidate.account
-        return -scores[index].total, account.priority, loads[index], candidate.waiting, account.id
+        return -totals[index], account.priority, loads[index], candidate.waiting, account.id
 
-    return nsmallest(top_k, [index for index in among if scores[index].total >= least], key=place)
+    return nsmallest(top_k, [index for index, total in enumerate(totals) if total >= least], key=place)
 
 
 def draw(weights: Sequence[float], seed: int) -> int:
