@@ -267,6 +267,8 @@ class AuthSettings(_Section):
     """Failed logins of one account within 15 minutes before it is locked for the rest of them."""
     password_change_limit_per_minute: int = Field(10, ge=1)
     """Attempts from one address; wrong old passwords count as failed logins of the account as well."""
+    register_limit_per_minute: int = Field(5, ge=1)
+    """From one address, each: registrations, letters asked for, passwords reset."""
     min_password_chars: int = Field(8, ge=6, le=64)
     """Of new passwords."""
     code_check_limit_per_minute: int = Field(10, ge=1)

@@ -46,7 +46,7 @@ class Mailbox:
     def text(self, index: int = -1) -> str:
         body = self.letters[index].get_body(("plain",))
         assert body is not None
-        return body.get_content()
+        return body.get_content().replace("\r\n", "\n")
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from headgate.control.mail import endpoints as mail
 from headgate.control.prices import endpoints as prices
 from headgate.control.promos import endpoints as promos
 from headgate.control.proxies import endpoints as proxies
+from headgate.control.registration import endpoints as registration
 from headgate.control.scheduled_tests import endpoints as scheduled_tests
 from headgate.control.settings import endpoints as settings
 from headgate.control.settings import health_rules
@@ -35,6 +36,7 @@ from headgate.control.web.security_headers import SecurityHeaders
 
 SLICES = (
     auth,
+    registration,
     totp,
     users,
     groups,

@@ -77,6 +77,11 @@ class Work:
         """For the books: None for the system itself."""
         return self.actor.user_id or None
 
+    def act_as(self, actor: Actor) -> None:
+        """On a public route: in whose name the rest happens, such as the system's for a newcomer."""
+        assert self._actor is None, "somebody known acts already"
+        self._actor = actor
+
     def now_ms(self) -> int:
         return self.deps.clock.now_ms()
 

@@ -16,6 +16,10 @@ OPEN = {
     "POST /v1/auth/login/2fa",
     "POST /v1/auth/logout",
     "POST /v1/auth/refresh",
+    "POST /v1/auth/register",
+    "POST /v1/auth/send-verify-code",
+    "POST /v1/auth/forgot-password",
+    "POST /v1/auth/reset-password",
     "POST /v1/auth/validate-invitation-code",
     "POST /v1/auth/validate-promo-code",
 }

@@ -25,6 +25,7 @@ NOT_WATCHED = frozenset(
         "idempotency_records",
         "ledger_chains",
         "ledger_entries",
+        "mail_codes",
         "refresh_tokens",
         "usage_intents",
         "usage_records",

@@ -40,10 +40,10 @@ async def login(
 ) -> TokenView | CookieLoginView | SecondStepView:
     """Exchange e-mail and password for an access token and a refresh token, or for the ticket of the second
     step where the user has two-factor login. With `X-Headgate-Session: cookie` the tokens come as cookies."""
-    begun = await AuthService(work).login(body.email, body.password, _device(work, request))
+    begun = await AuthService(work).login(body.email, body.password, device_from(work, request))
     if isinstance(begun, SecondStepView):
         return begun
-    return _login_answer(begun, BrowserAnswer(work, request, response))
+    return login_answer(begun, work, request, response)
 
 
 @routes.route("POST", "/auth/login/2fa", Permission.PUBLIC)
@@ -51,8 +51,8 @@ async def second_step(
     body: SecondStepBody, work: CurrentWork, request: Request, response: Response
 ) -> TokenView | CookieLoginView:
     """Exchange the ticket of a login and a code for tokens. A code counts once, and so does the ticket."""
-    begun = await AuthService(work).second_step(body.temp_token, body.totp_code, _device(work, request))
-    return _login_answer(begun, BrowserAnswer(work, request, response))
+    begun = await AuthService(work).second_step(body.temp_token, body.totp_code, device_from(work, request))
+    return login_answer(begun, work, request, response)
 
 
 @routes.route("POST", "/auth/refresh", Permission.PUBLIC)
@@ -62,7 +62,7 @@ async def refresh(
     """Exchange a refresh token for new tokens. Each is good once: a second use ends its session, unless it
     comes so soon that it must be the same client asking twice (409 REFRESH_TOKEN_ROTATED)."""
     token = given_refresh_token(request.headers, body.refresh_token if body is not None else "")
-    pair = await SessionService(work).refresh(token, _device(work, request))
+    pair = await SessionService(work).refresh(token, device_from(work, request))
     return in_cookies(pair, BrowserAnswer(work, request, response)) if wants_cookies(request) else pair
 
 
@@ -73,7 +73,7 @@ async def logout(
     """End the session of the refresh token; other sessions stay. Succeeds whatever the token is; without one
     nothing ends."""
     token = given_refresh_token(request.headers, (body.refresh_token or "") if body is not None else "")
-    await SessionService(work).log_out(token, _device(work, request))
+    await SessionService(work).log_out(token, device_from(work, request))
     if wants_cookies(request):
         clear_cookies(BrowserAnswer(work, request, response))
     return MessageView(message="logged out")
@@ -127,14 +127,18 @@ async def update_profile(body: ProfileBody, work: CurrentWork) -> UserView:
 async def change_password(body: PasswordBody, work: CurrentWork, request: Request) -> MessageView:
     """Change the password; every other session ends. Access tokens issued before stop working: this session
     refreshes."""
-    await AuthService(work).change_password(body.old_password, body.new_password, _device(work, request))
+    await AuthService(work).change_password(body.old_password, body.new_password, device_from(work, request))
     return MessageView(message="password changed; other sessions have ended")
 
 
-def _login_answer(begun: TokenView, answer: BrowserAnswer) -> TokenView | CookieLoginView:
-    if not wants_cookies(answer.request):
+def login_answer(
+    begun: TokenView, work: Work, request: Request, response: Response
+) -> TokenView | CookieLoginView:
+    """The tokens, or cookies where a browser asks for them."""
+    if not wants_cookies(request):
         return begun
-    return CookieLoginView(**in_cookies(begun, answer).model_dump(), user=begun.user)
+    cookies = in_cookies(begun, BrowserAnswer(work, request, response))
+    return CookieLoginView(**cookies.model_dump(), user=begun.user)
 
 
 async def _profile(work: Work) -> UserView:
@@ -144,5 +148,5 @@ async def _profile(work: Work) -> UserView:
     return user_view(user, allowed.get(user.id, []))
 
 
-def _device(work: Work, request: Request) -> Device:
+def device_from(work: Work, request: Request) -> Device:
     return device_of(request, work.deps.settings.server.trusted_proxies)

@@ -1,7 +1,8 @@
-"""Forgetting refresh tokens whose time is over: nobody can use them, and nobody can steal their session."""
+"""Forgetting refresh tokens and mailed codes whose time is over: nobody can use them."""
 
 from datetime import UTC, datetime
 
+from headgate.control.auth.mail_codes import delete_expired_codes
 from headgate.control.auth.sessions import SessionRepository
 from headgate.control.deps import UnitOfWorkFactory
 from headgate.kit.clock import Clock
@@ -19,6 +20,7 @@ async def delete_expired_tokens(uow: UnitOfWorkFactory, clock: Clock, vault: Vau
         now = datetime.fromtimestamp(clock.now_ms() / 1000, tz=UTC)
         async with uow() as work:
             gone = await SessionRepository(work.session, vault).delete_expired(now, limit=CHUNK)
-        deleted += gone
-        if gone < CHUNK:
+            codes = await delete_expired_codes(work.session, now, limit=CHUNK)
+        deleted += gone + codes
+        if max(gone, codes) < CHUNK:
             return deleted

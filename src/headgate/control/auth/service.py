@@ -43,12 +43,12 @@ class AuthService:
             await self._users.replace_hash(user.id, user.password_hash, verdict.better_hash)
         if user.totp_enabled_at is not None:
             return second_step(self._work, user)
-        return await self._start(user, device)
+        return await self.start_session(user, device)
 
     async def second_step(self, ticket: str, code: str, device: Device) -> TokenView:
         """Raises what `passed_second_step` raises."""
         user = await passed_second_step(self._work, ticket, code, address=device.address)
-        return await self._start(user, device)
+        return await self.start_session(user, device)
 
     async def change_password(self, old: str, new: str, device: Device) -> None:
         """Ends the caller's other sessions. Raises PASSWORD_INCORRECT, PASSWORD_TOO_WEAK, or `Throttled`
@@ -65,7 +65,8 @@ class AuthService:
         user.updated_at = self._work.now()
         await end_sessions(self._work.session, user, user.updated_at, keep=self._work.actor.session)
 
-    async def _start(self, user: UserRow, device: Device) -> TokenView:
+    async def start_session(self, user: UserRow, device: Device) -> TokenView:
+        """For somebody who has proven who it is."""
         self._work.recognised = Actor(user_id=user.id, email=user.email, role=user.role, via="token")
         sessions = SessionRepository(self._work.session, self._deps.vault)
         issued = await sessions.start(user, device, self._work.now(), session_lifetime(self._deps))

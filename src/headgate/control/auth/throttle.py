@@ -13,6 +13,9 @@ from headgate.state.protocols import CounterStore, StateUnavailable
 ADDRESS_WINDOW_S = 60
 """Of whatever is counted per address."""
 ACCOUNT_WINDOW_S = 15 * 60
+LETTERS_WINDOW_S = 3600
+MAX_LETTERS = 5
+"""To one address within the window."""
 MAX_WRONG_CODES = 5
 """Of a user within the window of an account (spec 7.5)."""
 
@@ -72,6 +75,28 @@ async def admit_password_change(deps: WorkDeps, address: str) -> None:
     """Raises as above."""
     limit = deps.settings.auth.password_change_limit_per_minute
     await _admit(deps.state.counters, f"password-change:{throttle_name(address)}", limit=limit)
+
+
+async def admit_at_door(deps: WorkDeps, door: str, address: str) -> None:
+    """What strangers may do: registering, asking for letters, resetting. Raises as above."""
+    limit = deps.settings.auth.register_limit_per_minute
+    await _admit(deps.state.counters, f"{door}:{throttle_name(address)}", limit=limit)
+
+
+async def admit_letter(deps: WorkDeps, email: str) -> bool:
+    """Whether another letter may go to the address: nobody's mailbox is filled through us. Raises as
+    above."""
+    name = "letters:" + deps.vault.signature("letters", email.encode()).hex()[:32]
+    return await count_try(deps, name, window_s=LETTERS_WINDOW_S) <= MAX_LETTERS
+
+
+async def count_try(deps: WorkDeps, name: str, *, window_s: int) -> int:
+    """How often within the window, this time included. Raises `Throttled` when the counters cannot be
+    reached."""
+    try:
+        return await deps.state.counters.add(name, 1, window_s=window_s)
+    except StateUnavailable:
+        raise Throttled("counters") from None
 
 
 async def admit_second_step(deps: WorkDeps, address: str) -> None:

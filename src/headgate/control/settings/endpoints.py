@@ -3,6 +3,7 @@
 from importlib.metadata import PackageNotFoundError, version
 
 from headgate.control.mail.settings import DEFAULT_SITE_NAME, change_mail_settings, view_mail_settings
+from headgate.control.registration.policy import change_registration, registration_policy, view_registration
 from headgate.control.settings.admin_key import delete_admin_key, read_admin_key, regenerate_admin_key
 from headgate.control.settings.schemas import (
     AdminKeyStatus,
@@ -26,12 +27,14 @@ routes = RouteTable("", tag="settings")
 async def public_settings(work: CurrentWork) -> PublicSettings:
     """What the login page needs before anybody is known."""
     settings = work.deps.settings
+    policy = await registration_policy(work.session)
     return PublicSettings(
         version=_version(),
         api_base_url=settings.server.public_url,
         run_mode=settings.run_mode,
-        promo_code_enabled=await is_switched_on(work.session, PROMO_CODES),
-        invitation_code_enabled=await is_switched_on(work.session, INVITATION_CODES),
+        **policy.switches,
+        registration_email_suffix_whitelist=policy.domains,
+        registration_user_limit=policy.user_limit,
         totp_enabled=await is_switched_on(work.session, TOTP),
         site_name=await read_text(work.session, "site_name", DEFAULT_SITE_NAME),
     )
@@ -49,6 +52,7 @@ async def change_settings(body: SettingsBody, work: CurrentWork) -> AdminSetting
     if body.default_subscriptions is not None:
         await replace_defaults(work, body.default_subscriptions)
     await change_mail_settings(work, body)
+    await change_registration(work, body)
     wanted = {
         PROMO_CODES: body.promo_code_enabled,
         INVITATION_CODES: body.invitation_code_enabled,
@@ -90,6 +94,7 @@ async def _settings(work: Work) -> AdminSettings:
     session = work.session
     return AdminSettings(
         **(await view_mail_settings(work)).model_dump(),
+        **(await view_registration(work)).model_dump(),
         default_subscriptions=await read_defaults(session),
         promo_code_enabled=await is_switched_on(session, PROMO_CODES),
         invitation_code_enabled=await is_switched_on(session, INVITATION_CODES),

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from headgate.control.mail.settings import MailFields, MailSettingsView
+from headgate.control.registration.policy import RegistrationFields, RegistrationView
 from headgate.control.subscriptions.defaults import DefaultSubscription
 from headgate.control.subscriptions.terms import MAX_DAYS
 from headgate.control.web.fields import MAX_ID
@@ -26,7 +27,7 @@ class DefaultSubscriptionEntry(DefaultSubscription):
     validity_days: Annotated[int, Field(ge=1, le=MAX_DAYS)]
 
 
-class SettingsBody(MailFields):
+class SettingsBody(MailFields, RegistrationFields):
     """Absent settings stay."""
 
     default_subscriptions: Annotated[list[DefaultSubscriptionEntry], Field(max_length=100)] | None = None
@@ -35,7 +36,7 @@ class SettingsBody(MailFields):
     totp_enabled: bool | None = None
 
 
-class AdminSettings(MailSettingsView):
+class AdminSettings(MailSettingsView, RegistrationView):
     """What can be changed while the gateway runs. The rest is boot configuration."""
 
     default_subscriptions: Sequence[DefaultSubscription]
@@ -51,6 +52,10 @@ class PublicSettings(BaseModel):
     email_verify_enabled: bool = False
     promo_code_enabled: bool = False
     password_reset_enabled: bool = False
+    registration_email_suffix_whitelist: Sequence[str] = ()
+    registration_user_limit: int = 0
+    oauth_registration_enabled: bool = False
+    oauth_invitation_code_enabled: bool = False
     invitation_code_enabled: bool = False
     totp_enabled: bool = False
     turnstile_enabled: bool = False

@@ -52,3 +52,22 @@ class RecoveryCodeRow(Base):
     code_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     created_at: Mapped[datetime] = mapped_column(EpochMs)
     used_at: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
+
+
+class MailCodeRow(Base):
+    """A code or token that went out by mail, until it is used or over."""
+
+    __tablename__ = "mail_codes"
+    __table_args__ = (
+        Index("uq_mail_codes_purpose_subject", "purpose", "subject", unique=True),
+        Index("ix_mail_codes_expires_at", "expires_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    purpose: Mapped[str] = mapped_column(String(20))
+    """register | reset"""
+    subject: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """Keyed digest of the address."""
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    sent_at: Mapped[datetime] = mapped_column(EpochMs)
+    expires_at: Mapped[datetime] = mapped_column(EpochMs)
