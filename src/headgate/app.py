@@ -18,6 +18,7 @@ from headgate.control.deps import ControlDeps
 from headgate.control.idempotency.jobs import delete_expired_records
 from headgate.control.live import SlotLoads
 from headgate.control.mail.queue import MailQueue
+from headgate.control.requests.jobs import delete_old_traces
 from headgate.control.scheduled_tests import jobs as scheduled_tests
 from headgate.control.simple_mode import ensure_simple_mode
 from headgate.control.statistics import rollup
@@ -191,6 +192,11 @@ def _chores(
             name="delete_old_audit_entries",
             every_s=base.settings.audit.cleanup_interval_s,
             run=lambda: delete_old_entries(uow, base.clock, base.settings.audit),
+        ),
+        Chore(
+            name="delete_old_traces",
+            every_s=base.settings.trace.cleanup_interval_s,
+            run=lambda: delete_old_traces(uow, base.clock, base.settings.trace),
         ),
         Chore(
             name="roll_up_usage",

@@ -305,6 +305,15 @@ class AuditSettings(_Section):
     """A row is a few hundred bytes: an hour late costs nothing."""
 
 
+class TraceSettings(_Section):
+    """The stories of requests (`GET /api/v1/admin/requests/{id}/explain`)."""
+
+    retention_days: int = Field(30, ge=0, le=36_500)
+    """Older traces are deleted, records and ledger lines stay; 0 keeps all of them. A trace has 1 to 5 KB: 30
+    days of 100,000 requests a day are about 6 GB."""
+    cleanup_interval_s: float = Field(3600, gt=0)
+
+
 class MailSettings(_Section):
     """How mail is handed over; server, sender and password are settings of the running gateway."""
 
@@ -361,6 +370,7 @@ class Settings(BaseSettings):
     auth: AuthSettings = AuthSettings()
     idempotency: IdempotencySettings = IdempotencySettings()
     audit: AuditSettings = AuditSettings()
+    trace: TraceSettings = TraceSettings()
     mail: MailSettings = MailSettings()
     log: LogSettings = LogSettings()
 

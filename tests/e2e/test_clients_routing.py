@@ -255,8 +255,8 @@ def test_a_stored_response_is_continued_fetched_and_deleted_at_the_account_that_
 def first_choice(gateway: Gateway, caller: Provisioned) -> dict[int, dict[str, Any]]:
     """Account -> its line in the first selection of the key's newest record."""
     newest = max(gateway.usage(api_key_id=caller.key_id), key=lambda record: record["id"])
-    trace = gateway.api("GET", f"/admin/usage/{newest['id']}/explain")["trace"]
-    return {line["account_id"]: line for line in trace["selections"][0]}
+    told = gateway.api("GET", f"/admin/requests/{newest['request_id']}/explain")
+    return {line["account_id"]: line for line in told["selections"][0]["candidates"]}
 
 
 def test_a_scored_group_learns_who_fails_and_who_is_fast_and_says_so(

@@ -20,6 +20,7 @@ from headgate.control.prices import endpoints as prices
 from headgate.control.promos import endpoints as promos
 from headgate.control.proxies import endpoints as proxies
 from headgate.control.registration import endpoints as registration
+from headgate.control.requests import endpoints as requests
 from headgate.control.scheduled_tests import endpoints as scheduled_tests
 from headgate.control.settings import endpoints as settings
 from headgate.control.settings import health_rules
@@ -50,6 +51,7 @@ SLICES = (
     slots,
     statistics,
     usage,
+    requests,
     prices,
     scheduled_tests,
     settings,
