@@ -137,6 +137,19 @@ class SchedulingSettings(_Section):
     scheduler_score_weights: ScoreWeightSettings = ScoreWeightSettings()
 
 
+class StickinessSettings(_Section):
+    """What staying with a conversation's warm cache is weighed against (docs/operations/scheduling.md)."""
+
+    wait_usd_per_hour: float = Field(10, ge=0, le=1_000_000, allow_inf_nan=False)
+    """What an hour of somebody's waiting is worth: for queues, slow first tokens and errors. 0 = time costs
+    nothing, so that only scarce quota and bad health end a stay."""
+    unhealthy_error_rate: float = Field(0.5, gt=0, allow_inf_nan=False)
+    """Error rate of late from which no cache keeps a conversation, if another account does better; above 1 =
+    never."""
+    scarce_requests: int = Field(20, ge=0)
+    """An account whose own quota covers fewer requests like this one is spared; 0 = never."""
+
+
 class GatewaySettings(_Section):
     max_body_size: int = Field(256 * 1024 * 1024, ge=1024)
     """Request body on gateway routes (spec 9.2)."""
@@ -179,6 +192,7 @@ class GatewaySettings(_Section):
     sticky_max_waiting: int = Field(3, ge=0)
     sticky_ttl_s: int = Field(3600, ge=1)
     scheduling: SchedulingSettings = SchedulingSettings()
+    stickiness: StickinessSettings = StickinessSettings()
     rate_limit_default_cooldown_s: int = Field(300, ge=1)
     """429 without any reset information (spec 3.10)."""
     overload_cooldown_s: int = Field(600, ge=0)

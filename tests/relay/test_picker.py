@@ -8,7 +8,10 @@ from sqlalchemy import update
 
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.ids import AccountId, SessionKey
+from headgate.core.pricing.cost import Quote
 from headgate.core.routing.failover import FailoverPlan
+from headgate.core.routing.stickiness import Home
+from headgate.core.usage import TokenUsage
 from headgate.kit.clock import FakeClock
 from headgate.kit.tasks import TaskOwner
 from headgate.relay.account_quotas import AccountQuotas
@@ -24,7 +27,7 @@ from headgate.state.protocols import Cooldown, SharedState
 from headgate.storage.models import AccountRow, GroupRow
 from headgate.storage.read_model import ReadModel
 from tests.relay.conftest import Change
-from tests.relay.people import Client, exchange_for
+from tests.relay.people import MODEL, Client, exchange_for
 
 SESSION = SessionKey("conversation")
 CUT = Fault(kind=FaultKind.UPSTREAM_ERROR, message="boom")
@@ -78,7 +81,7 @@ async def test_load_is_spread_over_the_accounts(picker: Picker) -> None:
 
 async def test_a_conversation_returns_to_its_account(picker: Picker, state: SharedState) -> None:
     for account in (1, 2):
-        await state.affinity.bind(SESSION, AccountId(account), ttl_s=60)
+        await state.affinity.bind(SESSION, Home(AccountId(account)), ttl_s=60)
         exchange = asking()
         exchange.session = SESSION
         assert (await picker.pick(exchange, plan())).account.id == account
@@ -88,7 +91,56 @@ async def test_a_conversation_stays_where_it_was_answered(picker: Picker, state:
     exchange = asking()
     exchange.session = SESSION
     await picker.stick(exchange, AccountId(2))
-    assert await state.affinity.get(SESSION) == 2
+    assert await state.affinity.get(SESSION) == Home(AccountId(2))
+
+
+async def living_at_a_full_account(
+    picker: Picker, state: SharedState, directory: Directory, clock: FakeClock, *, tokens: int
+) -> Exchange:
+    """A conversation with a cache at account 1, all of whose slots are taken."""
+    home = Home(AccountId(1), tokens, clock.now_ms() + 60_000, MODEL)
+    await state.affinity.bind(SESSION, home, ttl_s=60)
+    account = directory.account(AccountId(1))
+    assert account is not None
+    for number in range(account.concurrency):
+        await state.slots.try_acquire(slot_of(account.id), limit=account.concurrency, owner=f"other{number}")
+    exchange = asking()
+    exchange.session = SESSION
+    quote = directory.prices.quote(MODEL, at_ms=clock.now_ms())
+    assert isinstance(quote, Quote)
+    exchange.quote = quote
+    return exchange
+
+
+async def test_a_small_cache_is_not_queued_for(
+    picker: Picker, state: SharedState, directory: Directory, clock: FakeClock
+) -> None:
+    exchange = await living_at_a_full_account(picker, state, directory, clock, tokens=100)
+    assert (await picker.pick(exchange, plan())).account.id == 2
+    (choice,) = (line for line in exchange.trace.facts["selections"][0] if line["account_id"] == 2)
+    assert (choice["stickiness"]["cause"], choice["stickiness"]["compared_with"]) == ("queueing", 2)
+
+
+async def test_a_large_cache_is_queued_for(
+    picker: Picker, state: SharedState, directory: Directory, clock: FakeClock
+) -> None:
+    exchange = await living_at_a_full_account(picker, state, directory, clock, tokens=200_000)
+    waiting = asyncio.ensure_future(picker.pick(exchange, plan()))
+    while not (await state.slots.load([slot_of(AccountId(1))]))[slot_of(AccountId(1))].waiting:
+        await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_an_answer_tells_how_much_is_cached_at_the_account(
+    picker: Picker, state: SharedState, clock: FakeClock
+) -> None:
+    exchange = asking()
+    exchange.session = SESSION
+    exchange.used, exchange.used_model = TokenUsage(input=5, cache_read=7_000, cache_write_5m=300), MODEL
+    await picker.stick(exchange, AccountId(2))
+    assert await state.affinity.get(SESSION) == Home(AccountId(2), 7_300, clock.now_ms() + 300_000, MODEL)
 
 
 async def test_a_response_is_continued_where_it_was_made_wherever_the_conversation_went(
@@ -99,7 +151,7 @@ async def test_a_response_is_continued_where_it_was_made_wherever_the_conversati
         exchange.session = SESSION
         exchange.response_id = "resp_1"
         await picker.stick(exchange, AccountId(made_by))
-        await state.affinity.bind(SESSION, AccountId(moved_to), ttl_s=60)
+        await state.affinity.bind(SESSION, Home(AccountId(moved_to)), ttl_s=60)
         exchange.peek = replace(exchange.peek, previous_response_id="resp_1")
         assert (await picker.pick(exchange, plan())).account.id == made_by
         assert exchange.trace.facts["session_rule"] == "previous_response_id"
@@ -108,7 +160,7 @@ async def test_a_response_is_continued_where_it_was_made_wherever_the_conversati
 async def test_a_response_that_nobody_remembers_follows_its_conversation(
     picker: Picker, state: SharedState
 ) -> None:
-    await state.affinity.bind(SESSION, AccountId(2), ttl_s=60)
+    await state.affinity.bind(SESSION, Home(AccountId(2)), ttl_s=60)
     exchange = asking()
     exchange.session = SESSION
     exchange.peek = replace(exchange.peek, previous_response_id="resp_unknown")

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from headgate.core.ids import AccountId, SessionKey
 from headgate.core.routing.health import MAX_EVENTS, HealthEvent, HealthState
+from headgate.core.routing.stickiness import Home
 from headgate.state.protocols import Cooldown, SharedState
 from tests.state.conftest import Elapse
 
@@ -22,25 +23,26 @@ def cooldown(
 
 async def test_a_conversation_sticks_to_its_account(state: SharedState) -> None:
     assert await state.affinity.get(SESSION) is None
-    await state.affinity.bind(SESSION, ACCOUNT, ttl_s=60)
-    assert await state.affinity.get(SESSION) == ACCOUNT
-    await state.affinity.bind(SESSION, OTHER, ttl_s=60)
-    assert await state.affinity.get(SESSION) == OTHER
+    await state.affinity.bind(SESSION, Home(ACCOUNT), ttl_s=60)
+    assert await state.affinity.get(SESSION) == Home(ACCOUNT)
+    warm = Home(OTHER, 120_000, 1_750_000_000_000, "claude-é")
+    await state.affinity.bind(SESSION, warm, ttl_s=60)
+    assert await state.affinity.get(SESSION) == warm
 
 
 async def test_a_dropped_conversation_is_free(state: SharedState) -> None:
-    await state.affinity.bind(SESSION, ACCOUNT, ttl_s=60)
+    await state.affinity.bind(SESSION, Home(ACCOUNT), ttl_s=60)
     await state.affinity.drop(SESSION)
     await state.affinity.drop(SESSION)
     assert await state.affinity.get(SESSION) is None
 
 
 async def test_a_binding_ends_unless_bound_again(state: SharedState, elapse: Elapse) -> None:
-    await state.affinity.bind(SESSION, ACCOUNT, ttl_s=1)
+    await state.affinity.bind(SESSION, Home(ACCOUNT), ttl_s=1)
     await elapse(0.6)
-    await state.affinity.bind(SESSION, ACCOUNT, ttl_s=1)
+    await state.affinity.bind(SESSION, Home(ACCOUNT), ttl_s=1)
     await elapse(0.6)
-    assert await state.affinity.get(SESSION) == ACCOUNT
+    assert await state.affinity.get(SESSION) == Home(ACCOUNT)
     await elapse(0.6)
     assert await state.affinity.get(SESSION) is None
 

@@ -19,6 +19,8 @@ from headgate.state.protocols import Cooldown, Refused, ReservationStore, StateU
 log = structlog.get_logger(__name__)
 
 _LOOK_AGAIN_MS = 5_000
+_LEFT_KEPT_MS = 60_000
+"""A window may have begun anew since."""
 QUOTA_EXHAUSTED = "quota_exhausted"
 
 
@@ -35,6 +37,8 @@ class AccountQuotas:
         self._reservations = reservations
         self._clock = clock
         self._refused: dict[AccountId, Cooldown] = {}
+        self._left: dict[AccountId, tuple[int, int]] = {}
+        """What was left after the last hold, and when that was."""
 
     def refused(self) -> tuple[Cooldown, ...]:
         """Accounts whose quota refused a hold a moment ago."""
@@ -43,6 +47,13 @@ class AccountQuotas:
         now = self._clock.now_ms()
         self._refused = {name: held for name, held in self._refused.items() if held.until_ms > now}
         return tuple(self._refused.values())
+
+    def left_nano(self, account_id: AccountId) -> int | None:
+        """What the account's quota still covered a moment ago; None: not known."""
+        known = self._left.get(account_id)
+        if known is None or self._clock.now_ms() - known[1] > _LEFT_KEPT_MS:
+            return None
+        return known[0]
 
     async def hold(self, exchange: Exchange, account: Account) -> bool:
         """Hold what the attempt will probably cost; False: the account's quota cannot cover it."""
@@ -56,6 +67,8 @@ class AccountQuotas:
         answer = await self._reserver.hold_account(name, budget, list_nano)
         if not isinstance(answer, Refused):
             exchange.account_hold = AccountHold(reservation_id=name, hold=answer)
+            if answer.left_nano is not None:
+                self._left[account.id] = (answer.left_nano, self._clock.now_ms())
             return True
         self._refused[account.id] = Cooldown(
             account_id=account.id,

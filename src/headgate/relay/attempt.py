@@ -89,7 +89,11 @@ class AttemptRunner:
             await self.health.silent(exchange, picked)
         if exchange.target.operation not in UNMETERED:
             self.records.note(
-                picked.account.id, exchange.peek.model, fault=attempt.fault, ttft_ms=attempt.ttft_ms
+                picked.account.id,
+                exchange.peek.model,
+                fault=attempt.fault,
+                ttft_ms=attempt.ttft_ms,
+                answer_ms=attempt.took_ms,
             )
 
 
@@ -162,6 +166,10 @@ class _Attempt:
             raise
         finally:
             self._watchdog.watch(None)
+
+    @property
+    def took_ms(self) -> int:
+        return round((asyncio.get_running_loop().time() - self._started) * 1000)
 
     @property
     def is_silent(self) -> bool:

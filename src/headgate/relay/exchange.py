@@ -15,6 +15,8 @@ from headgate.core.limits.budget import Budget, Need
 from headgate.core.money import to_usd
 from headgate.core.pricing.cost import Quote
 from headgate.core.routing.cooldown import AccountEffect
+from headgate.core.routing.stickiness import Home
+from headgate.core.usage import TokenUsage
 from headgate.core.world import Caller, Group
 from headgate.relay.trace import TraceBuilder
 from headgate.state.protocols import SlotLease
@@ -43,6 +45,8 @@ class Hold(msgspec.Struct, kw_only=True, gc=False):
     budget: Budget
     list_nano: int
     """List cost that is covered."""
+    left_nano: int | None = None
+    """The least that was left of any of its bounds after it was taken; None: not asked, or no limit."""
 
 
 class AccountHold(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -89,6 +93,12 @@ class Exchange:
     caller: Caller = field(init=False)
     peek: Peek = field(init=False)
     session: SessionKey | None = None
+    home: Home | None = None
+    """Where the conversation lived when an account was last looked for."""
+    used: TokenUsage | None = None
+    """What the provider reported of the answer that the client got."""
+    used_model: str = ""
+    """Upstream model of that answer."""
     response_id: str | None = None
     """The provider's name of the answer, when it can be continued, fetched or deleted under that name."""
     charge_multiplier: int = 10_000

@@ -8,18 +8,17 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 import msgspec
-import structlog
 from msgspec.structs import replace
 
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.ids import AccountId
-from headgate.core.routing.affinity import response_session
 from headgate.core.routing.candidates import Candidate, WaitLimits, Wanted
 from headgate.core.routing.explanation import explain
 from headgate.core.routing.failover import FailoverPlan
 from headgate.core.routing.model_routing import route_of
 from headgate.core.routing.scoring import ScoreWeights
 from headgate.core.routing.selection import select_account
+from headgate.core.routing.stickiness import Home
 from headgate.core.routing.track_record import NO_RECORD
 from headgate.core.routing.verdicts import NoneEligible, Selected, Selection, WaitFor
 from headgate.core.world import Account, SchedulingPolicy
@@ -27,21 +26,18 @@ from headgate.kit.clock import Clock
 from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
+from headgate.relay.homes import Homes
 from headgate.relay.probes import LOOK_AGAIN_S, NO_TRIAL, TRIAL_S, Probes, Trial, is_under_trial, unproven_of
 from headgate.relay.slot_queue import SlotQueue
 from headgate.relay.track_records import TrackRecords
 from headgate.settings import GatewaySettings, SchedulingSettings
 from headgate.state.protocols import (
-    AffinityStore,
     Cooldown,
     CooldownStore,
     SharedState,
     SlotLease,
     SlotStore,
-    StateUnavailable,
 )
-
-log = structlog.get_logger(__name__)
 
 _ANY: frozenset[AccountId] = frozenset()
 _RACES = 8
@@ -78,9 +74,8 @@ class Picker:
         self._directory = directory
         self._slots: SlotStore = state.slots
         self._cooldowns: CooldownStore = state.cooldowns
-        self._affinity: AffinityStore = state.affinity
+        self._homes = Homes(state.affinity, clock, settings)
         self._clock = clock
-        self._sticky_ttl_s = settings.sticky_ttl_s
         self._limits = WaitLimits(
             sticky_timeout_s=settings.sticky_wait_timeout_s,
             sticky_max_waiting=settings.sticky_max_waiting,
@@ -91,12 +86,12 @@ class Picker:
 
     async def pick(self, exchange: Exchange, plan: FailoverPlan) -> Picked:
         """Raises `RelayError`: NO_ACCOUNT (or the last attempt's fault), QUEUE_FULL, QUEUE_TIMEOUT."""
-        sticky_to = await self._home(exchange)
+        home = await self._homes.find(exchange)
         races = 0
         patient_until = self._clock.monotonic() + TRIAL_S
         while True:
             is_patient = self._clock.monotonic() < patient_until
-            selection, unproven = await self._select(exchange, plan, sticky_to, is_patient=is_patient)
+            selection, unproven = await self._select(exchange, plan, home, is_patient=is_patient)
             if is_patient and is_under_trial(selection) and not exchange.connection.is_gone:
                 await asyncio.sleep(LOOK_AGAIN_S)
                 continue
@@ -128,8 +123,7 @@ class Picker:
     async def pick_without_slot(self, exchange: Exchange, plan: FailoverPlan) -> Picked:
         """For operations that neither generate nor cost: the conversation's account, or any eligible one,
         full or not."""
-        sticky_to = await self._home(exchange)
-        selection, _ = await self._select(exchange, plan, sticky_to)
+        selection, _ = await self._select(exchange, plan, await self._homes.find(exchange))
         if isinstance(selection, NoneEligible):
             raise RelayError(self._nobody(exchange, plan, selection))
         return Picked(account=selection.account, upstream_model=selection.upstream_model, lease=None)
@@ -148,37 +142,19 @@ class Picker:
         return Picked(account=account, upstream_model=last.upstream_model, lease=lease, trial=last.trial)
 
     async def stick(self, exchange: Exchange, account_id: AccountId) -> None:
-        """The account answered: the conversation stays with it, and so does what it stored."""
-        sessions = [exchange.session] if exchange.session is not None else []
-        if exchange.response_id is not None:
-            sessions.append(response_session(exchange.caller.key.id, exchange.response_id))
-        try:
-            for session in sessions:
-                await self._affinity.bind(session, account_id, ttl_s=self._sticky_ttl_s)
-        except StateUnavailable:  # the client has its answer already: only a warm cache may be missed
-            log.warning("session_not_bound", exchange_id=exchange.id)
-
-    async def _home(self, exchange: Exchange) -> AccountId | None:
-        """The account that made the response to be continued, for no other has it; else that of the
-        conversation."""
-        continued = exchange.peek.previous_response_id
-        if continued is not None:
-            session = response_session(exchange.caller.key.id, continued)
-            account_id = None if session == exchange.session else await self._affinity.get(session)
-            if account_id is not None:
-                exchange.trace.note("session_rule", "previous_response_id")
-                return account_id
-        return await self._affinity.get(exchange.session) if exchange.session else None
+        """The account answered: the conversation stays with it."""
+        await self._homes.keep(exchange, account_id)
 
     async def _select(
-        self, exchange: Exchange, plan: FailoverPlan, sticky_to: AccountId | None, *, is_patient: bool = True
+        self, exchange: Exchange, plan: FailoverPlan, home: Home | None, *, is_patient: bool = True
     ) -> tuple[Selection, tuple[Cooldown, ...]]:
         """The choice, and what an answer of the chosen account would prove to be over."""
         caller = exchange.caller
         accounts = self._directory.accounts_of(caller.group.id, caller.group.provider)
         candidates, cooling = await self._candidates(accounts, is_patient=is_patient)
         is_scored = caller.group.scheduling_policy is SchedulingPolicy.SCORED
-        if is_scored:
+        stake = None if home is None else self._homes.stake(exchange, home)
+        if is_scored or stake is not None:
             candidates = self._with_records(candidates, exchange.peek.model)
         route = route_of(caller.group.model_routes, exchange.peek.model)
         if route is not None:
@@ -191,12 +167,13 @@ class Picker:
                 model=exchange.peek.model,
                 routed_to=_ANY if route is None else route.accounts,
             ),
-            sticky_to=sticky_to,
+            sticky_to=None if home is None else home.account_id,
             excluded=plan.excluded,
             now_ms=self._clock.now_ms(),
             seed=_seed(exchange) if is_scored else exchange.started_at_ms,
             limits=self._limits,
             scoring=self._weights if is_scored else None,
+            stake=stake,
         )
         if not cooling or isinstance(selection, NoneEligible):
             return selection, ()
@@ -210,7 +187,12 @@ class Picker:
         return [
             candidate
             if record is NO_RECORD
-            else replace(candidate, error_rate=record.error_rate, ttft_ms=record.ttft_ms)
+            else replace(
+                candidate,
+                error_rate=record.error_rate,
+                ttft_ms=record.ttft_ms,
+                answer_ms=record.answer_ms,
+            )
             for candidate, record in found
         ]
 
@@ -225,7 +207,7 @@ class Picker:
             *(self._probes.refused() if is_patient else ()),
         ]
         by_account = _grouped(cooling) if cooling else {}
-        last_used = self._last_used
+        last_used, left_nano = self._last_used, self._quotas.left_nano
         candidates = [
             Candidate(
                 account=account,
@@ -233,6 +215,7 @@ class Picker:
                 waiting=loads[name].waiting,
                 cooldowns=by_account.get(account.id, ()),
                 last_used_ms=last_used.get(account.id),
+                quota_left_nano=None if account.quota is None else left_nano(account.id),
             )
             for account, name in zip(accounts, names, strict=True)
         ]

@@ -79,7 +79,10 @@ class Reserver:
         answer = await self.ask(reservation_id, _claims(budget, list_nano))
         if isinstance(answer, Refused) and await self.reread(answer.bound):
             answer = await self.ask(reservation_id, _claims(budget, list_nano))
-        return answer if isinstance(answer, Refused) else Hold(budget=budget, list_nano=list_nano)
+        if isinstance(answer, Refused):
+            return answer
+        left = answer.remaining if answer.remaining < NO_LIMIT else None
+        return Hold(budget=budget, list_nano=list_nano, left_nano=left)
 
     async def extend_account(self, held: AccountHold, list_nano: int) -> None:
         """The same for the account's quota, which never ends a running answer: the limit may be passed."""

@@ -30,6 +30,7 @@ from headgate.storage.journal import AccountWindows, Intent, Journal, Settlement
 
 log = structlog.get_logger(__name__)
 
+_TOLD = frozenset({UsageSource.REPORTED, UsageSource.PARTIAL})
 COMPLETED, PARTIAL, FAILED = "completed", "partial", "failed"
 
 
@@ -99,6 +100,8 @@ class Settler:
         except StorageUnavailable:
             log.error("settlement_delayed", exchange_id=exchange.id, attempt=end.intent.attempt)
         self._fail_points.reach(FailPoint.BEFORE_RESERVATION_SETTLED)
+        if end.outcome != FAILED and bill.source in _TOLD:
+            exchange.used, exchange.used_model = bill.usage, end.intent.upstream_model
         self._learn(exchange, end, bill)
         if end.outcome == FAILED:
             exchange.failed_nano += bill.cost.account_cost

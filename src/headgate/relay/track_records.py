@@ -29,14 +29,25 @@ class TrackRecords:
         known = self._known.get((account_id, model))
         return NO_RECORD if known is None else known.at(self._clock.now_ms())
 
-    def note(self, account_id: AccountId, model: str, *, fault: Fault | None, ttft_ms: int | None) -> None:
-        """An attempt ended; `fault` None: with a complete answer."""
+    def note(
+        self,
+        account_id: AccountId,
+        model: str,
+        *,
+        fault: Fault | None,
+        ttft_ms: int | None,
+        answer_ms: int | None = None,
+    ) -> None:
+        """An attempt ended; `fault` None: with a complete answer, after `answer_ms`."""
         if fault is not None and fault.kind.blame not in _COUNTED:
             return
         key = (account_id, model)
         before = self._known.pop(key, NO_RECORD)
         self._known[key] = before.after(
-            has_failed=fault is not None, ttft_ms=ttft_ms, now_ms=self._clock.now_ms()
+            has_failed=fault is not None,
+            ttft_ms=ttft_ms,
+            answer_ms=None if fault is not None else answer_ms,
+            now_ms=self._clock.now_ms(),
         )
         if len(self._known) > self._most:
             self._known.popitem(last=False)

@@ -15,6 +15,7 @@ import msgspec
 from headgate.core.ids import AccountId, SessionKey
 from headgate.core.limits.token_bucket import RateCharge, RateLevel
 from headgate.core.routing.health import HealthEvent
+from headgate.core.routing.stickiness import Home
 
 
 class StateUnavailable(Exception):
@@ -184,11 +185,11 @@ class ReservationStore(Protocol):
 
 
 class AffinityStore(Protocol):
-    """Which account a conversation sticks to."""
+    """Where conversations live."""
 
-    async def get(self, session: SessionKey) -> AccountId | None: ...
+    async def get(self, session: SessionKey) -> Home | None: ...
 
-    async def bind(self, session: SessionKey, account: AccountId, *, ttl_s: int) -> None:
+    async def bind(self, session: SessionKey, home: Home, *, ttl_s: int) -> None:
         """Bind or re-bind; restarts the time to live."""
         ...
 

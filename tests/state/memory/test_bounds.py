@@ -1,6 +1,7 @@
 """What is kept in process is bounded."""
 
 from headgate.core.ids import AccountId, SessionKey
+from headgate.core.routing.stickiness import Home
 from headgate.kit.clock import FakeClock
 from headgate.state.memory.affinity import MemoryAffinity
 from headgate.state.memory.cooldowns import MAX_MODELS, MemoryCooldowns
@@ -13,11 +14,12 @@ NEVER = 4_000_000_000_000
 
 async def test_the_conversation_idle_for_longest_loses_its_account(clock: FakeClock) -> None:
     affinity = MemoryAffinity(clock, max_sessions=2)
-    await affinity.bind(SessionKey("a"), AccountId(1), ttl_s=60)
-    await affinity.bind(SessionKey("b"), AccountId(1), ttl_s=60)
+    await affinity.bind(SessionKey("a"), Home(AccountId(1)), ttl_s=60)
+    await affinity.bind(SessionKey("b"), Home(AccountId(1)), ttl_s=60)
     await affinity.get(SessionKey("a"))
-    await affinity.bind(SessionKey("c"), AccountId(1), ttl_s=60)
-    assert [await affinity.get(SessionKey(name)) for name in "abc"] == [1, None, 1]
+    await affinity.bind(SessionKey("c"), Home(AccountId(1)), ttl_s=60)
+    found = [await affinity.get(SessionKey(name)) for name in "abc"]
+    assert found == [Home(AccountId(1)), None, Home(AccountId(1))]
 
 
 async def test_a_flood_of_names_does_not_push_out_a_counter_in_use(clock: FakeClock) -> None:

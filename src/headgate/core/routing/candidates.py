@@ -50,6 +50,10 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """0 to 1, of late with this model; the scored policy weighs it."""
     ttft_ms: float | None = None
     """Time to the first token of late with this model; None: not known."""
+    answer_ms: float | None = None
+    """Time that a whole answer took of late with this model; None: not known."""
+    quota_left_nano: int | None = None
+    """What its own quota still covers beside what is held; None: it has none, or nobody has asked yet."""
 
     @property
     def load_rate(self) -> int:

@@ -11,6 +11,7 @@ from headgate.core.ids import AccountId
 from headgate.core.routing.candidates import SPOKEN_DIALECTS, Candidate, WaitLimits, Wanted
 from headgate.core.routing.health import OVERLOADED, SOFT_CAUSES
 from headgate.core.routing.scoring import ScoreWeights
+from headgate.core.routing.stickiness import Stake
 from headgate.core.routing.verdicts import Reason, Rejection
 from headgate.core.world import Account
 
@@ -25,6 +26,8 @@ class Demand(NamedTuple):
     sticky_to: AccountId | None
     limits: WaitLimits
     scoring: ScoreWeights | None
+    stake: Stake | None = None
+    """What staying with the conversation's account is worth; None: not known, so it stays."""
     is_last_resort: bool = False
     """Accounts that are only avoided may serve as well."""
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headgate.core.routing.scoring import Score
+from headgate.core.routing.stickiness import Stickiness
 from headgate.core.routing.verdicts import NoneEligible, Reason, Selection, WaitFor
 
 _VALUE_NAMES: Mapping[Reason, str] = {
@@ -37,6 +38,8 @@ def explain(selection: Selection) -> list[dict[str, Any]]:
             }
         elif selection.is_last_resort:
             choice["last_resort"] = True
+        if selection.stickiness is not None:
+            choice["stickiness"] = _balance(selection.stickiness)
         if (score := selection.scores.get(selection.account.id)) is not None:
             choice["score"] = _terms(score)
         lines.append(choice)
@@ -51,6 +54,21 @@ def explain(selection: Selection) -> list[dict[str, Any]]:
             line["score"] = _terms(score)
         lines.append(line)
     return lines
+
+
+def _balance(stickiness: Stickiness) -> dict[str, Any]:
+    """What the warm cache is worth, and what staying for it costs, in nano-USD; `compared_with` null: a
+    perfect account, so that the costs are upper bounds."""
+    return {
+        "decision": stickiness.decision,
+        **({"cause": stickiness.cause} if stickiness.cause else {}),
+        "compared_with": stickiness.other,
+        "cache_value_nano": stickiness.value_nano,
+        "queueing_nano": stickiness.queueing_nano,
+        "errors_nano": stickiness.errors_nano,
+        "slowness_nano": stickiness.slowness_nano,
+        "scarcity_nano": stickiness.scarcity_nano,
+    }
 
 
 def _terms(score: Score) -> dict[str, float]:

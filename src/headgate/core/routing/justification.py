@@ -99,6 +99,11 @@ def lost_to_home(_candidate: Candidate) -> Rejection:
     return _NOT_STICKY
 
 
+def left_home(home: Candidate, lost: Callable[[Candidate], Rejection]) -> Callable[[Candidate], Rejection]:
+    """As `lost` says, but for the account that the conversation leaves."""
+    return lambda candidate: _LEFT_HOME if candidate is home else lost(candidate)
+
+
 def lost_in_layers(chosen: Candidate) -> Callable[[Candidate], Rejection]:
     """The first criterion in which each was worse than the chosen one. Many lost alike: such share one
     rejection."""
@@ -142,6 +147,7 @@ def full(candidate: Candidate) -> Rejection:
 
 _GONE = Rejection(Reason.GONE)
 _NOT_ROUTED = Rejection(Reason.NOT_ROUTED)
+_LEFT_HOME = Rejection(Reason.LEFT_HOME)
 _NOT_STICKY = Rejection(Reason.NOT_STICKY)
 _LOWER_SCORE = Rejection(Reason.LOWER_SCORE)
 _NOT_DRAWN = Rejection(Reason.NOT_DRAWN)

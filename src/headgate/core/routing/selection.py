@@ -24,6 +24,7 @@ from headgate.core.routing.eligibility import Demand, judge, served_model, usual
 from headgate.core.routing.health import SOFT_CAUSES
 from headgate.core.routing.justification import (
     WhenRead,
+    left_home,
     lost_in_layers,
     lost_in_scores,
     lost_to_home,
@@ -31,6 +32,7 @@ from headgate.core.routing.justification import (
     unable,
 )
 from headgate.core.routing.scoring import Score, ScoreWeights, best_of, draw, scores_of, totals_of
+from headgate.core.routing.stickiness import Stake, Stickiness, weigh
 from headgate.core.routing.verdicts import (
     NO_SCORES,
     NoneEligible,
@@ -58,6 +60,16 @@ class _Why(NamedTuple):
         return WhenRead(make)
 
 
+class _WhyNotHome(NamedTuple):
+    """The same after the conversation has left its account."""
+
+    why: _Why
+    home: Candidate
+
+    def __call__(self, chosen: Candidate, lost: Callable[[Candidate], Rejection]) -> Rejections:
+        return self.why(chosen, left_home(self.home, lost))
+
+
 def select_account(
     candidates: Sequence[Candidate],
     *,
@@ -68,12 +80,14 @@ def select_account(
     seed: int,
     limits: WaitLimits = DEFAULT_WAIT_LIMITS,
     scoring: ScoreWeights | None = None,
+    stake: Stake | None = None,
 ) -> Selection:
-    """Pick the account for the next attempt: the sticky one, else by priority, load, least recent use, seeded
+    """Pick the account for the next attempt: the sticky one (with
+    `stake`: while it is worth it), else by priority, load, least recent use, seeded
     draw; with `scoring` by a seeded draw among the best scores instead. Accounts that cool down after an
     overload are tried when there is no other (spec 3.10 would leave a group of one account without service
     for ten minutes after a single 529)."""
-    demand = Demand(wanted, excluded, now_ms, seed, sticky_to, limits, scoring)
+    demand = Demand(wanted, excluded, now_ms, seed, sticky_to, limits, scoring, stake)
     selection = _select(candidates, demand)
     if isinstance(selection, NoneEligible) and any(
         rejection.detail in SOFT_CAUSES for rejection in selection.rejections.values()
@@ -105,6 +119,11 @@ def _among(candidates: Sequence[Candidate], demand: Demand, why: _Why) -> _Found
         at_home = _at_home(candidates, demand, demand.sticky_to, why)
         if at_home is not None:
             return at_home
+    return _by_policy(candidates, demand, why)
+
+
+def _by_policy(candidates: Sequence[Candidate], demand: Demand, why: _Why | _WhyNotHome) -> _Found | None:
+    """Without regard to where the conversation lives."""
     able = _sort_out(candidates, demand)
     if not able.free and not able.full:
         return None
@@ -114,8 +133,8 @@ def _among(candidates: Sequence[Candidate], demand: Demand, why: _Why) -> _Found
 
 
 def _at_home(candidates: Sequence[Candidate], demand: Demand, home: AccountId, why: _Why) -> _Found | None:
-    """The conversation's own account: its free slot, or a place in its short queue; None: neither is to be
-    had."""
+    """The conversation's own account: its free slot, or a place in its short queue; another one when staying
+    costs more than the cache is worth; None: neither slot nor place is to be had."""
     for candidate in candidates:
         if candidate.account.id == home:
             break
@@ -123,12 +142,36 @@ def _at_home(candidates: Sequence[Candidate], demand: Demand, home: AccountId, w
         return None
     if isinstance(judge(candidate, demand), Rejection):
         return None
-    if not candidate.is_full:
-        return _taken(candidate, demand, why(candidate, lost_to_home), is_sticky=True)
-    if candidate.waiting >= demand.limits.sticky_max_waiting:
+    if candidate.is_full and candidate.waiting >= demand.limits.sticky_max_waiting:
         return None
-    short = demand._replace(limits=_short(demand.limits))
-    return _queued(candidate, short, why(candidate, lost_to_home), is_sticky=True)
+    balance = None
+    if demand.stake is not None:
+        balance, elsewhere = _balance(candidates, demand, candidate, demand.stake, why)
+        if elsewhere is not None:
+            selection, chosen = elsewhere
+            return structs.replace(selection, stickiness=balance), chosen
+    if candidate.is_full:
+        demand = demand._replace(limits=_short(demand.limits))
+        selection, chosen = _queued(candidate, demand, why(candidate, lost_to_home), is_sticky=True)
+    else:
+        selection, chosen = _taken(candidate, demand, why(candidate, lost_to_home), is_sticky=True)
+    return (selection if balance is None else structs.replace(selection, stickiness=balance)), chosen
+
+
+def _balance(
+    candidates: Sequence[Candidate], demand: Demand, home: Candidate, stake: Stake, why: _Why
+) -> tuple[Stickiness, _Found | None]:
+    """Is the warm cache worth staying for, and if not: where to? Whoever would be chosen otherwise is only
+    looked for when a perfect account would be worth leaving for."""
+    balance = weigh(home, None, stake)
+    if balance.decision == "stay":
+        return balance, None
+    others = [candidate for candidate in candidates if candidate is not home]
+    found = _by_policy(others, demand, _WhyNotHome(why, home))
+    if found is None:
+        return balance._replace(decision="stay", cause=""), None
+    balance = weigh(home, found[1], stake)
+    return balance, found if balance.decision == "leave" else None
 
 
 class _Sorted(NamedTuple):
@@ -180,7 +223,7 @@ def _sort_out(candidates: Sequence[Candidate], demand: Demand) -> _Sorted:
     return _Sorted(free, free_loads, full, full_loads)
 
 
-def _layered(able: _Sorted, demand: Demand, why: _Why) -> _Found:
+def _layered(able: _Sorted, demand: Demand, why: _Why | _WhyNotHome) -> _Found:
     """First in the order of preference; when nobody is free, the queue of the best that has room (when none
     has, the best one's queue will say so)."""
     if able.free:
@@ -195,7 +238,7 @@ def _layered(able: _Sorted, demand: Demand, why: _Why) -> _Found:
     return _queued(chosen, demand, why(chosen, lost_in_layers(chosen)))
 
 
-def _scored(able: _Sorted, demand: Demand, weights: ScoreWeights, why: _Why) -> _Found:
+def _scored(able: _Sorted, demand: Demand, weights: ScoreWeights, why: _Why | _WhyNotHome) -> _Found:
     """Draw among the best that are free; when nobody is, wait for the best whose queue has room."""
     pool, loads = able.free + able.full, able.free_loads + able.full_loads
     totals = totals_of(pool, loads, weights)

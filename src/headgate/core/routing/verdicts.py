@@ -11,6 +11,7 @@ import msgspec
 
 from headgate.core.ids import AccountId
 from headgate.core.routing.scoring import Score
+from headgate.core.routing.stickiness import Stickiness
 from headgate.core.world import Account
 
 
@@ -27,6 +28,7 @@ class Reason(StrEnum):
     FULL = "full"
     GONE = "gone"  # the group's model routing names it, but it is no account of the group
     NOT_ROUTED = "not_routed"  # would do, but the group's model routing names others
+    LEFT_HOME = "left_home"  # the conversation lives here, but staying costs more than its cache is worth
     NOT_STICKY = "not_sticky"  # would do, but the conversation lives elsewhere
     LOWER_PRIORITY = "lower_priority"
     HIGHER_LOAD = "higher_load"
@@ -64,6 +66,8 @@ class Selected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """It is being avoided after an overload, but nobody else is left: better the provider's own answer than
     none."""
     scores: Scores = NO_SCORES
+    stickiness: Stickiness | None = None
+    """The balance of staying and leaving; None: nothing was to be weighed."""
 
 
 class WaitFor(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -76,6 +80,7 @@ class WaitFor(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     max_waiting: int
     rejections: Rejections
     scores: Scores = NO_SCORES
+    stickiness: Stickiness | None = None
 
 
 class NoneEligible(msgspec.Struct, frozen=True, kw_only=True, gc=False):

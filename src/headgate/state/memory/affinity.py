@@ -1,11 +1,12 @@
 """Sticky sessions of one process."""
 
-from headgate.core.ids import AccountId, SessionKey
+from headgate.core.ids import SessionKey
+from headgate.core.routing.stickiness import Home
 from headgate.kit.clock import Clock
 from headgate.state.memory.expiring import ExpiringMap
 
 MAX_SESSIONS = 100_000
-"""About 30 MB at 300 bytes an entry; at a time to live of one hour this is 28 new conversations a second.
+"""About 40 MB at 400 bytes an entry; at a time to live of one hour this is 28 new conversations a second.
 Beyond it the conversation idle for longest loses its account, which costs one cold prompt cache."""
 
 
@@ -14,13 +15,13 @@ class MemoryAffinity:
 
     def __init__(self, clock: Clock, *, max_sessions: int = MAX_SESSIONS) -> None:
         self._clock = clock
-        self._accounts: ExpiringMap[SessionKey, AccountId] = ExpiringMap(max_entries=max_sessions)
+        self._homes: ExpiringMap[SessionKey, Home] = ExpiringMap(max_entries=max_sessions)
 
-    async def get(self, session: SessionKey) -> AccountId | None:
-        return self._accounts.get(session, now_ms=self._clock.now_ms())
+    async def get(self, session: SessionKey) -> Home | None:
+        return self._homes.get(session, now_ms=self._clock.now_ms())
 
-    async def bind(self, session: SessionKey, account: AccountId, *, ttl_s: int) -> None:
-        self._accounts.put(session, account, ends_ms=self._clock.now_ms() + ttl_s * 1000)
+    async def bind(self, session: SessionKey, home: Home, *, ttl_s: int) -> None:
+        self._homes.put(session, home, ends_ms=self._clock.now_ms() + ttl_s * 1000)
 
     async def drop(self, session: SessionKey) -> None:
-        self._accounts.drop(session)
+        self._homes.drop(session)
