@@ -90,7 +90,8 @@ async def test_too_many_silent_streams_have_the_consequence_of_the_setting(
         row = (await session.scalars(select(AccountRow).where(AccountRow.id == 1))).one()
     assert (row.status == "error") is (action == "error")
     assert (row.temp_unschedulable_until is not None) is (action == "temp_unsched")
-    assert len(await state.cooldowns.active([ONE])) == (action == "temp_unsched")
+    expected = {"temp_unsched": ["temp_unschedulable"], "error": ["marked"], "none": []}
+    assert [cooldown.reason for cooldown in await state.cooldowns.active([ONE])] == expected[action]
 
 
 async def test_accounts_that_break_conversation_after_conversation_are_failing_for_the_model(
@@ -107,6 +108,66 @@ async def test_accounts_that_break_conversation_after_conversation_are_failing_f
     (cooldown,) = await state.cooldowns.active([ONE])
     assert (cooldown.reason, cooldown.model) == ("failing", MODEL)
     assert cooldown.evidence == "3 conversations in a row: upstream_error"
+
+
+async def test_an_account_marked_with_an_error_is_out_before_the_directory_knows(
+    health: AccountHealth, picked: Picked, state: SharedState, clock: FakeClock, directory: Directory
+) -> None:
+    denied = Fault(kind=FaultKind.UPSTREAM_AUTH, message="", upstream_status=401)
+    await health.judge(exchange_for(), picked, denied, {}, b"", {})
+    account = directory.account(ONE)
+    assert account is not None
+    assert account.is_schedulable, "this process has not read it yet"
+    (bridge,) = await state.cooldowns.active([ONE])
+    assert (bridge.reason, bridge.model, bridge.until_ms - clock.now_ms()) == ("marked", "", 5000)
+
+
+async def test_answers_that_break_off_after_their_first_byte_make_an_account_failing(
+    health: AccountHealth, picked: Picked, state: SharedState, clock: FakeClock
+) -> None:
+    attribution = Attribution(health, clock, failing_s=60)
+    cut = Fault(kind=FaultKind.UPSTREAM_CUT, message="")
+    for number in (1, 2, 2, 3):
+        assert not await state.cooldowns.active([ONE]), "two conversations prove nothing"
+        exchange = exchange_for(session=SessionKey(f"conversation {number}"), is_committed=True)
+        await health.broke_off(exchange, picked, cut, {})
+        await attribution.broke_off(exchange)
+    (cooldown,) = await state.cooldowns.active([ONE])
+    assert (cooldown.reason, cooldown.model) == ("failing", MODEL)
+
+
+async def test_an_overload_inside_a_running_answer_is_held_against_the_account_at_once(
+    health: AccountHealth, picked: Picked, state: SharedState
+) -> None:
+    note: dict[str, object] = {}
+    fault = Fault(kind=FaultKind.UPSTREAM_OVERLOADED, message="")
+    await health.broke_off(exchange_for(is_committed=True), picked, fault, note)
+    (cooldown,) = await state.cooldowns.active([ONE])
+    assert (cooldown.reason, "cooldown" in note) == ("overloaded", True)
+
+
+@pytest.mark.parametrize("absurd", ["1000000000", "-3", "99999999999999", "1e9", "2750000060", "P1D"])
+async def test_an_absurd_retry_after_is_no_retry_after(
+    health: AccountHealth, picked: Picked, state: SharedState, absurd: str
+) -> None:
+    note: dict[str, object] = {}
+    exchange = exchange_for()
+    headers = {"retry-after": absurd}
+    limited = exchange.handler.classify(429, headers, b"{}")
+    assert limited.retry_after_s is None, "nor is it told to the client"
+    await health.judge(exchange, picked, limited, headers, b"", note)
+    assert not await state.cooldowns.active([ONE]), "without a time one conversation proves nothing"
+    assert note == {"resets_ignored": ("retry-after",), "suspended": True}
+
+
+async def test_an_absurd_reset_in_the_body_is_named_in_the_trace(
+    health: AccountHealth, picked: Picked, state: SharedState
+) -> None:
+    note: dict[str, object] = {}
+    limited = Fault(kind=FaultKind.UPSTREAM_RATE_LIMITED, message="", upstream_status=429)
+    body = b'{"error": {"resets_in_seconds": 99999999999, "retryDelay": "-4s", "resets_at": 1750000060}}'
+    await health.judge(exchange_for(), picked, limited, {}, body, note)
+    assert note["resets_ignored"] == ("body.resets_in_seconds", "body.retryDelay")
 
 
 async def test_an_answer_stays_an_answer_when_what_it_showed_cannot_be_kept(

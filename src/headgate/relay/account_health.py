@@ -12,7 +12,7 @@ from typing import Any, Literal
 import structlog
 
 from headgate.core.dialects.contract import CooldownHint
-from headgate.core.dialects.reset_times import unusable_resets
+from headgate.core.dialects.reset_times import unusable_body_resets, unusable_resets
 from headgate.core.dialects.upstream_answers import excerpt
 from headgate.core.faults import Fault, FaultKind
 from headgate.core.ids import AccountId
@@ -34,7 +34,16 @@ from headgate.core.routing.cooldown import (
     after_strikes,
     concerns_model_alone,
 )
-from headgate.core.routing.health import FAILING, OVERLOADED, HealthEvent, HealthState, state_of, strikes_of
+from headgate.core.routing.health import (
+    BRIDGE_MS,
+    FAILING,
+    MARKED,
+    OVERLOADED,
+    HealthEvent,
+    HealthState,
+    state_of,
+    strikes_of,
+)
 from headgate.core.routing.suspicion import is_ambiguous
 from headgate.kit import json
 from headgate.kit.clock import Clock
@@ -96,7 +105,7 @@ class AccountHealth:
                 await self._obey(verdict, exchange, picked, fault, body, note)
                 return
         if fault.kind in _WAITING:
-            self._note_unusable(account.id, headers, note, now)
+            self._note_unusable(account.id, headers, body, note, now)
         hint = exchange.handler.cooldown(fault, headers, body, now_ms=now)
         effect = account_effect(
             fault, hint, provider=account.provider, defaults=self._current_defaults(), now_ms=now
@@ -181,6 +190,14 @@ class AccountHealth:
         }
         await self._cool(exchange, picked.account.id, "", hint, fault, note, json.dumps(cause).decode())
 
+    async def broke_off(self, exchange: Exchange, picked: Picked, fault: Fault, note: dict[str, Any]) -> None:
+        """An answer ended after its first byte without being complete: the client has been told, the account
+        is judged as for any other fault."""
+        try:
+            await self.judge(exchange, picked, fault, {}, b"", note)
+        except (StateUnavailable, StorageUnavailable):
+            log.warning("broken_answer_not_counted", account_id=picked.account.id)
+
     async def silent(self, exchange: Exchange, picked: Picked) -> None:
         """A stream fell silent: when that happens too often, the account bears what the setting says."""
         try:
@@ -257,6 +274,7 @@ class AccountHealth:
     async def _mark_down(
         self, exchange: Exchange, account_id: AccountId, error: str, fault: Fault, note: dict[str, Any]
     ) -> None:
+        await self._bridge(account_id, fault)
         await self._journal.mark_account(account_id, error=error)
         self._metrics.account_marked(account_id, "error")
         note["account_marked"] = fault.kind.value
@@ -271,6 +289,22 @@ class AccountHealth:
                 exchange_id=exchange.id,
             ),
         )
+
+    async def _bridge(self, account_id: AccountId, fault: Fault) -> None:
+        """Keep everybody away until all directories know of the mark."""
+        now = self._clock.now_ms()
+        bridge = Cooldown(
+            account_id=account_id,
+            model="",
+            until_ms=now + BRIDGE_MS,
+            reason=MARKED,
+            evidence=fault.kind.value,
+            began_ms=now,
+        )
+        try:
+            await self._cooldowns.set(bridge)
+        except StateUnavailable:  # the mark itself is what counts
+            log.warning("mark_not_bridged", account_id=account_id)
 
     async def _cool(
         self,
@@ -348,10 +382,15 @@ class AccountHealth:
             log.warning("health_event_lost", account_id=account_id)
 
     def _note_unusable(
-        self, account_id: AccountId, headers: Mapping[str, str], note: dict[str, Any], now_ms: int
+        self,
+        account_id: AccountId,
+        headers: Mapping[str, str],
+        body: bytes,
+        note: dict[str, Any],
+        now_ms: int,
     ) -> None:
-        """Reset headers that say nothing usable: in the trace each time, in the log once per account."""
-        names = unusable_resets(headers, now_ms)
+        """Resets that say nothing usable: in the trace each time, in the log once per account."""
+        names = unusable_resets(headers, now_ms) + unusable_body_resets(body, now_ms)
         if not names:
             return
         note["resets_ignored"] = names

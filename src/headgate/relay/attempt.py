@@ -289,7 +289,6 @@ class _Attempt:
             self.ttft_ms = round((end.first_byte - self._started) * 1000)
         if end.fault is not None:
             self.fault = end.fault
-            self._note["fault"] = end.fault.kind.value
             exchange.is_broken = True
 
     def _cover_of(self, stream: ResponseStream) -> StreamCover | None:
@@ -321,6 +320,9 @@ class _Attempt:
 
     async def _book_stream(self, end: StreamEnd) -> None:
         outcome, reading = COMPLETED if end.fault is None else PARTIAL, end.reading
+        if end.fault is not None:  # before the trace is written
+            self._note["fault"] = end.fault.kind.value
+            await self._runner.health.broke_off(self._exchange, self._picked, end.fault, self._note)
         if self._cover is not None and self._cover.extensions:
             self._note["reservation_extended"] = self._cover.extensions
         if end.fault is not None and end.fault.kind in OUR_OWN_ENDS and self._cover is not None:

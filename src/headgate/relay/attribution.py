@@ -61,6 +61,16 @@ class Attribution:
             needed = FAILURES_IN_A_ROW if suspect.fault.kind in BROKEN else 1
             await self._weigh(exchange, suspect, needed)
 
+    async def broke_off(self, exchange: Exchange) -> None:
+        """The answer that the client was reading ended too early. Its account has no witness against it, and
+        those that failed before have none for them: all are suspected as if nobody had answered, but the
+        request is not, for it was being answered."""
+        suspended, exchange.suspended = _distinct(exchange.suspended), []
+        for suspect in suspended:
+            needed = FAILURES_IN_A_ROW if suspect.fault.kind in BROKEN else WITHOUT_WITNESS
+            if suspect.fault.kind is not FaultKind.UPSTREAM_NOT_FOUND:
+                await self._weigh(exchange, suspect, needed)
+
     async def gave_up(self, exchange: Exchange) -> None:
         """Nobody answered. Two accounts that failed alike speak for the request being the cause."""
         suspended, exchange.suspended = _distinct(exchange.suspended), []

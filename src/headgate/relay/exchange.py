@@ -151,8 +151,10 @@ class Exchange:
             self.announced.append((b"x-headgate-budget-remaining", left))
 
     def request_name(self) -> str:
-        """Names the request of this key: the same bytes have the same name. Not after the commit point, when
-        the body is gone."""
+        """Names the request of this key: the same bytes have the same name. After the commit point, when the
+        body is gone, all requests of the key share one."""
+        if self.is_committed:
+            return f"key:{self.caller.key.id}"
         return blake2b(self.body, key=b"%d" % self.caller.key.id, digest_size=16).hexdigest()
 
     def move_to(self, group: Group) -> None:

@@ -150,6 +150,7 @@ class Pipeline:
         if exchange.is_broken:
             if exchange.session is not None:
                 self.broken.broke(exchange.session, exchange.id)
+            await self.attribution.broke_off(exchange)
         else:
             await self.attribution.answered(exchange, picked)
 

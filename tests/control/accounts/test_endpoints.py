@@ -239,6 +239,19 @@ async def test_recovering_clears_error_and_cooldowns_everywhere(control):
     assert not await control.deps.state.cooldowns.active([AccountId(account)])
 
 
+@pytest.mark.parametrize("path", ["clear-error", ""])
+async def test_who_clears_an_error_mark_does_not_wait_for_its_news_to_fade(control, path):
+    account = AccountId(await control.add_account())
+    now, cooldowns = control.clock.now_ms(), control.deps.state.cooldowns
+    for model, reason in (("", "marked"), ("m", "rate_limited")):
+        await cooldowns.set(
+            Cooldown(account_id=account, model=model, until_ms=now + 5000, reason=reason, evidence="")
+        )
+    method, body = ("POST", None) if path else ("PUT", {"status": "active"})
+    await control.admin(method, f"/admin/accounts/{account}/{path}".rstrip("/"), body)
+    assert [cooldown.reason for cooldown in await cooldowns.active([account])] == ["rate_limited"]
+
+
 async def test_health_shows_every_cooldown_with_its_cause_and_who_ended_it(control):
     account = await control.add_account()
     path = f"/admin/accounts/{account}/health"

@@ -97,8 +97,10 @@ async def test_one_process_runs_them_and_those_of_deleted_accounts_are_over(cont
     kept, gone = await control.add_account("kept"), await control.add_account("gone")
     for _ in range(AT_ONCE + 1):
         await plan_for(control, kept)
-    await plan_for(control, gone)
+    plan = await plan_for(control, gone)
     await control.admin("DELETE", f"/admin/accounts/{gone}")
+    for path in (f"{PLANS}/{plan['id']}", f"{PLANS}/{plan['id']}/results"):
+        assert (await control.admin("GET", path)).json["reason"] == "SCHEDULED_TEST_NOT_FOUND"
     control.clock.advance(1800)
     token = await control.deps.state.locks.acquire(LOCK, ttl_s=60)
     assert await run_due_tests(control.deps) == 0, "another process is at it"

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from headgate.control.accounts.repository import AccountRepository
 from headgate.control.work import Work
 from headgate.core.ids import AccountId
-from headgate.core.routing.health import HealthEvent, HealthState, state_of, worst
+from headgate.core.routing.health import MARKED, HealthEvent, HealthState, state_of, worst
 from headgate.state.protocols import Cooldown, StateUnavailable
 from headgate.storage.models import AccountRow
 
@@ -56,7 +56,7 @@ async def account_health(work: Work, account_id: int) -> HealthView:
     """Raises ACCOUNT_NOT_FOUND; 503 while the shared state is away."""
     row = await AccountRepository(work.session).get(account_id)
     name, state, now_ms = AccountId(row.id), work.deps.state, work.now_ms()
-    cooldowns = [*await state.cooldowns.active([name])]
+    cooldowns = [c for c in await state.cooldowns.active([name]) if c.reason != MARKED or c.until_ms > now_ms]
     cooldowns.extend(_stored(row, cooldowns, now_ms))
     states = [state_of(cooldown, now_ms) for cooldown in cooldowns]
     if row.status != "active" or not row.schedulable:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from headgate.control.search import contains
 from headgate.control.web.envelope import Paging
 from headgate.errors import BadRequest, NotFound
-from headgate.storage.models import AccountGroupRow, AccountRow, GroupRow, ProxyRow
+from headgate.storage.models import AccountGroupRow, AccountRow, GroupRow, ProxyRow, ScheduledTestPlanRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +82,11 @@ class AccountRepository:
             for group in sorted(set(group_ids))
         )
         await self._session.flush()
+
+    async def drop_scheduled_tests(self, account_id: int) -> None:
+        """With their results."""
+        plans = ScheduledTestPlanRow
+        await self._session.execute(delete(plans).where(plans.account_id == account_id))
 
     async def proxies(self, ids: Sequence[int]) -> Mapping[int, ProxyRow]:
         rows = await self._session.scalars(

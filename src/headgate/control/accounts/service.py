@@ -13,6 +13,7 @@ from headgate.control.groups.repository import GroupRepository
 from headgate.control.work import Work
 from headgate.core.ids import AccountId
 from headgate.core.money import multiplier_from
+from headgate.core.routing.health import MARKED
 from headgate.core.world import Provider
 from headgate.errors import BadRequest
 from headgate.storage.models import AccountRow
@@ -66,6 +67,7 @@ class AccountService:
                 setattr(row, name, value)
         if change.status == "active":
             row.error_message = ""
+            await self._end_bridge(row)
         await self._apply(row, change)
         row.updated_at = self._work.now()
         if change.group_ids is not None:
@@ -75,11 +77,13 @@ class AccountService:
         return row
 
     async def delete(self, account_id: int) -> None:
-        """Raises ACCOUNT_NOT_FOUND. The row stays for the books, its credential does not."""
+        """Raises ACCOUNT_NOT_FOUND. The row stays for the books, its credential and scheduled tests do
+        not."""
         row = await self._accounts.get(account_id)
         row.deleted_at = row.updated_at = self._work.now()
         row.credentials_sealed = sealed(self._vault, {})
         await self._accounts.replace_groups(row.id, [], row.updated_at)
+        await self._accounts.drop_scheduled_tests(row.id)
         self._work.touch_directory()
 
     async def set_schedulable(self, account_id: int, *, schedulable: bool) -> AccountRow:
@@ -92,6 +96,7 @@ class AccountService:
         """Raises ACCOUNT_NOT_FOUND."""
         row = await self._accounts.get(account_id)
         _clear_error(row)
+        await self._end_bridge(row)
         await note_recovered(self._work, row.id, "error cleared")
         return self._touched(row)
 
@@ -137,6 +142,13 @@ class AccountService:
         reset_quota(row)
         self._work.bounds_changed(*bounds_of(row.id))
         return self._touched(row)
+
+    async def _end_bridge(self, row: AccountRow) -> None:
+        """With an error mark ends what kept requests away while it was news."""
+        cooldowns = self._work.deps.state.cooldowns
+        for known in await cooldowns.active([AccountId(row.id)]):
+            if known.reason == MARKED:
+                await cooldowns.forget(known.account_id, known.model, until_ms=known.until_ms)
 
     async def _clear_cooldowns(self, row: AccountRow) -> None:
         row.rate_limited_at = row.rate_limit_reset_at = row.overload_until = None

@@ -57,6 +57,10 @@ def reset_ms(value: str | None, now_ms: int) -> int | None:
 
 
 _RESET_NAME = re.compile(r"retry-after(?:-ms)?|(?:anthropic-|x-)ratelimit-.*reset.*|x-codex-.*reset.*")
+_RESET_MEMBER = re.compile(
+    rb'"(resets_at|resets_in_seconds|retryDelay|quotaResetDelay)"\s*:\s*"?([^",}\s]{1,40})'
+)
+_READ_BYTES = 64 * 1024
 _NOTED_RESETS = 8
 
 
@@ -77,6 +81,16 @@ def unusable_resets(headers: Mapping[str, str], now_ms: int) -> tuple[str, ...]:
     return tuple(found[:_NOTED_RESETS])
 
 
+def unusable_body_resets(body: bytes, now_ms: int) -> tuple[str, ...]:
+    """The same for the members of an error body, whatever the vendor."""
+    found = []
+    for name, value in _RESET_MEMBER.findall(body[:_READ_BYTES]):
+        instant = reset_ms(value.decode("ascii", "replace"), now_ms)
+        if instant is None or instant > now_ms + FURTHEST_MS:
+            found.append(f"body.{name.decode()}")
+    return tuple(found[:_NOTED_RESETS])
+
+
 def duration_ms(value: str | None) -> int | None:
     """`6m0s`, `1.5s`, `20ms`, `1h2m3s` (Go notation, used by OpenAI and Google)."""
     if value is None or not _DURATION.fullmatch(value.strip()):
@@ -85,9 +99,10 @@ def duration_ms(value: str | None) -> int | None:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> int | None:
-    """The delay of `retry-after` in whole seconds (rounded up), where it is a number."""
+    """The delay of `retry-after` in whole seconds (rounded up), where it is a number that can be meant: one
+    beyond any provider's window is none, neither for the account nor for the client."""
     seconds = number(headers.get("retry-after"))
-    return None if seconds is None else int(-(-seconds // 1))
+    return None if seconds is None or seconds * 1000 > FURTHEST_MS else int(-(-seconds // 1))
 
 
 def retry_after(headers: Mapping[str, str], now_ms: int) -> tuple[int, str] | None:

@@ -24,6 +24,11 @@ SOFT_CAUSES = frozenset({OVERLOADED, FAILING})
 """Causes that are a preference, not a prohibition: spec 3.10 would leave a group of one account without
 service for ten minutes after a single 529."""
 
+MARKED = "marked"
+"""An error mark that not every process has read from the directory yet: nobody is sent there meanwhile."""
+BRIDGE_MS = 5_000
+"""How long that lasts; directories look for changes every second."""
+
 MAX_STRIKES = 6
 """A cooldown of our own choosing doubles with every failed trial: 10 s to 640 s, 5 s to 320 s."""
 LONGEST_BACKOFF_MS = 15 * 60_000
