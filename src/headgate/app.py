@@ -42,6 +42,7 @@ from headgate.storage.engine import session_factory
 from headgate.storage.journal_opening import open_journal
 from headgate.storage.opening import open_database
 from headgate.storage.unit_of_work import UnitOfWork
+from headgate.upstream.web import WebClient
 
 log = structlog.get_logger(__name__)
 
@@ -109,6 +110,7 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
         refreshers.append(plane.directory.refresh)
         deps = _control_deps(base, plane, uow)
         stack.push_async_callback(deps.mail.close)
+        stack.push_async_callback(deps.web.close)
         await _start_jobs(base, plane, process_id, uow, deps)
         control = create_control_app(deps)
         operations = OperationsEndpoints(
@@ -246,6 +248,7 @@ def _control_deps(base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWo
         started_at_ms=base.clock.now_ms(),
         fail_points=base.fail_points,
         mail=MailQueue(base.settings.mail),
+        web=WebClient(base.settings),
     )
     counts = "Idempotency-Keys of management writes by what became of them"
     plane.metrics.counters["headgate_idempotency_keys"] = (counts, deps.idempotency_counters.read)

@@ -283,6 +283,11 @@ class AuthSettings(_Section):
     """Attempts from one address; wrong old passwords count as failed logins of the account as well."""
     register_limit_per_minute: int = Field(5, ge=1)
     """From one address, each: registrations, letters asked for, passwords reset."""
+    private_identity_hosts: tuple[str, ...] = ()
+    """Hosts of identity providers that may have private addresses and speak plain HTTP; all others must be
+    public and speak HTTPS."""
+    identity_timeout_s: float = Field(15, gt=0)
+    """For one answer of an identity provider or of Turnstile."""
     min_password_chars: int = Field(8, ge=6, le=64)
     """Of new passwords."""
     code_check_limit_per_minute: int = Field(10, ge=1)

@@ -24,6 +24,7 @@ from headgate.settings import AuthSettings, Settings
 from headgate.state.memory import open_memory_state
 from headgate.storage.models import UserRow
 from headgate.storage.unit_of_work import UnitOfWork
+from headgate.upstream.web import WebClient
 from tests.support.asgi import Answer, AsgiClient
 from tests.support.databases import *  # noqa: F403
 
@@ -140,6 +141,7 @@ def make_deps(
             live=SlotLoads(state.slots),
             account_tester=tester,
             prices=lambda: book,
+            web=WebClient(chosen),
             passwords=Passwords(CHEAP_COST),
         )
 

@@ -16,6 +16,8 @@ from headgate.control.deps import ControlDeps
 from headgate.control.groups import endpoints as groups
 from headgate.control.keys import endpoints as keys
 from headgate.control.mail import endpoints as mail
+from headgate.control.oauth import administration as oauth_providers
+from headgate.control.oauth import endpoints as oauth
 from headgate.control.prices import endpoints as prices
 from headgate.control.promos import endpoints as promos
 from headgate.control.proxies import endpoints as proxies
@@ -38,6 +40,8 @@ from headgate.control.web.security_headers import SecurityHeaders
 SLICES = (
     auth,
     registration,
+    oauth,
+    oauth_providers,
     totp,
     users,
     groups,

@@ -12,6 +12,7 @@ from headgate.control.accounts.tester import AccountTester
 from headgate.control.auth.passwords import Passwords
 from headgate.control.idempotency.counters import IdempotencyCounters
 from headgate.control.mail.queue import MailQueue
+from headgate.control.oauth.documents import Documents
 from headgate.control.statistics.memo import Memo
 from headgate.core.limits.budget import CoverRecord
 from headgate.core.pricing.book import PriceBook
@@ -20,6 +21,7 @@ from headgate.kit.crypto import Vault
 from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoints
 from headgate.settings import Settings
 from headgate.state.protocols import SharedState
+from headgate.upstream.web import WebClient
 
 
 class UnitOfWork(Protocol):
@@ -76,8 +78,11 @@ class ControlDeps(WorkDeps):
     account_tester: AccountTester
     prices: Callable[[], PriceBook]
     """The price book in force, as the data plane uses it."""
+    web: WebClient
+    """To services around people, such as identity providers."""
     read_price_file: Callable[[], Awaitable[bytes]] | None = None
     """The configured price file as its source has it now; raises OSError. None: none is configured."""
+    documents: Documents = field(default_factory=Documents)
     memo: Memo = field(default_factory=Memo)
     started_at_ms: int = 0
     """When this process began to serve, Unix milliseconds."""

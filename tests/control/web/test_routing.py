@@ -12,6 +12,9 @@ from headgate.control.web.routing import GuardedRoute, RouteTable
 
 OPEN = {
     "GET /v1/settings/public",
+    "GET /v1/auth/oauth/{provider}/start",
+    "GET /v1/auth/oauth/{provider}/callback",
+    "POST /v1/auth/oauth/{provider}/complete",
     "POST /v1/auth/login",
     "POST /v1/auth/login/2fa",
     "POST /v1/auth/logout",

@@ -77,6 +77,12 @@ async def admit_password_change(deps: WorkDeps, address: str) -> None:
     await _admit(deps.state.counters, f"password-change:{throttle_name(address)}", limit=limit)
 
 
+async def admit_login_step(deps: WorkDeps, step: str, address: str) -> None:
+    """Steps of a login that is more than one call. Raises as above."""
+    name = f"{step}:{throttle_name(address)}"
+    await _admit(deps.state.counters, name, limit=deps.settings.auth.login_limit_per_minute)
+
+
 async def admit_at_door(deps: WorkDeps, door: str, address: str) -> None:
     """What strangers may do: registering, asking for letters, resetting. Raises as above."""
     limit = deps.settings.auth.register_limit_per_minute

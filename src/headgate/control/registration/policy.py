@@ -30,7 +30,7 @@ _SWITCHES: Mapping[str, bool] = {
     "invitation_code_enabled": False,
     "promo_code_enabled": True,
     "password_reset_enabled": False,
-    "oauth_registration_enabled": True,
+    "oauth_registration_enabled": False,
     "oauth_invitation_code_enabled": False,
 }
 _DOMAIN = re.compile(r"@?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+)")

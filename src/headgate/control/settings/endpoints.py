@@ -3,12 +3,14 @@
 from importlib.metadata import PackageNotFoundError, version
 
 from headgate.control.mail.settings import DEFAULT_SITE_NAME, change_mail_settings, view_mail_settings
+from headgate.control.oauth.providers import all_providers
 from headgate.control.registration.policy import change_registration, registration_policy, view_registration
 from headgate.control.settings.admin_key import delete_admin_key, read_admin_key, regenerate_admin_key
 from headgate.control.settings.schemas import (
     AdminKeyStatus,
     AdminSettings,
     NewAdminKey,
+    OauthButton,
     PublicSettings,
     SettingsBody,
 )
@@ -28,7 +30,10 @@ async def public_settings(work: CurrentWork) -> PublicSettings:
     """What the login page needs before anybody is known."""
     settings = work.deps.settings
     policy = await registration_policy(work.session)
+    providers = [found for found in await all_providers(work.session) if found.enabled]
     return PublicSettings(
+        oauth_providers=[OauthButton(slug=found.slug, name=found.name) for found in providers],
+        linuxdo_oauth_enabled=any(found.slug == "linuxdo" for found in providers),
         version=_version(),
         api_base_url=settings.server.public_url,
         run_mode=settings.run_mode,

@@ -45,6 +45,13 @@ class AdminSettings(MailSettingsView, RegistrationView):
     totp_enabled: bool
 
 
+class OauthButton(BaseModel):
+    """A provider that people can sign in through, at `/auth/oauth/{slug}/start`."""
+
+    slug: str
+    name: str
+
+
 class PublicSettings(BaseModel):
     """What a login page may know. Features that do not exist here are off."""
 
@@ -70,6 +77,7 @@ class PublicSettings(BaseModel):
     purchase_subscription_enabled: bool = False
     purchase_subscription_url: str = ""
     linuxdo_oauth_enabled: bool = False
+    oauth_providers: Sequence[OauthButton] = ()
     backend_mode_enabled: bool = False
     run_mode: str = "standard"
     """Ours: in `simple` there is nothing to buy and nothing to top up."""

@@ -12,8 +12,10 @@ MAX_CHARS = 1000
 SETUP, LOGIN = "totp.setup", "login.second-step"
 
 
-def issue(vault: Vault, kind: str, content: dict[str, int | str], *, now_s: int) -> str:
-    blob = vault.seal(json.dumps(content | {"expires_s": now_s + LIFETIME_S}), context=kind)
+def issue(
+    vault: Vault, kind: str, content: dict[str, int | str], *, now_s: int, lifetime_s: int = LIFETIME_S
+) -> str:
+    blob = vault.seal(json.dumps(content | {"expires_s": now_s + lifetime_s}), context=kind)
     return base64.urlsafe_b64encode(blob).decode()
 
 

@@ -13,7 +13,7 @@ from headgate.storage.models.notices import AnnouncementReadRow, AnnouncementRow
 from headgate.storage.models.people import ApiKeyRow, UserAllowedGroupRow, UserGroupMultiplierRow, UserRow
 from headgate.storage.models.rollups import UsageHourRow
 from headgate.storage.models.selling import PromoCodeRow, PromoCodeUsageRow, RedeemCodeRow, SubscriptionRow
-from headgate.storage.models.sessions import MailCodeRow, RecoveryCodeRow, RefreshTokenRow
+from headgate.storage.models.sessions import MailCodeRow, RecoveryCodeRow, RefreshTokenRow, UserIdentityRow
 from headgate.storage.models.supply import AccountGroupRow, AccountRow, GroupRow, ProxyRow
 from headgate.storage.models.system import (
     DirectoryVersionRow,
@@ -58,5 +58,6 @@ __all__ = [
     "UsageRecordRow",
     "UserAllowedGroupRow",
     "UserGroupMultiplierRow",
+    "UserIdentityRow",
     "UserRow",
 ]

@@ -71,3 +71,27 @@ class MailCodeRow(Base):
     code_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     sent_at: Mapped[datetime] = mapped_column(EpochMs)
     expires_at: Mapped[datetime] = mapped_column(EpochMs)
+
+
+class UserIdentityRow(Base):
+    """A person at an identity provider, and which user that is."""
+
+    __tablename__ = "user_identities"
+    __table_args__ = (
+        Index("uq_user_identities_digest", "digest", unique=True),
+        Index("ix_user_identities_user_id", "user_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id", ondelete="CASCADE"))
+    provider: Mapped[str] = mapped_column(String(32))
+    """The slug it came in by, for people."""
+    authority: Mapped[str] = mapped_column(String(2048))
+    """Whose ids these are: the issuer, or the address of user info."""
+    subject: Mapped[str] = mapped_column(String(255))
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """Of authority and subject, whole."""
+    email: Mapped[str] = mapped_column(String(255), default="")
+    username: Mapped[str] = mapped_column(String(100), default="")
+    created_at: Mapped[datetime] = mapped_column(EpochMs)
+    used_at: Mapped[datetime] = mapped_column(EpochMs)
