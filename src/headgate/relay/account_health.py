@@ -5,17 +5,19 @@ A cooldown ends by itself; an answer proves its end before (`proved`). Everythin
 the attempt's trace.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 import structlog
 
 from headgate.core.dialects.contract import CooldownHint
+from headgate.core.dialects.quota_headers import refused_reading
 from headgate.core.dialects.reset_times import unusable_body_resets, unusable_resets
 from headgate.core.dialects.upstream_answers import excerpt
 from headgate.core.faults import Fault, FaultKind
 from headgate.core.ids import AccountId
+from headgate.core.limits.quota_windows import QuotaReading
 from headgate.core.routing.account_policy import (
     OVERLOAD_SETTING,
     STREAM_TIMEOUT_SETTING,
@@ -45,6 +47,7 @@ from headgate.core.routing.health import (
     strikes_of,
 )
 from headgate.core.routing.suspicion import is_ambiguous
+from headgate.core.world import Provider
 from headgate.kit import json
 from headgate.kit.clock import Clock
 from headgate.observability.metrics import RelayMetrics
@@ -52,6 +55,7 @@ from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange, Suspended
 from headgate.relay.picker import Picked
 from headgate.relay.probes import Probes
+from headgate.relay.quota_watch import QuotaWatch
 from headgate.state.protocols import Cooldown, SharedState, StateUnavailable
 from headgate.storage.journal import Journal, StorageUnavailable
 
@@ -85,6 +89,7 @@ class AccountHealth:
         self._clock = clock
         self._metrics = metrics
         self._defaults = defaults
+        self.windows = QuotaWatch(state.quota_windows, clock)
         self._logged: set[tuple[AccountId, str]] = set()
 
     async def judge(
@@ -107,6 +112,9 @@ class AccountHealth:
         if fault.kind in _WAITING:
             self._note_unusable(account.id, headers, body, note, now)
         hint = exchange.handler.cooldown(fault, headers, body, now_ms=now)
+        if hint is not None and account.provider is Provider.GEMINI and fault.kind in _WAITING:
+            told = refused_reading(hint, body, model=picked.upstream_model, now_ms=now)
+            await self.windows.note(account.id, [told])
         effect = account_effect(
             fault, hint, provider=account.provider, defaults=self._current_defaults(), now_ms=now
         )
@@ -123,6 +131,24 @@ class AccountHealth:
             )
             return
         await self.apply(exchange, account.id, picked.upstream_model, effect, fault, note)
+
+    async def told(
+        self, exchange: Exchange, picked: Picked, readings: Sequence[QuotaReading], note: dict[str, Any]
+    ) -> None:
+        """An answer was given, and says that a quota window is used up with it: the account rests until the
+        window starts anew, so that nobody has to be refused to learn it."""
+        ends = {reading.model: reading for reading in readings if reading.is_exhausted}
+        for reading in ends.values():
+            hint = CooldownHint(
+                until_ms=reading.resets_at_ms,
+                reason="rate_limited",
+                evidence=f"the {reading.window} window is used up",
+            )
+            fault = Fault(kind=FaultKind.UPSTREAM_RATE_LIMITED, message="")
+            try:
+                await self._cool(exchange, picked.account.id, reading.model, hint, fault, note)
+            except (StateUnavailable, StorageUnavailable):  # the next answer will say it again
+                log.warning("exhausted_window_not_noted", account_id=picked.account.id)
 
     async def apply(
         self,

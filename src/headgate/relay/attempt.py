@@ -228,11 +228,10 @@ class _Attempt:
                 self._note["status"] = answer.status
                 self._upstream_request_id = _request_id(answer.headers)
                 self._runner.fail_points.reach(FailPoint.AFTER_UPSTREAM_HEAD)
-                if answer.status >= 300:
+                self._is_accepted = answer.status < 300
+                await self._hear(answer)
+                if not self._is_accepted:
                     raise RelayError(await self._refused(answer))
-                self._is_accepted = True
-                if self._picked.trial is not NO_TRIAL:
-                    await self._runner.health.proved(self._picked, exchange, is_whole=False)
                 if exchange.peek.is_stream and not _is_plain_json(answer.headers, exchange):
                     await self._stream(answer)
                 else:
@@ -241,6 +240,18 @@ class _Attempt:
             if error.fault.upstream_status is None and not self._is_booked:  # network faults, in-band errors
                 await self._judge(error.fault, {}, b"")
             raise
+
+    async def _hear(self, answer: UpstreamAnswer) -> None:
+        """What the head alone teaches about the account."""
+        health = self._runner.health
+        if self._is_accepted and self._picked.trial is not NO_TRIAL:
+            await health.proved(self._picked, self._exchange, is_whole=False)
+        news = health.windows.look(self._picked.account, answer.headers)
+        if not news:
+            return
+        await health.windows.note(self._picked.account.id, news)
+        if self._is_accepted:  # what a refusal means is judged with its body
+            await health.told(self._exchange, self._picked, news, self._note)
 
     def _watch(self, answer: UpstreamAnswer) -> None:
         self._watchdog.watch(answer, has_head=False)

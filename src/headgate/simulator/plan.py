@@ -42,6 +42,7 @@ class Plan:
     tier: str | None
     hides_usage: bool
     pings: int = 0
+    window_used: float | None = None
 
     @property
     def full_text(self) -> str:
@@ -84,6 +85,7 @@ def make_plan(ask: Ask, prompt: Tokens, script: Script, identity: Identity, *, s
         tier=script.tier or ask.tier,
         hides_usage=script.missing_usage,
         pings=script.pings,
+        window_used=script.window_used,
     )
 
 

@@ -68,6 +68,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """`max_tokens`: end as if the output limit was reached."""
     served_model: str | None = None
     tier: str | None = None
+    window_used: Seconds | None = None
+    """How much of the account's five-hour window is used, 1 = all: in the vendor's quota headers."""
 
 
 NO_SCRIPT = Script()

@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from headgate.core.ids import AccountId, SessionKey
+from headgate.core.limits.quota_windows import QuotaReading
 from headgate.core.limits.token_bucket import RateCharge, RateLevel
 from headgate.core.routing.health import HealthEvent
 from headgate.core.routing.stickiness import Home
@@ -243,6 +244,16 @@ class HealthLog(Protocol):
         ...
 
 
+class QuotaWindowStore(Protocol):
+    """What providers have said about the quota windows of accounts: the last `MAX_READINGS` of each."""
+
+    async def note(self, account: AccountId, readings: Sequence[QuotaReading]) -> None: ...
+
+    async def readings(self, account: AccountId) -> Sequence[QuotaReading]:
+        """Newest first, of all windows."""
+        ...
+
+
 class CounterStore(Protocol):
     """Fixed-window counters: login throttling."""
 
@@ -314,6 +325,7 @@ class SharedState:
     affinity: AffinityStore
     cooldowns: CooldownStore
     health: HealthLog
+    quota_windows: QuotaWindowStore
     counters: CounterStore
     rates: RateStore
     locks: LockStore

@@ -1,7 +1,7 @@
 """HTTP of upstream accounts."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
@@ -21,6 +21,7 @@ from headgate.control.accounts.schemas import (
 )
 from headgate.control.accounts.service import AccountService
 from headgate.control.accounts.testing import stream_test
+from headgate.control.accounts.usage import MAX_JOB_MINUTES, AccountUsageView, account_usage
 from headgate.control.accounts.views import account_views, temp_unschedulable_view
 from headgate.control.web.envelope import MessageView, Page, PagingParams
 from headgate.control.web.fields import IdPath, Search
@@ -120,6 +121,20 @@ async def recover_state(account_id: IdPath, work: CurrentWork) -> AccountView:
 async def get_health(account_id: IdPath, work: CurrentWork) -> HealthView:
     """State, cooldowns with cause and end, and the timeline."""
     return await account_health(work, account_id)
+
+
+@routes.route("GET", "/{account_id}/usage", Permission.READ)
+async def get_usage(
+    account_id: IdPath,
+    work: CurrentWork,
+    source: Annotated[Literal["active", "passive"], Query(description="both answer from what is known")] = (
+        "passive"
+    ),
+    job_minutes: Annotated[int, Query(ge=1, le=MAX_JOB_MINUTES)] = 60,
+) -> AccountUsageView:
+    """Quota windows as the provider's answers reported them, a forecast for each, and whether a job of so
+    many minutes is safe to start."""
+    return await account_usage(work, account_id, job_minutes=job_minutes)
 
 
 @routes.route("POST", "/{account_id}/reset-quota", Permission.MONEY)

@@ -136,7 +136,8 @@ class AnthropicMessages:
         return b"event: error\ndata: %b\n\n" % body
 
     def headers(self, request_id: str, plan: Plan | None, now_s: int) -> Sequence[Header]:
-        return [(b"request-id", request_id.encode()), *_ratelimits(now_s)]
+        used = 0.02 if plan is None or plan.window_used is None else plan.window_used
+        return [(b"request-id", request_id.encode()), *_ratelimits(now_s, used)]
 
     def limit_headers(self, status: int, reset_s: int, now_s: int) -> Sequence[Header]:
         reset = b"%d" % (now_s + reset_s)
@@ -288,7 +289,7 @@ def _iso(at_s: int) -> bytes:
     return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
 
 
-def _ratelimits(now_s: int) -> Sequence[Header]:
+def _ratelimits(now_s: int, used: float) -> Sequence[Header]:
     """Plenty left; resets at the next full minute, five hours and week, as the vendor's windows do."""
     minute = _iso(now_s - now_s % 60 + 60)
     week = b"%d" % (now_s - now_s % 604_800 + 604_800)
@@ -309,7 +310,7 @@ def _ratelimits(now_s: int) -> Sequence[Header]:
         *limits,
         (b"anthropic-ratelimit-unified-status", b"allowed"),
         (b"anthropic-ratelimit-unified-5h-status", b"allowed"),
-        (b"anthropic-ratelimit-unified-5h-utilization", b"0.02"),
+        (b"anthropic-ratelimit-unified-5h-utilization", b"%.2f" % used),
         (b"anthropic-ratelimit-unified-5h-reset", five_hours),
         (b"anthropic-ratelimit-unified-7d-status", b"allowed"),
         (b"anthropic-ratelimit-unified-7d-utilization", b"0.01"),

@@ -44,7 +44,22 @@ def headers(request_id: str, plan: Plan | None) -> Sequence[Header]:
         (b"x-ratelimit-reset-requests", b"6ms"),
         (b"x-ratelimit-reset-tokens", b"30ms"),
         *model,
+        *_windows(plan),
     ]
+
+
+def _windows(plan: Plan | None) -> Sequence[Header]:
+    """The windows of a ChatGPT account, which API keys do not have: only where a script asks for them."""
+    if plan is None or plan.window_used is None:
+        return ()
+    return (
+        (b"x-codex-primary-used-percent", b"%.1f" % (100 * plan.window_used)),
+        (b"x-codex-primary-window-minutes", b"300"),
+        (b"x-codex-primary-reset-after-seconds", b"7200"),
+        (b"x-codex-secondary-used-percent", b"1.0"),
+        (b"x-codex-secondary-window-minutes", b"10080"),
+        (b"x-codex-secondary-reset-after-seconds", b"86400"),
+    )
 
 
 def limit_headers(status: int, reset_s: int) -> Sequence[Header]:

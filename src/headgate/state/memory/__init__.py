@@ -7,6 +7,7 @@ from headgate.state.memory.cooldowns import MemoryCooldowns
 from headgate.state.memory.counters import MemoryCounters
 from headgate.state.memory.health import MemoryHealthLog
 from headgate.state.memory.locks import MemoryLocks
+from headgate.state.memory.quota_windows import MemoryQuotaWindows
 from headgate.state.memory.rates import MemoryRates
 from headgate.state.memory.reservations import MemoryReservations
 from headgate.state.memory.slots import MemorySlots
@@ -21,6 +22,7 @@ def open_memory_state(clock: Clock, limits: LimitsSettings) -> SharedState:
         affinity=MemoryAffinity(clock),
         cooldowns=MemoryCooldowns(clock),
         health=MemoryHealthLog(),
+        quota_windows=MemoryQuotaWindows(),
         counters=MemoryCounters(clock),
         rates=MemoryRates(clock),
         locks=MemoryLocks(clock),

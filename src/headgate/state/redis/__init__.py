@@ -14,6 +14,7 @@ from headgate.state.redis.counters import RedisCounters
 from headgate.state.redis.health import RedisHealthLog
 from headgate.state.redis.locks import RedisLocks
 from headgate.state.redis.pipeline import Pipeline
+from headgate.state.redis.quota_windows import RedisQuotaWindows
 from headgate.state.redis.rates import RedisRates
 from headgate.state.redis.reservations import RedisReservations
 from headgate.state.redis.slots import RedisSlots
@@ -36,6 +37,7 @@ def open_redis_state(redis: RedisSettings, limits: LimitsSettings) -> SharedStat
         affinity=RedisAffinity(pipeline),
         cooldowns=RedisCooldowns(pipeline),
         health=RedisHealthLog(pipeline),
+        quota_windows=RedisQuotaWindows(pipeline),
         counters=RedisCounters(pipeline),
         rates=RedisRates(pipeline),
         locks=RedisLocks(pipeline),
