@@ -31,6 +31,7 @@ from headgate.kit.crypto import Vault
 from headgate.kit.fail_points import FailPoints
 from headgate.observability.logging import configure_logging
 from headgate.operations_endpoints import OperationsEndpoints
+from headgate.relay import quota_keeper
 from headgate.relay.account_tester import LiveAccountTester
 from headgate.relay.directory import Directory
 from headgate.relay.gateway import Gateway
@@ -180,6 +181,7 @@ def _chores(
     idempotency = base.settings.idempotency
     return (
         *_price_chores(base, plane),
+        Chore(name="keep_quota_windows", every_s=quota_keeper.EVERY_S, run=plane.quota_keeper.keep),
         Chore(
             name="delete_expired_idempotency_records",
             every_s=idempotency.cleanup_interval_s,

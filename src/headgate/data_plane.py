@@ -38,6 +38,7 @@ from headgate.relay.local import LocalAnswers
 from headgate.relay.picker import Picker
 from headgate.relay.pipeline import Pipeline
 from headgate.relay.probes import Probes
+from headgate.relay.quota_keeper import QuotaKeeper
 from headgate.relay.rate_gate import RateGate
 from headgate.relay.reserver import Reserver
 from headgate.relay.settlement import Settler
@@ -49,6 +50,7 @@ from headgate.state.protocols import SharedState
 from headgate.storage.free_read_model import FreeReadModel
 from headgate.storage.journal import Journal
 from headgate.storage.price_books import PriceBooks
+from headgate.storage.quota_windows import QuotaWindowTable
 from headgate.storage.read_model import ReadModel
 from headgate.upstream.clients import ClientPool
 from headgate.upstream.guard import AddressGuard
@@ -80,6 +82,7 @@ class DataPlane:
     covered: CoverRecord
     tasks: TaskOwner
     books: PriceBooks
+    quota_keeper: QuotaKeeper
     price_refresh: PriceRefresh | None
     """None: the operator uses no price file."""
 
@@ -104,6 +107,10 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
     pipeline = _pipeline(
         base, directory, read_model, clients, billing, bodies, leases, metrics, queueing, tasks
     )
+    windows = pipeline.attempts.health.windows
+    keeper = QuotaKeeper(windows, state.quota_windows, QuotaWindowTable(base.engine), clock)
+    await keeper.restore()
+    stack.push_async_callback(keeper.close)
     local = LocalAnswers(pipeline.authenticator, directory, read_model, clock)
     preview = CostPreview(pipeline.authenticator, bodies, pipeline.admission.estimator, read_model)
     access_log = AccessLog(base.lines, settings.log, clock)
@@ -131,6 +138,7 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
         covered=pipeline.attempts.settler.covered,
         tasks=tasks,
         books=books,
+        quota_keeper=keeper,
         price_refresh=renewal,
     )
 

@@ -21,6 +21,10 @@ _MOST_LOGGED = 1_000
 _MOST_ACCOUNTS = 20_000
 
 
+_Windows = dict[tuple[str, str], QuotaReading]
+"""The newest reading of each window of an account, by window and model."""
+
+
 class QuotaWatch:
     """One per process."""
 
@@ -28,7 +32,8 @@ class QuotaWatch:
         self._store = store
         self._clock = clock
         self._signs: dict[AccountId, tuple[tuple[str | None, ...], int]] = {}
-        self._last: dict[AccountId, dict[tuple[str, str], QuotaReading]] = {}
+        self._last: dict[AccountId, _Windows] = {}
+        self._unwritten: dict[AccountId, _Windows] = {}
         self._logged: set[tuple[AccountId, str]] = set()
 
     def look(self, account: Account, headers: Mapping[str, str]) -> Sequence[QuotaReading]:
@@ -54,10 +59,22 @@ class QuotaWatch:
 
     async def note(self, account_id: AccountId, readings: Sequence[QuotaReading]) -> None:
         """Losing a reading costs a little foresight, never an answer."""
+        unwritten = self._unwritten.setdefault(account_id, {})
+        unwritten.update({(reading.window, reading.model): reading for reading in readings})
         try:
             await self._store.note(account_id, readings)
         except StateUnavailable:
             log.warning("quota_reading_lost", account_id=account_id)
+
+    def take_unwritten(self) -> dict[AccountId, _Windows]:
+        """What was noted since this was asked last."""
+        taken, self._unwritten = self._unwritten, {}
+        return taken
+
+    def put_back(self, taken: Mapping[AccountId, _Windows]) -> None:
+        """It could not be written; what was noted meanwhile is newer."""
+        for account_id, windows in taken.items():
+            self._unwritten[account_id] = windows | self._unwritten.get(account_id, {})
 
     def _log_unusable(self, account_id: AccountId, name: str) -> None:
         if (account_id, name) not in self._logged and len(self._logged) < _MOST_LOGGED:

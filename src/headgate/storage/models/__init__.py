@@ -11,6 +11,7 @@ from headgate.storage.models.books import (
 )
 from headgate.storage.models.notices import AnnouncementReadRow, AnnouncementRow
 from headgate.storage.models.people import ApiKeyRow, UserAllowedGroupRow, UserGroupMultiplierRow, UserRow
+from headgate.storage.models.quota_windows import AccountQuotaWindowRow
 from headgate.storage.models.rollups import UsageHourRow
 from headgate.storage.models.selling import PromoCodeRow, PromoCodeUsageRow, RedeemCodeRow, SubscriptionRow
 from headgate.storage.models.sessions import MailCodeRow, RecoveryCodeRow, RefreshTokenRow, UserIdentityRow
@@ -27,6 +28,7 @@ from headgate.storage.models.tests import ScheduledTestPlanRow, ScheduledTestRes
 
 __all__ = [
     "AccountGroupRow",
+    "AccountQuotaWindowRow",
     "AccountRow",
     "AnnouncementReadRow",
     "AnnouncementRow",
