@@ -13,7 +13,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --exclud
 	--generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-old-sdks run check test test-all crash-test bench fmt lint types unit docs reference migrate migration lock release clean
+.PHONY: help setup setup-old-sdks run check test test-all crash-test scenarios bench fmt lint types unit docs reference migrate migration lock release clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ test-all: test ## `test`, then the checks that talk to real providers (need keys
 
 crash-test: setup ## kill the gateway KILLS (30) times per database under load; its books stay right
 	$(PY) -m tests.crash --kills $(KILLS)
+
+scenarios: setup ## play the named situations of tests/scenarios and print what was expected and observed
+	$(PY) -m tests.scenarios
 
 bench: setup ## the benchmark that docs/benchmarks.md quotes
 	$(PY) -m bench

@@ -75,8 +75,9 @@ class Application:
 
 
 @asynccontextmanager
-async def open_application(settings: Settings) -> AsyncIterator[Application]:
-    """Build, start the background work, and close everything in reverse order at the end.
+async def open_application(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Application]:
+    """Build, start the background work, and close everything in reverse order at the end. `clock`: another
+    than the machine's.
 
     Raises `StartupError` with one line that says what to do."""
     check_workers(settings)
@@ -84,7 +85,7 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
     async with AsyncExitStack() as stack:
         lines = configure_logging(settings.log)
         stack.callback(lines.flush)
-        vault, clock, process_id = open_vault(settings), SystemClock(), secrets.token_hex(8)
+        vault, clock, process_id = open_vault(settings), clock or SystemClock(), secrets.token_hex(8)
         fail_points = _fail_points(settings)
         engine = await open_database(settings, stack)
         await require_same_key(engine, vault, clock)

@@ -124,3 +124,10 @@ def test_health_needs_no_key(simulator: RunningSimulator) -> None:
 def test_a_script_for_a_foreign_key_is_refused(simulator: RunningSimulator) -> None:
     body = json.dumps({"key": "sk-x", "script": {}}).encode()
     assert raw.call(simulator, "POST", "/__script", headers={}, body=body).status == 400
+
+
+def test_a_script_can_write_headers_as_no_vendor_does(simulator: RunningSimulator, key: str) -> None:
+    odd = {"retry-after": "P1D", "x-codex-primary-reset-after-seconds": "-4"}
+    simulator.script(key, {"status": 429, "headers": odd}, times=1)
+    answer = raw.messages(simulator, key, "hi")
+    assert {name: answer.headers[name] for name in odd} == odd

@@ -181,6 +181,7 @@ class Simulator:
             if refused.retry_after_s is not None
             else {}
         )
+        limits |= {name.lower().encode(): value.encode("latin-1") for name, value in refused.headers.items()}
         usual = [
             (name, value) for name, value in speaker.headers(request_id, None, now_s) if name not in limits
         ]

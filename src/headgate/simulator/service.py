@@ -154,7 +154,7 @@ class Service:
             await pause(call.receive, script.delay)
         if script.status != 200:
             message = script.message or _MESSAGES.get(script.status, "Internal server error")
-            raise Refused(script.status, message, retry_after_s=_reset_of(script))
+            raise Refused(script.status, message, retry_after_s=_reset_of(script), headers=script.headers)
         return script
 
     def _continued(self, ask: Ask, key: str) -> Ask:
