@@ -23,6 +23,10 @@ class Commands(OnDemand):
         "key": ("headgate.cli.keys:commands", "API keys that we issue."),
         "subscription": ("headgate.cli.subscriptions:commands", "Users' time-boxed rights to groups."),
         "ledger": ("headgate.cli.ledger:commands", "The books: proof, replay, reconciliation."),
+        "config": (
+            "headgate.cli.configuration:commands",
+            "Configuration as code: export, plan, apply, drift.",
+        ),
         "codes": ("headgate.cli.codes:commands", "Codes that give their redeemer something."),
     }
 

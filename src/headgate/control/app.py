@@ -12,6 +12,7 @@ from headgate.control.announcements import endpoints as announcements
 from headgate.control.audit import endpoints as audit
 from headgate.control.auth import endpoints as auth
 from headgate.control.codes import endpoints as codes
+from headgate.control.configuration import endpoints as configuration
 from headgate.control.deps import ControlDeps
 from headgate.control.groups import endpoints as groups
 from headgate.control.keys import endpoints as keys
@@ -59,6 +60,7 @@ SLICES = (
     prices,
     scheduled_tests,
     settings,
+    configuration,
     mail,
     health_rules,
     audit,

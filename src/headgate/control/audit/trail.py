@@ -20,6 +20,7 @@ from headgate.storage.models import SettingRow
 NOT_WATCHED = frozenset(
     {
         "audit_log",
+        "config_revisions",
         "directory_version",
         "exchange_traces",
         "idempotency_records",

@@ -9,6 +9,7 @@ from headgate.storage.models.books import (
     UsageIntentRow,
     UsageRecordRow,
 )
+from headgate.storage.models.configuration import ConfigRevisionRow
 from headgate.storage.models.notices import AnnouncementReadRow, AnnouncementRow
 from headgate.storage.models.people import ApiKeyRow, UserAllowedGroupRow, UserGroupMultiplierRow, UserRow
 from headgate.storage.models.quota_windows import AccountQuotaWindowRow
@@ -35,6 +36,7 @@ __all__ = [
     "ApiKeyRow",
     "AuditLogRow",
     "Base",
+    "ConfigRevisionRow",
     "DirectoryVersionRow",
     "ExchangeTraceRow",
     "GroupRow",

@@ -1,0 +1,209 @@
+"""Fields of a document in the one form in which they can be compared. Pure.
+
+The bodies of the API decide what is valid; a document knows no other rules.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from headgate.control.accounts.credentials import OPEN_FIELDS, SECRET_FIELD, merged
+from headgate.control.accounts.quota import QuotaSettings
+from headgate.control.accounts.schemas import AccountUpdate
+from headgate.control.configuration.document import (
+    ACCOUNT_PLAIN,
+    ACCOUNTS,
+    GROUP_PLAIN,
+    GROUP_REFERENCES,
+    GROUPS,
+    PRICES,
+    PROXIES,
+    SETTING_SECRETS,
+    SETTINGS,
+    Document,
+    Fields,
+    invalid,
+    price_name,
+)
+from headgate.control.groups.schemas import GroupUpdate
+from headgate.control.prices.schemas import PriceBody
+from headgate.control.proxies.schemas import ProxyUpdate
+from headgate.control.settings.schemas import SettingsBody
+from headgate.errors import ApiError
+
+_PLACEHOLDER = "x"
+_QUOTA = "quota_"
+
+
+def normalised(document: Document) -> Document:
+    """Raises CONFIG_INVALID with the place that is wrong."""
+    sections: dict[str, dict[str, Fields]] = {}
+    for section, items in document.sections.items():
+        made = sections[section] = {}
+        for name, fields in items.items():
+            where = section if section == SETTINGS else f"{section}.{name}"
+            form = _FORMS[section](where, fields)
+            key = price_name(form) if section == PRICES else name
+            if key in made:
+                raise invalid(where, "is there twice")
+            made[key] = form
+    return Document(sections)
+
+
+def plain_extra(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Without counters, computed fields and what says nothing."""
+    given = {name: extra[name] for name in QuotaSettings.model_fields if extra.get(name) is not None}
+    quota = QuotaSettings.model_validate(given).model_dump(mode="json", exclude_defaults=True)
+    if not any(name.endswith("_limit") for name in quota):
+        quota = {}
+    return {name: value for name, value in extra.items() if not name.startswith(_QUOTA)} | quota
+
+
+def _proxy(where: str, fields: Fields) -> Fields:
+    return _checked(where, ProxyUpdate, fields, beside=("password",))
+
+
+def _group(where: str, fields: Fields) -> Fields:
+    form = _checked(where, GroupUpdate, fields, beside=(*GROUP_REFERENCES, "default_proxy", "model_routing"))
+    for name in (*GROUP_REFERENCES, "default_proxy"):
+        if name in fields:
+            form[name] = _name(f"{where}.{name}", fields[name])
+    if "model_routing" in fields:
+        routes = fields["model_routing"] or {}
+        if not isinstance(routes, dict):
+            raise invalid(f"{where}.model_routing", "must be a mapping: model pattern -> account names")
+        form["model_routing"] = {
+            str(pattern): _names(f"{where}.model_routing.{pattern}", names)
+            for pattern, names in routes.items()
+        }
+    return _none_only_where_it_means_something(where, form, _GROUP_CLEARED)
+
+
+def _account(where: str, fields: Fields) -> Fields:
+    plain = {name: value for name, value in fields.items() if name in ACCOUNT_PLAIN | {"type", "status"}}
+    form = _checked(where, AccountUpdate, plain)
+    if form.get("type") == "upstream":
+        form["type"] = "apikey"
+    if form.get("status") == "error":
+        raise invalid(f"{where}.status", "must be active or inactive")
+    for name in ("expires_at", "load_factor"):
+        if isinstance(form.get(name), int) and form[name] <= 0:
+            form[name] = None
+    kind = str(fields.get("type", "apikey"))
+    for name, value in fields.items():
+        if name not in plain:
+            form[name] = _account_field(f"{where}.{name}", name, value, kind)
+    return _none_only_where_it_means_something(where, form, {"expires_at", "load_factor", "proxy"})
+
+
+def _account_field(where: str, name: str, value: Any, kind: str) -> Any:
+    match name:
+        case "platform" | "proxy":
+            return _name(where, value)
+        case "groups":
+            return sorted(set(_names(where, value)))
+        case "extra":
+            return _extra(where, value)
+        case "credentials":
+            return _credentials(where, value, kind)
+        case "schedulable" if not isinstance(value, bool):
+            raise invalid(where, "must be true or false")
+        case _:
+            return value
+
+
+def _price(where: str, fields: Fields) -> Fields:
+    return _checked(where, PriceBody, fields)
+
+
+def _settings(where: str, fields: Fields) -> Fields:
+    """Default subscriptions name groups here, not ids."""
+    plain = {name: value for name, value in fields.items() if name != "default_subscriptions"}
+    form = _checked(where, SettingsBody, plain, beside=SETTING_SECRETS)
+    if "default_subscriptions" in fields:
+        form["default_subscriptions"] = _defaults(f"{where}.default_subscriptions", fields)
+    return _none_only_where_it_means_something(where, form, set())
+
+
+def _defaults(where: str, fields: Fields) -> list[dict[str, Any]]:
+    listed = fields["default_subscriptions"]
+    if not isinstance(listed, list):
+        raise invalid(where, "must be a list of {group, validity_days}")
+    form: list[dict[str, Any]] = []
+    for each in listed:
+        if not isinstance(each, dict) or each.keys() != {"group", "validity_days"}:
+            raise invalid(where, "must be a list of {group, validity_days}")
+        form.append({"group": _name(where, each["group"]), "validity_days": each["validity_days"]})
+    return form
+
+
+_FORMS: Mapping[str, Callable[[str, Fields], Fields]] = {
+    PROXIES: _proxy, GROUPS: _group, ACCOUNTS: _account, PRICES: _price, SETTINGS: _settings,
+}  # fmt: skip
+_GROUP_CLEARED = {
+    *(name for name in GROUP_PLAIN if name.endswith("_limit_usd") or name.startswith("image_price_")),
+    *GROUP_REFERENCES,
+    "default_proxy",
+}
+
+
+def _checked(where: str, body: type[BaseModel], fields: Fields, beside: Iterable[str] = ()) -> dict[str, Any]:
+    """The fields as the body understands them; those `beside` are taken as they are."""
+    kept = {name: fields[name] for name in beside if name in fields}
+    try:
+        made = body.model_validate({name: value for name, value in fields.items() if name not in kept})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        path = ".".join(str(part) for part in (where, *first["loc"]))
+        raise invalid(f"{path}:", first["msg"]) from None
+    shown = made.model_dump(mode="json", exclude_unset=True) | kept
+    return {name: shown[name] for name in fields if name in shown}  # in the document's own order
+
+
+def _name(where: str, value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise invalid(where, "must be a name; quote numbers")
+    return value
+
+
+def _names(where: str, value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
+        raise invalid(where, "must be a list of names")
+    return list(value)
+
+
+def _extra(where: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise invalid(where, "must be a mapping")
+    try:
+        return plain_extra(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise invalid(f"{where}.{first['loc'][0]}:", first["msg"]) from None
+
+
+def _credentials(where: str, value: Any, kind: str) -> dict[str, Any]:
+    """The open part only: whoever writes a secret here is told so."""
+    if not isinstance(value, dict):
+        raise invalid(where, "must be a mapping")
+    for name in value:
+        if name not in OPEN_FIELDS:
+            raise invalid(f"{where}.{name}", "is a secret or not known; secrets go under `secret`")
+    if kind not in SECRET_FIELD:
+        kind = "apikey"
+    try:
+        return dict(merged({**value, SECRET_FIELD[kind]: _PLACEHOLDER}, kind=kind, stored=None).open)
+    except ApiError as error:
+        raise invalid(f"{where}:", error.message) from None
+
+
+def _none_only_where_it_means_something(
+    where: str, form: dict[str, Any], cleared: set[str]
+) -> dict[str, Any]:
+    for name, value in form.items():
+        if value is None and name not in cleared:
+            raise invalid(f"{where}.{name}", "must not be null; leave it out")
+    return form
