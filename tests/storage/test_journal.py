@@ -61,7 +61,8 @@ async def test_every_field_of_a_settlement_arrives(journal: GroupJournal, engine
     given = settlement(
         intent("x1", attempt=2, is_stream=False, subscription_id=3), usage=usage, fault="overloaded",
         served_model="m-2", service_tier="flex", reasoning_effort="high", first_byte_ms=None,
-        review="implausible", quarantined=b'{"output":1e12}',
+        review="implausible", quarantined=b'{"output":1e12}', cache_saved_nano=11, cache_lost_nano=12,
+        moved_because="cooling_down",
     )  # fmt: skip
     given = replace(given, cost=replace(given.cost, other=50))
     await journal.settle(given)
@@ -70,12 +71,12 @@ async def test_every_field_of_a_settlement_arrives(journal: GroupJournal, engine
         "cache_write_1h_tokens", "reasoning_tokens", "image_count", "fault", "served_model", "service_tier",
         "reasoning_effort", "first_byte_ms", "outcome", "usage_source", "price_version", "client_ip",
         "image_size", "audio_input_tokens", "audio_output_tokens", "web_search_calls", "subscription_id",
-        "review", "quarantined", "other_cost_nano",
+        "review", "quarantined", "other_cost_nano", "cache_saved_nano", "cache_lost_nano", "moved_because",
     )  # fmt: skip
     found = [await value(engine, f"SELECT {column} FROM usage_records") for column in columns]
     assert found == [
         2, 1, 2, 3, 4, 5, 6, 7, "overloaded", "m-2", "flex", "high", None, "completed", "reported", "v1",
-        "203.0.113.7", "2K", 8, 9, 10, 3, "implausible", '{"output":1e12}', 50,
+        "203.0.113.7", "2K", 8, 9, 10, 3, "implausible", '{"output":1e12}', 50, 11, 12, "cooling_down",
     ]  # fmt: skip
     assert not await value(engine, "SELECT is_stream FROM usage_records")
 

@@ -47,6 +47,8 @@ class RelayMetrics:
         self._attempts: dict[tuple[str, str], int] = {}
         self._tokens: dict[tuple[str, str], int] = {}
         self._costs: dict[str, list[int]] = {}
+        self._cache_saved: dict[str, int] = {}
+        self._cache_lost: dict[str, int] = {}
         self._marks: dict[tuple[str, str], int] = {}
         self._cooling: dict[int, int] = {}
         self._models: set[str] = set()
@@ -89,6 +91,14 @@ class RelayMetrics:
         costs[0] += settlement.cost.list_cost
         costs[1] += settlement.cost.charge
         costs[2] += settlement.cost.account_cost
+        self._cached(settlement, model)
+
+    def _cached(self, settlement: Settlement, model: str) -> None:
+        if settlement.cache_saved_nano:
+            self._cache_saved[model] = self._cache_saved.get(model, 0) + settlement.cache_saved_nano
+        if settlement.cache_lost_nano:
+            cause = settlement.moved_because or "unknown"
+            self._cache_lost[cause] = self._cache_lost.get(cause, 0) + settlement.cache_lost_nano
 
     def account_marked(self, account_id: int, reason: str, *, until_ms: int = 0) -> None:
         """A cooldown began (until an instant) or an account was marked with an error."""
@@ -123,6 +133,18 @@ class RelayMetrics:
             "headgate_account_marks", "Cooldowns and error marks", ("account", "reason"), self._marks.items()
         )
         yield self._cost_family()
+        yield _counter(
+            "headgate_cache_saved_usd",
+            "Money that reading from providers' caches saved, at list prices",
+            ("model",),
+            [((model,), nano / 1e9) for model, nano in self._cache_saved.items()],
+        )
+        yield _counter(
+            "headgate_cache_lost_usd",
+            "Money for reading again what was cached at the account that the conversation left",
+            ("cause",),
+            [((cause,), nano / 1e9) for cause, nano in self._cache_lost.items()],
+        )
         yield _histogram(
             "headgate_first_byte_seconds", "Time to the first byte of a streamed answer", self._first_byte
         )
@@ -171,7 +193,7 @@ def render(metrics: RelayMetrics) -> bytes:
 
 
 def _counter(
-    name: str, text: str, labels: tuple[str, ...], items: Iterable[tuple[tuple[str, ...], int]]
+    name: str, text: str, labels: tuple[str, ...], items: Iterable[tuple[tuple[str, ...], float]]
 ) -> CounterMetricFamily:
     family = CounterMetricFamily(name, text, labels=labels)
     for values, count in items:

@@ -95,6 +95,8 @@ class Exchange:
     session: SessionKey | None = None
     home: Home | None = None
     """Where the conversation lived when an account was last looked for."""
+    moved_because: str | None = None
+    """Why the conversation is not answered at home; None: it is, or it has none."""
     used: TokenUsage | None = None
     """What the provider reported of the answer that the client got."""
     used_model: str = ""

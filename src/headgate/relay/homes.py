@@ -9,6 +9,7 @@ import structlog
 from headgate.core.ids import AccountId
 from headgate.core.routing.affinity import response_session
 from headgate.core.routing.stickiness import Home, Stake, StickinessPrices, cache_value_nano, home_after
+from headgate.core.routing.verdicts import Reason, Selected, WaitFor
 from headgate.core.world import Provider
 from headgate.kit.clock import Clock
 from headgate.relay.exchange import Exchange
@@ -56,6 +57,19 @@ class Homes:
             return None
         need = exchange.need
         return Stake(value, 0 if need is None else need.list_nano(need.wanted_tokens), self._prices)
+
+    def note_move(self, exchange: Exchange, selection: Selected | WaitFor) -> None:
+        """Remember why the conversation goes elsewhere, if it does."""
+        home = exchange.home
+        if home is None or home.account_id == selection.account.id:
+            exchange.moved_because = None
+            return
+        rejection = selection.rejections.get(home.account_id)
+        cause = "gone" if rejection is None else rejection.reason.value
+        balance = selection.stickiness
+        if rejection is not None and rejection.reason is Reason.LEFT_HOME and balance is not None:
+            cause = balance.cause
+        exchange.moved_because = cause
 
     async def keep(self, exchange: Exchange, account_id: AccountId) -> None:
         """The account answered: the conversation stays with it, and so does what it stored."""

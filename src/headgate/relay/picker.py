@@ -175,7 +175,10 @@ class Picker:
             scoring=self._weights if is_scored else None,
             stake=stake,
         )
-        if not cooling or isinstance(selection, NoneEligible):
+        if isinstance(selection, NoneEligible):
+            return selection, ()
+        self._homes.note_move(exchange, selection)
+        if not cooling:
             return selection, ()
         models = (exchange.peek.model, selection.upstream_model, "")
         return selection, unproven_of(cooling, selection.account.id, models, self._clock.now_ms())

@@ -13,6 +13,7 @@ from headgate.core.faults import Fault
 from headgate.core.limits.budget import CoverRecord
 from headgate.core.limits.windows import account_windows
 from headgate.core.pricing.book import PriceUnknown
+from headgate.core.pricing.cache_money import NO_CACHE_MONEY, CacheMoney, cache_money
 from headgate.core.pricing.cost import CostLines, Quote, price_usage
 from headgate.core.pricing.plausibility import IMPLAUSIBLE, believe, bounds_of, review_of
 from headgate.core.usage import TokenUsage, UsageSource
@@ -60,6 +61,7 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cost: CostLines
     review: str | None
     quarantined: bytes | None
+    cache: CacheMoney = NO_CACHE_MONEY
 
 
 class Settler:
@@ -168,6 +170,23 @@ class Settler:
             cost=cost,
             review=review if is_charged or review == IMPLAUSIBLE else None,
             quarantined=believed.quarantined,
+            cache=self._cache_money(exchange, end, quote, believed.usage, tier),
+        )
+
+    def _cache_money(
+        self, exchange: Exchange, end: AttemptEnd, quote: Quote, usage: TokenUsage, tier: str | None
+    ) -> CacheMoney:
+        """Of the answer that the client got: a failed attempt's cache was no use to anybody."""
+        if end.outcome == FAILED or end.reading.source not in _TOLD:
+            return NO_CACHE_MONEY
+        return cache_money(
+            quote.price,
+            usage,
+            service_tier=tier,
+            home=exchange.home,
+            account_id=end.intent.account_id,
+            model=end.intent.upstream_model,
+            started_at_ms=end.intent.started_at_ms,
         )
 
     def _quote(self, intent: Intent) -> Quote:
@@ -202,10 +221,15 @@ class Settler:
             review=bill.review,
             quarantined=bill.quarantined,
             account_windows=None if end.quota is None else _windows(end.quota, now),
+            cache_saved_nano=bill.cache.saved_nano,
+            cache_lost_nano=bill.cache.lost_nano,
+            moved_because=exchange.moved_because if end.outcome != FAILED else None,
         )
 
     def _finish_trace(self, exchange: Exchange, end: AttemptEnd, bill: Bill) -> bytes:
         cost = bill.cost
+        if exchange.moved_because is not None:
+            exchange.trace.note("moved_because", exchange.moved_because)
         exchange.trace.note(
             "bill",
             {
@@ -225,6 +249,8 @@ class Settler:
                 "charge_multiplier": end.intent.charge_multiplier,
                 "price_version": cost.price_version,
                 "is_default_price": cost.is_default,
+                "cache_saved_nano": bill.cache.saved_nano,
+                "cache_lost_nano": bill.cache.lost_nano,
                 "review": bill.review,
             },
         )

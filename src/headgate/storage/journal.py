@@ -83,6 +83,10 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """JSON of a reported usage that nobody can believe; `usage` is then the estimate."""
     account_windows: AccountWindows | None = None
     """None: the account has no quota."""
+    cache_saved_nano: int = 0
+    cache_lost_nano: int = 0
+    moved_because: str | None = None
+    """Why the conversation was not answered by its own account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

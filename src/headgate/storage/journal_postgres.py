@@ -71,7 +71,7 @@ _TEXTS = frozenset({
     "usage_source",
     "fault", "upstream_request_id", "inbound_endpoint", "upstream_endpoint", "served_model", "price_version",
     "service_tier", "reasoning_effort", "user_agent", "client_ip", "kind", "debit_book", "credit_book",
-    "trace", "quota_basis", "image_size", "review", "quarantined", "tariff",
+    "trace", "quota_basis", "image_size", "review", "quarantined", "tariff", "moved_because",
     "note",
 })  # fmt: skip
 _OR_NOTHING = "ON CONFLICT DO NOTHING"

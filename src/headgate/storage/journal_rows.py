@@ -40,7 +40,7 @@ USAGE_COLUMNS = (
     "cache_write_cost_nano", "other_cost_nano", "list_cost_nano", "charge_nano", "account_cost_nano",
     "charge_multiplier", "cost_multiplier", "price_version", "is_price_default", "subscription_id", "review",
     "quarantined", "service_tier", "reasoning_effort", "is_stream", "duration_ms", "first_byte_ms",
-    "user_agent", "client_ip", "created_at_ms",
+    "user_agent", "client_ip", "created_at_ms", "cache_saved_nano", "cache_lost_nano", "moved_because",
 )  # fmt: skip
 TRACE_COLUMNS = ("exchange_id", "user_id", "trace", "created_at_ms")
 
@@ -142,6 +142,7 @@ def usage_row(settlement: Settlement) -> Row:
         optional(settlement.service_tier, 32), optional(settlement.reasoning_effort, 32),
         1 if intent.is_stream else 0, settlement.duration_ms, settlement.first_byte_ms,
         text(settlement.user_agent, 512), settlement.client_ip, settlement.finished_at_ms,
+        settlement.cache_saved_nano, settlement.cache_lost_nano, optional(settlement.moved_because, 40),
     )  # fmt: skip
 
 

@@ -49,6 +49,30 @@ async def test_charts_add_up_what_was_used(control):
     assert [user["email"] for user in found.data["users"]] == ["ben@example.com"]
 
 
+async def test_the_cache_report_adds_up_what_was_saved_and_what_moving_lost(control):
+    now = control.clock.now_ms()
+    await store(
+        control,
+        record(exchange_id="home", cache_saved_nano=5_000, created_at_ms=now),
+        record(
+            exchange_id="moved", account_id=2, cache_lost_nano=9_000, moved_because="queueing",
+            created_at_ms=now,
+        ),
+        record(exchange_id="old", cache_saved_nano=1, created_at_ms=now - 20 * DAY_MS),
+    )  # fmt: skip
+    report = (await control.admin("GET", "/admin/dashboard/cache")).data
+    total = report["total"]
+    assert (total["requests"], total["moved_requests"], total["saved"], total["lost"]) == (2, 1, 5e-06, 9e-06)
+    assert (total["cache_read_tokens"], total["cache_hit_rate"]) == (6, 6 / 32)
+    amounts = [(one["account_id"], one["saved"], one["lost"]) for one in report["accounts"]]
+    assert amounts == [(2, 0, 9e-06), (1, 5e-06, 0)]
+    assert [(m["model"], m["requests"]) for m in report["models"]] == [("claude-sonnet-4-5", 2)]
+    assert [(c["cause"], c["lost"]) for c in report["causes"]] == [("queueing", 9e-06)]
+    nothing = (await control.admin("GET", "/admin/dashboard/cache", query={"user_id": 10**6})).data
+    assert (nothing["total"]["requests"], nothing["accounts"]) == (0, [])
+    assert (await control.anna("GET", "/admin/dashboard/cache")).status == 403
+
+
 async def test_totals_are_the_same_before_and_after_hours_are_rolled_up(control):
     await three_days(control)
 

@@ -5,12 +5,14 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Query, Response
 
+from headgate.control.statistics.cache import cache_report
 from headgate.control.statistics.figures import Granularity
 from headgate.control.statistics.rollup import backfill
 from headgate.control.statistics.schemas import (
     AdminTotals,
     BackfillAnswer,
     BackfillBody,
+    CacheReport,
     GroupShares,
     KeysBody,
     KeysTrend,
@@ -82,6 +84,12 @@ async def models(work: CurrentWork, wanted: All, model_source: ModelSource = "re
 async def groups(work: CurrentWork, wanted: All) -> GroupShares:
     """Usage by group."""
     return GroupShares(groups=await StatisticsService(work).groups(wanted), **wanted.named())
+
+
+@routes.route("GET", "/admin/dashboard/cache", Permission.READ)
+async def cache(work: CurrentWork, wanted: All, limit: Limit = 20) -> CacheReport:
+    """What prompt caches saved, and what conversations lost that moved away from theirs."""
+    return await cache_report(work, wanted, limit=limit)
 
 
 @routes.route("GET", "/admin/dashboard/api-keys-trend", Permission.READ)

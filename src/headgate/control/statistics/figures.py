@@ -6,7 +6,7 @@ Invariant: a figure is a sum of records, never an estimate; amounts are nano-USD
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from headgate.control.usage.period import Span
@@ -52,6 +52,27 @@ class Figures:
 
 NAMES: tuple[str, ...] = tuple(field.name for field in fields(Figures))
 NONE = Figures()
+
+
+class CacheFigures(NamedTuple):
+    """What caches did for some records; amounts are nano-USD at list prices."""
+
+    name: Any
+    """What the records have in common: an account's or group's id, a model, a cause."""
+    requests: int
+    moved: int
+    """Answered by another account than the conversation's own."""
+    input_tokens: int
+    read_tokens: int
+    written_tokens: int
+    saved: int
+    lost: int
+
+    @property
+    def hit_rate(self) -> float:
+        """Of the prompts' tokens, how many came from a cache: 0 to 1; 0 of nothing."""
+        prompts = self.input_tokens + self.read_tokens + self.written_tokens
+        return self.read_tokens / prompts if prompts else 0.0
 
 
 def label(at_ms: int, granularity: Granularity, where: ZoneInfo) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, ColumnElement, distinct, func, literal_column
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from headgate.control.statistics.figures import NAMES, NONE, SLICE_MS, Figures
+from headgate.control.statistics.figures import NAMES, NONE, SLICE_MS, CacheFigures, Figures
 from headgate.control.usage.period import Span
 from headgate.control.usage.repository import UsageFilter, conditions
 from headgate.storage.models import UsageHourRow, UsageRecordRow
@@ -44,6 +44,15 @@ _HOUR_SUMS = (
 )
 _SLICE: ColumnElement[int] = literal_column(f"usage_records.created_at_ms / {SLICE_MS}", BigInteger)
 """Text and no parameter: PostgreSQL must see that what is selected is what is grouped by."""
+_CACHE_SUMS = (
+    func.count(),
+    func.count(_R.moved_because),
+    func.sum(_R.input_tokens),
+    func.sum(_R.cache_read_tokens),
+    func.sum(_R.cache_write_5m_tokens + _R.cache_write_1h_tokens),
+    func.sum(_R.cache_saved_nano),
+    func.sum(_R.cache_lost_nano),
+)
 _ORDERS = {"charge": func.sum(_R.charge_nano), "requests": func.count()}
 
 
@@ -93,6 +102,24 @@ class StatisticsRepository:
             .limit(limit)
         )
         return [(tuple(row[len(NAMES) :]), _figures(row)) for row in rows]
+
+    async def cache_by(self, column: Column | None, wanted: UsageFilter, *, limit: int) -> list[CacheFigures]:
+        """What caches saved and moves lost, the most expensive first; column None: of everything."""
+        if wanted.is_nothing:
+            return []
+        named = [] if column is None else [column]
+        rows = await self._session.execute(
+            select(*_CACHE_SUMS, *named)
+            .where(*conditions(wanted))
+            .group_by(*named)
+            .order_by((_CACHE_SUMS[-1] + _CACHE_SUMS[-2]).desc(), *named)
+            .limit(limit)
+        )
+        width = len(_CACHE_SUMS)
+        return [
+            CacheFigures("" if column is None else row[width], *(int(value or 0) for value in row[:width]))
+            for row in rows
+        ]
 
     async def users_since(self, from_ms: int) -> int:
         """How many users made a request."""

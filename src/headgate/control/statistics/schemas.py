@@ -28,6 +28,36 @@ class Sums(BaseModel):
     """What was charged."""
 
 
+class CacheSums(BaseModel):
+    requests: int
+    moved_requests: int
+    """Answered by another account than the conversation's own."""
+    input_tokens: int
+    cache_read_tokens: int
+    cache_creation_tokens: int
+    cache_hit_rate: float
+    """Of all tokens of prompts, how many came from a cache: 0 to 1."""
+    saved: float
+    """USD at list prices: what cached input would have cost as plain input."""
+    lost: float
+    """USD at list prices: for reading again what was cached at the account that the conversation left."""
+
+
+class CacheByAccount(CacheSums):
+    account_id: int
+    account_name: str
+
+
+class CacheByModel(CacheSums):
+    model: str
+    """Upstream model: each has a cache of its own."""
+
+
+class CacheByCause(CacheSums):
+    cause: str
+    """Why conversations moved, in the words of the trace."""
+
+
 class TrendPoint(Sums):
     date: str
 
@@ -76,6 +106,13 @@ class UserPoint(BaseModel):
 class InSpan(BaseModel):
     start_date: str
     end_date: str
+
+
+class CacheReport(InSpan):
+    total: CacheSums
+    accounts: list[CacheByAccount]
+    models: list[CacheByModel]
+    causes: list[CacheByCause]
 
 
 class Trend(InSpan):

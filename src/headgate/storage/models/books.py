@@ -149,6 +149,12 @@ class UsageRecordRow(Base):
     reviewed_at_ms: Mapped[int | None] = mapped_column(BigInteger, default=None)
     quarantined: Mapped[str | None] = mapped_column(Text, default=None)
     """JSON of the usage that the provider reported and nobody can believe; the record holds the estimate."""
+    cache_saved_nano: Mapped[int] = mapped_column(BigInteger, default=0)
+    """What reading from the provider's cache saved, at list prices."""
+    cache_lost_nano: Mapped[int] = mapped_column(BigInteger, default=0)
+    """What reading again cost that was cached at another account."""
+    moved_because: Mapped[str | None] = mapped_column(String(40), default=None)
+    """Why the conversation was not answered by its own account; None: it was, or it had none."""
     service_tier: Mapped[str | None] = mapped_column(String(32))
     reasoning_effort: Mapped[str | None] = mapped_column(String(32))
     is_stream: Mapped[bool] = mapped_column(Boolean)
