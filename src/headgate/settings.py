@@ -283,6 +283,10 @@ class AuthSettings(_Section):
     """Attempts from one address; wrong old passwords count as failed logins of the account as well."""
     register_limit_per_minute: int = Field(5, ge=1)
     """From one address, each: registrations, letters asked for, passwords reset."""
+    turnstile_url: str = "https://challenges.cloudflare.com/turnstile/v0/siteverify"
+    """Who judges Turnstile tokens."""
+    turnstile_required: bool = False
+    """Refuse logins and registrations in release mode while Turnstile is not set up."""
     private_identity_hosts: tuple[str, ...] = ()
     """Hosts of identity providers that may have private addresses and speak plain HTTP; all others must be
     public and speak HTTPS."""

@@ -25,10 +25,11 @@ from headgate.control.auth.schemas import (
 )
 from headgate.control.auth.service import AuthService
 from headgate.control.auth.sessions import Device, device_of
+from headgate.control.auth.turnstile import require_human
 from headgate.control.users.repository import UserRepository
 from headgate.control.users.view import UserView, user_view
 from headgate.control.web.envelope import MessageView
-from headgate.control.web.routing import CurrentWork, Permission, RouteTable
+from headgate.control.web.routing import CurrentWork, Deps, Permission, RouteTable
 from headgate.control.work import Work
 
 routes = RouteTable("", tag="auth")
@@ -36,11 +37,13 @@ routes = RouteTable("", tag="auth")
 
 @routes.route("POST", "/auth/login", Permission.PUBLIC)
 async def login(
-    body: LoginBody, work: CurrentWork, request: Request, response: Response
+    body: LoginBody, work: CurrentWork, deps: Deps, request: Request, response: Response
 ) -> TokenView | CookieLoginView | SecondStepView:
     """Exchange e-mail and password for an access token and a refresh token, or for the ticket of the second
     step where the user has two-factor login. With `X-Headgate-Session: cookie` the tokens come as cookies."""
-    begun = await AuthService(work).login(body.email, body.password, device_from(work, request))
+    device = device_from(work, request)
+    await require_human(work, deps, body.turnstile_token, address=device.address)
+    begun = await AuthService(work).login(body.email, body.password, device)
     if isinstance(begun, SecondStepView):
         return begun
     return login_answer(begun, work, request, response)

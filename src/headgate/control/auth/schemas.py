@@ -14,6 +14,7 @@ RefreshToken = Annotated[str, Field(max_length=200)]
 
 
 class LoginBody(RequestBody):
+    turnstile_token: Annotated[str, Field(max_length=2048)] = ""
     email: Annotated[str, Field(min_length=1, max_length=255)]
     password: Annotated[str, Field(min_length=1, max_length=MAX_PASSWORD_CHARS)]
 

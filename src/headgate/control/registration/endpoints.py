@@ -5,13 +5,14 @@ from fastapi import Request, Response
 from headgate.control.auth.endpoints import device_from, login_answer
 from headgate.control.auth.schemas import CookieLoginView, TokenView
 from headgate.control.auth.service import AuthService
+from headgate.control.auth.turnstile import require_human
 from headgate.control.mail.letters import language_of
 from headgate.control.registration.reset import PasswordReset
 from headgate.control.registration.schemas import CodeSent, EmailBody, RegisterBody, ResetBody
-from headgate.control.registration.service import RegistrationService
+from headgate.control.registration.service import RegistrationService, is_code_checked
 from headgate.control.web.address import address_of
 from headgate.control.web.envelope import MessageView
-from headgate.control.web.routing import CurrentWork, Permission, RouteTable
+from headgate.control.web.routing import CurrentWork, Deps, Permission, RouteTable
 from headgate.control.work import Work
 
 routes = RouteTable("/auth", tag="registration")
@@ -19,18 +20,21 @@ routes = RouteTable("/auth", tag="registration")
 
 @routes.route("POST", "/register", Permission.PUBLIC)
 async def register(
-    body: RegisterBody, work: CurrentWork, request: Request, response: Response
+    body: RegisterBody, work: CurrentWork, deps: Deps, request: Request, response: Response
 ) -> TokenView | CookieLoginView:
     """Become a user and begin a session. What is needed beside an address and a password is in the public
     settings: a mailed code, an invitation, an address of certain domains."""
+    if not await is_code_checked(work, body):
+        await require_human(work, deps, body.turnstile_token, address=_address(work, request))
     user = await RegistrationService(work).register(body, address=_address(work, request))
     begun = await AuthService(work).start_session(user, device_from(work, request))
     return login_answer(begun, work, request, response)
 
 
 @routes.route("POST", "/send-verify-code", Permission.PUBLIC)
-async def send_verify_code(body: EmailBody, work: CurrentWork, request: Request) -> CodeSent:
+async def send_verify_code(body: EmailBody, work: CurrentWork, deps: Deps, request: Request) -> CodeSent:
     """Mail a code of six digits to an address that wants to register; good for 15 minutes."""
+    await require_human(work, deps, body.turnstile_token, address=_address(work, request))
     countdown = await RegistrationService(work).send_code(
         body.email, address=_address(work, request), language=_language(request)
     )
@@ -38,8 +42,9 @@ async def send_verify_code(body: EmailBody, work: CurrentWork, request: Request)
 
 
 @routes.route("POST", "/forgot-password", Permission.PUBLIC)
-async def forgot_password(body: EmailBody, work: CurrentWork, request: Request) -> MessageView:
+async def forgot_password(body: EmailBody, work: CurrentWork, deps: Deps, request: Request) -> MessageView:
     """Mail a link to whoever has this address, if anybody does: the answer is the same."""
+    await require_human(work, deps, body.turnstile_token, address=_address(work, request))
     await PasswordReset(work).send_link(
         body.email, address=_address(work, request), language=_language(request)
     )

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from headgate.control.auth.schemas import NewPassword
+from headgate.control.auth.turnstile import TurnstileToken
 from headgate.control.web.fields import RequestBody
 
 Email = Annotated[str, Field(min_length=3, max_length=255)]
@@ -18,10 +19,12 @@ class RegisterBody(RequestBody):
     promo_code: Code = ""
     """One that does not work is ignored."""
     invitation_code: Code = ""
+    turnstile_token: TurnstileToken = ""
 
 
 class EmailBody(RequestBody):
     email: Email
+    turnstile_token: TurnstileToken = ""
 
 
 class ResetBody(RequestBody):

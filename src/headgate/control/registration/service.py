@@ -122,6 +122,12 @@ class RegistrationService:
             return  # a code that does not work keeps nobody out (spec 7.2); it was refused before any write
 
 
+async def is_code_checked(work: Work, draft: RegisterBody) -> bool:
+    """Whether the code will say what Turnstile would: asking for it needed a Turnstile token (spec 7.2)."""
+    policy = await registration_policy(work.session)
+    return policy.is_on("email_verify_enabled") and bool(draft.verify_code.strip())
+
+
 async def require_room(work: Work, policy: RegistrationPolicy) -> None:
     """Raises REGISTRATION_DISABLED when there are as many users as there may be."""
     if policy.user_limit <= 0:

@@ -2,6 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
+from headgate.control.auth.turnstile import change_turnstile, probe_turnstile, view_turnstile
 from headgate.control.mail.settings import DEFAULT_SITE_NAME, change_mail_settings, view_mail_settings
 from headgate.control.oauth.providers import all_providers
 from headgate.control.registration.policy import change_registration, registration_policy, view_registration
@@ -30,9 +31,12 @@ async def public_settings(work: CurrentWork) -> PublicSettings:
     """What the login page needs before anybody is known."""
     settings = work.deps.settings
     policy = await registration_policy(work.session)
+    turnstile = await view_turnstile(work)
     providers = [found for found in await all_providers(work.session) if found.enabled]
     return PublicSettings(
         oauth_providers=[OauthButton(slug=found.slug, name=found.name) for found in providers],
+        turnstile_enabled=turnstile.turnstile_enabled,
+        turnstile_site_key=turnstile.turnstile_site_key,
         linuxdo_oauth_enabled=any(found.slug == "linuxdo" for found in providers),
         version=_version(),
         api_base_url=settings.server.public_url,
@@ -52,12 +56,14 @@ async def admin_settings(work: CurrentWork) -> AdminSettings:
 
 
 @routes.route("PUT", "/admin/settings", Permission.ADMIN)
-async def change_settings(body: SettingsBody, work: CurrentWork) -> AdminSettings:
+async def change_settings(body: SettingsBody, work: CurrentWork, deps: Deps) -> AdminSettings:
     """Change settings; absent ones stay."""
+    await probe_turnstile(deps, body)
     if body.default_subscriptions is not None:
         await replace_defaults(work, body.default_subscriptions)
     await change_mail_settings(work, body)
     await change_registration(work, body)
+    await change_turnstile(work, body)
     wanted = {
         PROMO_CODES: body.promo_code_enabled,
         INVITATION_CODES: body.invitation_code_enabled,
@@ -100,6 +106,7 @@ async def _settings(work: Work) -> AdminSettings:
     return AdminSettings(
         **(await view_mail_settings(work)).model_dump(),
         **(await view_registration(work)).model_dump(),
+        **(await view_turnstile(work)).model_dump(),
         default_subscriptions=await read_defaults(session),
         promo_code_enabled=await is_switched_on(session, PROMO_CODES),
         invitation_code_enabled=await is_switched_on(session, INVITATION_CODES),

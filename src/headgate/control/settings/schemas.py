@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from headgate.control.auth.turnstile import TurnstileFields, TurnstileView
 from headgate.control.mail.settings import MailFields, MailSettingsView
 from headgate.control.registration.policy import RegistrationFields, RegistrationView
 from headgate.control.subscriptions.defaults import DefaultSubscription
@@ -27,7 +28,7 @@ class DefaultSubscriptionEntry(DefaultSubscription):
     validity_days: Annotated[int, Field(ge=1, le=MAX_DAYS)]
 
 
-class SettingsBody(MailFields, RegistrationFields):
+class SettingsBody(MailFields, RegistrationFields, TurnstileFields):
     """Absent settings stay."""
 
     default_subscriptions: Annotated[list[DefaultSubscriptionEntry], Field(max_length=100)] | None = None
@@ -36,7 +37,7 @@ class SettingsBody(MailFields, RegistrationFields):
     totp_enabled: bool | None = None
 
 
-class AdminSettings(MailSettingsView, RegistrationView):
+class AdminSettings(MailSettingsView, RegistrationView, TurnstileView):
     """What can be changed while the gateway runs. The rest is boot configuration."""
 
     default_subscriptions: Sequence[DefaultSubscription]
