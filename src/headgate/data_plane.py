@@ -28,6 +28,7 @@ from headgate.relay.authentication import Authenticator
 from headgate.relay.billing_gate import BillingGate
 from headgate.relay.body import BodyReader
 from headgate.relay.broken_sessions import BrokenSessions
+from headgate.relay.client_rules import ClientRules
 from headgate.relay.cost_preview import CostPreview
 from headgate.relay.directory import Directory
 from headgate.relay.estimator import Estimator
@@ -104,15 +105,18 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
     leases = LeaseKeeper(state.slots, lease_s=settings.limits.slot_lease_s)
     queueing = SlotQueue(state.slots, tasks)
     billing = BillingGate(settings.billing.circuit_breaker, clock)
+    client_rules = ClientRules(directory, clock)
     pipeline = _pipeline(
-        base, directory, read_model, clients, billing, bodies, leases, metrics, queueing, tasks
+        base, directory, read_model, clients, billing, bodies, leases, metrics, queueing, tasks, client_rules
     )
     windows = pipeline.attempts.health.windows
     keeper = QuotaKeeper(windows, state.quota_windows, QuotaWindowTable(base.engine), clock)
     await keeper.restore()
     stack.push_async_callback(keeper.close)
     local = LocalAnswers(pipeline.authenticator, directory, read_model, clock)
-    preview = CostPreview(pipeline.authenticator, bodies, pipeline.admission.estimator, read_model)
+    preview = CostPreview(
+        pipeline.authenticator, bodies, pipeline.admission.estimator, read_model, client_rules
+    )
     access_log = AccessLog(base.lines, settings.log, clock)
     gateway = Gateway(
         pipeline, local, preview, base.journal, clock, metrics, tasks, settings.gateway, trusted, access_log
@@ -194,6 +198,7 @@ def _pipeline(
     metrics: RelayMetrics,
     queueing: SlotQueue,
     tasks: TaskOwner,
+    client_rules: ClientRules,
 ) -> Pipeline:
     settings, clock, state, journal = base.settings, base.clock, base.state, base.journal
     reserver = Reserver(state.reservations, read_model, clock, settings.limits)
@@ -238,6 +243,7 @@ def _pipeline(
         attribution=attribution,
         directory=directory,
         broken=BrokenSessions(clock),
+        client_rules=client_rules,
         settings=settings.gateway,
         fail_points=base.fail_points,
     )

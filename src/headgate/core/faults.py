@@ -55,6 +55,7 @@ class FaultKind(StrEnum):
     QUEUE_TIMEOUT = "queue_timeout"
     # nobody to serve it
     NO_ACCOUNT = "no_account"
+    CLIENT_NOT_ALLOWED = "client_not_allowed"  # the group is for another client program
     PRICE_UNKNOWN = "price_unknown"
     # the upstream call
     UPSTREAM_REQUEST_REJECTED = (
@@ -126,6 +127,7 @@ _TABLE: dict[FaultKind, tuple[int, Blame, Retry]] = {
     FaultKind.QUEUE_FULL: (429, _C, "stop"),
     FaultKind.QUEUE_TIMEOUT: (429, _C, "stop"),
     FaultKind.NO_ACCOUNT: (503, _G, "stop"),
+    FaultKind.CLIENT_NOT_ALLOWED: (503, _G, "stop"),
     FaultKind.PRICE_UNKNOWN: (503, _G, "stop"),
     FaultKind.UPSTREAM_REQUEST_REJECTED: (400, _C, "stop"),
     FaultKind.UPSTREAM_NOT_FOUND: (404, _C, "stop"),

@@ -196,6 +196,9 @@ class Group:
     image_prices_nano: Mapping[str, int] = field(default_factory=dict)
     """The operator's own prices per picture: 1K, 2K, 4K -> nano-USD (spec 4.2)."""
     scheduling_policy: SchedulingPolicy = SchedulingPolicy.LAYERED
+    is_claude_code_only: bool = False
+    """Other clients are served by `fallback`, or refused."""
+    fallback: GroupId | None = None
     too_long_fallback: GroupId | None = None
     """Group that takes over requests whose prompt is too long for this one's models."""
     model_routes: Mapping[str, frozenset[AccountId]] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from headgate.core.world import Provider
 from headgate.kit import json
 from headgate.relay.authentication import Authenticator
 from headgate.relay.body import BodyReader, Receive, check_content_type
+from headgate.relay.client_rules import ClientRules
 from headgate.relay.dialects import HANDLERS
 from headgate.relay.estimator import Estimator
 from headgate.relay.exchange import Exchange
@@ -31,8 +32,14 @@ _JSON = [(b"content-type", b"application/json")]
 
 class CostPreview:
     def __init__(
-        self, authenticator: Authenticator, bodies: BodyReader, estimator: Estimator, read_model: ReadModel
+        self,
+        authenticator: Authenticator,
+        bodies: BodyReader,
+        estimator: Estimator,
+        read_model: ReadModel,
+        client_rules: ClientRules,
     ) -> None:
+        self._client_rules = client_rules
         self._authenticator = authenticator
         self._bodies = bodies
         self._estimator = estimator
@@ -62,6 +69,7 @@ class CostPreview:
         if isinstance(peek, Fault):
             raise RelayError(peek)
         exchange.peek = peek
+        self._client_rules.enter(exchange)
         exchange.charge_multiplier = charge_multiplier(exchange.caller.user, exchange.caller.group)
 
     async def _preview(self, exchange: Exchange) -> dict[str, Any]:

@@ -159,6 +159,13 @@ class Exchange:
             return f"key:{self.caller.key.id}"
         return blake2b(self.body, key=b"%d" % self.caller.key.id, digest_size=16).hexdigest()
 
+    def enter_by(self, group: Group, cause: str) -> None:
+        """Another group than the key's serves the request from the beginning."""
+        caller = self.caller
+        self.caller = Caller(key=caller.key, user=caller.user, group=group)
+        self.announced.append((b"x-headgate-group-fallback", cause.encode()))
+        self.trace.note("group_fallback", {"from": caller.group.id, "to": group.id, "cause": cause})
+
     def move_to(self, group: Group) -> None:
         """Another group takes the request over: it is admitted anew, and nothing of the first admission
         stands."""

@@ -25,6 +25,7 @@ from headgate.relay.authentication import Authenticator
 from headgate.relay.billing_gate import BillingGate
 from headgate.relay.body import BodyReader, Receive, check_content_type
 from headgate.relay.broken_sessions import BrokenSessions
+from headgate.relay.client_rules import ClientRules
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
 from headgate.relay.leases import LeaseKeeper
@@ -49,6 +50,7 @@ class Pipeline:
     attribution: Attribution
     directory: Directory
     broken: BrokenSessions
+    client_rules: ClientRules
     settings: GatewaySettings
     fail_points: FailPoints = NO_FAIL_POINTS
 
@@ -126,7 +128,9 @@ class Pipeline:
         peek = exchange.handler.peek(exchange.target, exchange.body)
         if isinstance(peek, Fault):
             raise RelayError(peek)
-        caller, exchange.peek = exchange.caller, peek
+        exchange.peek = peek
+        self.client_rules.enter(exchange)
+        caller = exchange.caller
         session = session_of(exchange.headers, peek, caller.key.id)
         if session is not None:
             exchange.session = session.key

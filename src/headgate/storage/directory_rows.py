@@ -92,6 +92,8 @@ def group_from(row: GroupRow) -> Group | None:
         rate=rate_from(row),
         image_prices_nano={size: price for size, price in pictures.items() if price is not None},
         scheduling_policy=_known(row.scheduling_policy, SchedulingPolicy.LAYERED),
+        is_claude_code_only=row.claude_code_only,
+        fallback=_group_id(row.fallback_group_id),
         too_long_fallback=_group_id(row.fallback_group_id_on_invalid_request),
         model_routes=routes_from(row.model_routing) if row.model_routing_enabled else {},
     )

@@ -7,6 +7,7 @@ from headgate.control.mail.settings import DEFAULT_SITE_NAME, change_mail_settin
 from headgate.control.oauth.providers import all_providers
 from headgate.control.registration.policy import change_registration, registration_policy, view_registration
 from headgate.control.settings.admin_key import delete_admin_key, read_admin_key, regenerate_admin_key
+from headgate.control.settings.client_versions import change_client_versions, view_client_versions
 from headgate.control.settings.schemas import (
     AdminKeyStatus,
     AdminSettings,
@@ -64,6 +65,7 @@ async def change_settings(body: SettingsBody, work: CurrentWork, deps: Deps) -> 
     await change_mail_settings(work, body)
     await change_registration(work, body)
     await change_turnstile(work, body)
+    await change_client_versions(work, body)
     wanted = {
         PROMO_CODES: body.promo_code_enabled,
         INVITATION_CODES: body.invitation_code_enabled,
@@ -107,6 +109,7 @@ async def _settings(work: Work) -> AdminSettings:
         **(await view_mail_settings(work)).model_dump(),
         **(await view_registration(work)).model_dump(),
         **(await view_turnstile(work)).model_dump(),
+        **(await view_client_versions(session)).model_dump(),
         default_subscriptions=await read_defaults(session),
         promo_code_enabled=await is_switched_on(session, PROMO_CODES),
         invitation_code_enabled=await is_switched_on(session, INVITATION_CODES),

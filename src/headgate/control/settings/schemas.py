@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from headgate.control.auth.turnstile import TurnstileFields, TurnstileView
 from headgate.control.mail.settings import MailFields, MailSettingsView
 from headgate.control.registration.policy import RegistrationFields, RegistrationView
+from headgate.control.settings.client_versions import ClientVersionFields, ClientVersionView
 from headgate.control.subscriptions.defaults import DefaultSubscription
 from headgate.control.subscriptions.terms import MAX_DAYS
 from headgate.control.web.fields import MAX_ID
@@ -28,7 +29,7 @@ class DefaultSubscriptionEntry(DefaultSubscription):
     validity_days: Annotated[int, Field(ge=1, le=MAX_DAYS)]
 
 
-class SettingsBody(MailFields, RegistrationFields, TurnstileFields):
+class SettingsBody(MailFields, RegistrationFields, TurnstileFields, ClientVersionFields):
     """Absent settings stay."""
 
     default_subscriptions: Annotated[list[DefaultSubscriptionEntry], Field(max_length=100)] | None = None
@@ -37,7 +38,7 @@ class SettingsBody(MailFields, RegistrationFields, TurnstileFields):
     totp_enabled: bool | None = None
 
 
-class AdminSettings(MailSettingsView, RegistrationView, TurnstileView):
+class AdminSettings(MailSettingsView, RegistrationView, TurnstileView, ClientVersionView):
     """What can be changed while the gateway runs. The rest is boot configuration."""
 
     default_subscriptions: Sequence[DefaultSubscription]

@@ -75,9 +75,12 @@ def _header(name: str) -> Callable[[Headers, Peek], str | None]:
 
 
 def _claude_user_id(_headers: Headers, peek: Peek) -> str | None:
+    return claude_session_id(peek.metadata_user_id)
+
+
+def claude_session_id(user_id: str | None) -> str | None:
     """Session id inside `metadata.user_id`: a JSON string today, `user_..._account_..._session_<uuid>`
-    before."""
-    user_id = peek.metadata_user_id
+    before. None: Claude Code has not written it."""
     if not user_id or len(user_id) > _MAX_USER_ID:
         return None
     if legacy := _LEGACY_USER_ID.fullmatch(user_id):
