@@ -110,6 +110,9 @@ def by_request_id(records: Sequence[Record]) -> dict[str, Record]:
     return found
 
 
+_BROKE_OFF = frozenset({"upstream_cut", "upstream_timeout", "client_gone"})
+
+
 def compare(record: Record, line: Line) -> None:
     """One call as we booked it and as the provider billed it."""
     ours, theirs, reported = usage_of(record), line["usage"], line["reported"]
@@ -127,9 +130,13 @@ def compare(record: Record, line: Line) -> None:
                 assert {**ours, "reasoning": 0} == {**reported, "reasoning": 0}, shown
         case "estimated":
             # a failed attempt's estimate stands for what a broken answer did not get to say; an answer that
-            # was ended because the money was, for the usage that its own end would have said
-            is_ended_by_us = record["fault"] == "budget_ended"
-            assert reported is None or record["outcome"] == "failed" or is_ended_by_us, shown
+            # was ended because the money was, for the usage that its own end would have said; one that broke
+            # off, for the output that was passed after the last report
+            assert reported is None or record["outcome"] in ("failed", "partial"), shown
+            if reported is not None and record["fault"] in _BROKE_OFF and line["status"] != "complete":
+                told = {**reported, "output": ours["output"], "reasoning": ours["reasoning"]}
+                assert ours == told or record["outcome"] == "failed", shown
+                assert ours["output"] >= reported["output"], shown
             assert record["outcome"] != "failed" or record["charge_nano"] == 0, shown
         case _:
             assert not any(ours.values()), shown

@@ -26,10 +26,10 @@ def caller(gateway: Gateway, provision: Provision, upstream_key: str) -> Provisi
     return made
 
 
-def ask(gateway: Gateway, key: str, *, stream: bool) -> Outcome:
+def ask(gateway: Gateway, key: str, *, stream: bool, words: str = "What does a failure cost?") -> Outcome:
     body = {
         "model": "claude-sonnet-4-6", "max_tokens": 500, "stream": stream,
-        "messages": [{"role": "user", "content": "What does a failure cost?"}],
+        "messages": [{"role": "user", "content": words}],
     }  # fmt: skip
     headers = {"x-api-key": key, "anthropic-version": "2023-06-01"}
     shot = Shot(path="/v1/messages", headers=headers, body=json.dumps(body).encode())
@@ -85,3 +85,19 @@ def test_what_failed_attempts_cost_is_shown_to_the_operator_and_not_to_the_user(
     assert balance == pytest.approx(1000 - seen[1]["actual_cost"], abs=1e-9)
     own = gateway.api("GET", "/usage", token=caller.user_token)["items"]
     assert all("account_cost" not in row for row in own)
+
+
+def test_an_answer_that_breaks_off_is_charged_for_what_was_delivered(
+    gateway: Gateway, simulator: RunningSimulator, caller: Provisioned, books: Books
+) -> None:
+    """The provider bills what it wrote; its first event told one token of that."""
+    outcome = ask(gateway, caller.key, stream=True, words="[[sim: tokens=300 events=30 cut_after=25]]")
+    (record,) = records_of(books, outcome)
+    assert (record["outcome"], record["fault"]) == ("partial", "upstream_cut")
+    assert (record["usage_source"], record["review"]) == ("estimated", "estimated")
+    line = simulator.line(record["upstream_request_id"])
+    assert record["input_tokens"] == line["usage"]["input"]
+    assert line["usage"]["output"] / 2 < record["output_tokens"] < line["usage"]["output"] * 2
+    (row,) = books.rows(f"SELECT trace FROM exchange_traces WHERE exchange_id = '{record['exchange_id']}'")
+    assert 0 < record["list_cost_nano"] <= json.loads(row["trace"])["reserved"]["list_nano"]
+    same_money(books)

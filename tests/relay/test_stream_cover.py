@@ -3,13 +3,17 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from headgate.core.limits.budget import Need, budget_of
 from headgate.core.pricing.cost import Quote
 from headgate.core.pricing.price import flat_price
+from headgate.core.usage import NO_USAGE, TokenUsage
 from headgate.kit.clock import FakeClock
 from headgate.kit.tasks import TaskOwner
+from headgate.relay.exchange import Hold
 from headgate.relay.reserver import Reserver
-from headgate.relay.stream_cover import CoverFactory
+from headgate.relay.stream_cover import CoverFactory, StreamCover
 from headgate.settings import LimitsSettings
 from headgate.state.memory.reservations import MemoryReservations
 from headgate.state.protocols import Claim, Refused, Reserved, UnknownBounds
@@ -72,3 +76,48 @@ async def test_a_growth_under_way_ends_before_the_settlement_and_nothing_stays_h
     await store.settle(exchange.id, {BALANCE: 60_000})
     await tasks.join(1)
     assert await store.outstanding(BALANCE) == 0
+
+
+def covering(read_model: ReadModel, clock: FakeClock, tasks: TaskOwner, list_nano: int) -> StreamCover:
+    """A stream at 1 USD per million tokens either way, with so much reserved."""
+    exchange = exchange_for()
+    exchange.quote = Quote(
+        price=flat_price(input_usd_per_mtok=1, output_usd_per_mtok=1), version="v", source="file", entry="m"
+    )
+    budget = budget_of(exchange.caller, 10_000, now_ms=NOW_MS)
+    exchange.need = Need(
+        budget=budget, fixed_nano=0, output_nano_per_mtok=10**9, wanted_tokens=100, plenty_tokens=100,
+        floor_tokens=1,
+    )  # fmt: skip
+    exchange.hold = Hold(budget=budget, list_nano=list_nano)
+    stream = exchange.handler.open_stream(
+        exchange.target, exchange.peek, client_model="m", upstream_model="m"
+    )
+    reserver = Reserver(MemoryReservations(clock), read_model, clock, LimitsSettings())
+    cover = CoverFactory(reserver, tasks, slice_tokens=100).open(exchange, stream)
+    assert cover is not None
+    return cover
+
+
+@pytest.mark.parametrize(
+    ("told", "estimated", "billed"),
+    [
+        (TokenUsage(input=50, output=3), TokenUsage(input=50, output=40), TokenUsage(input=50, output=40)),
+        (TokenUsage(input=50, output=3), TokenUsage(input=50, output=400), TokenUsage(input=50, output=50)),
+        (
+            TokenUsage(input=50, output=300),
+            TokenUsage(input=50, output=400),
+            TokenUsage(input=50, output=300),
+        ),
+        (TokenUsage(input=500, output=1), TokenUsage(input=500, output=9), TokenUsage(input=500, output=1)),
+        (NO_USAGE, TokenUsage(input=60, output=90), TokenUsage(input=60, output=40)),
+        (NO_USAGE, TokenUsage(input=250, output=90), TokenUsage(input=100)),
+    ],
+    ids=["fits", "output", "reported is kept", "reported input is kept", "all estimated", "input too"],
+)
+async def test_what_is_estimated_keeps_to_what_was_reserved_and_what_was_reported_is_billed(
+    read_model: ReadModel, clock: FakeClock, tasks: TaskOwner,
+    told: TokenUsage, estimated: TokenUsage, billed: TokenUsage,
+) -> None:  # fmt: skip
+    cover = covering(read_model, clock, tasks, list_nano=100_000)
+    assert cover.within(estimated, told=told) == billed

@@ -15,7 +15,7 @@ class UsageSource(StrEnum):
     """Where the numbers come from. Estimates are flagged for ever (DESIGN 4)."""
 
     REPORTED = "reported"  # the provider said so, to the end of the answer
-    PARTIAL = "partial"  # the provider said so, but the answer broke off: output may be more
+    PARTIAL = "partial"  # the provider said so, but the answer broke off
     ESTIMATED = "estimated"  # the provider said nothing; computed from bytes
     NONE = "none"  # nothing was consumed (the call was refused upstream)
 

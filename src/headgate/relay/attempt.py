@@ -336,14 +336,30 @@ class _Attempt:
             await self._runner.health.broke_off(self._exchange, self._picked, end.fault, self._note)
         if self._cover is not None and self._cover.extensions:
             self._note["reservation_extended"] = self._cover.extensions
-        if end.fault is not None and end.fault.kind in OUR_OWN_ENDS and self._cover is not None:
-            reading = replace(reading, usage=self._cover.final_usage(), source=UsageSource.ESTIMATED)
-        elif end.fault is not None and reading.source is UsageSource.NONE:
-            reading = (
-                self._estimate()
-            )  # broken off before a word about usage: the input was read all the same
+        if end.fault is not None:
+            reading = self._read_of_broken(reading, end.fault)
         first = None if end.first_byte is None else round((end.first_byte - self._exchange.started) * 1000)
         await self._book(outcome, reading, end.fault, is_last=True, first_byte_ms=first)
+
+    def _read_of_broken(self, reading: Reading, fault: Fault) -> Reading:
+        """The answer broke off: what was passed and no report counted is estimated, and keeps to what was
+        reserved (ADR 32)."""
+        if fault.kind in OUR_OWN_ENDS and self._cover is not None:
+            return replace(reading, usage=self._cover.final_usage(), source=UsageSource.ESTIMATED)
+        told, limit = reading.usage, most_tokens(self._exchange)
+        match reading.source:
+            case UsageSource.NONE:  # before a word about usage: the input was read all the same
+                usage, told = self._estimate().usage, NO_USAGE
+            case UsageSource.ESTIMATED:
+                usage, told = told, NO_USAGE
+            case _:
+                passed = reading.passed_output if limit is None else min(reading.passed_output, limit)
+                usage = replace(told, output=max(told.output, passed))
+        if usage == told:
+            return reading
+        if self._cover is not None:
+            usage = self._cover.within(usage, told=told)
+        return replace(reading, usage=usage, source=UsageSource.ESTIMATED)
 
     async def _whole(self, answer: UpstreamAnswer) -> None:
         exchange, settings = self._exchange, self._runner.settings

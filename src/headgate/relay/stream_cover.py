@@ -129,11 +129,21 @@ class StreamCover:
         """What is booked for a stream that was ended here: estimated as every answer that told nothing, but
         never more than was covered (an estimate does not overdraw)."""
         usage = self._usage(BYTES_PER_OUTPUT_TOKEN)
-        beyond = -self._left(usage)
-        unit = self._need.output_nano_per_mtok
+        if usage.total == usage.output:
+            usage = replace(usage, input=self._input_estimate)
+        return self.within(usage, told=NO_USAGE)
+
+    def within(self, usage: TokenUsage, *, told: TokenUsage) -> TokenUsage:
+        """The same, but what was estimated in it beyond what was `told` keeps to what was covered: first the
+        output, then the input."""
+        beyond, unit = -self._left(usage), self._need.output_nano_per_mtok
         if beyond > 0 and unit > 0:
-            usage = replace(usage, output=max(0, usage.output - -(-beyond * TOKENS_PER_PRICE_UNIT // unit)))
-        return usage if usage.total > usage.output else replace(usage, input=self._input_estimate)
+            fitting = usage.output - -(-beyond * TOKENS_PER_PRICE_UNIT // unit)
+            usage = replace(usage, output=max(told.output, fitting, 0))
+        left = self._left(usage)
+        if left < 0 and not told.total:
+            usage = replace(usage, input=usage.input * self._hold.list_nano // (self._hold.list_nano - left))
+        return usage
 
     def _usage(self, bytes_per_token: int) -> TokenUsage:
         """What the provider told, output at least as estimated from what was passed."""

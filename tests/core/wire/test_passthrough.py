@@ -21,6 +21,7 @@ class ToyReader:
         self.edit_markers: tuple[bytes, ...] = (b"usage",) if edits else ()
         self.finished = False
         self.fault: Fault | None = None
+        self.output_reports = 0
         self._completes_at_end = completes_at_end
 
     def opening(self, event: ServerSentEvent) -> Opening | Fault:
@@ -168,7 +169,8 @@ def test_endless_pings_before_the_commit_point_are_bounded() -> None:
 def test_reader_learns_how_much_was_seen() -> None:
     passing = stream()
     passing.feed(b"data: text\n\ndata: text\n\n")
-    assert passing.reading() == Reading(usage=TokenUsage(input=24, output=2), response_id="False")
+    seen = Reading(usage=TokenUsage(input=24, output=2), response_id="False", passed_output=4)
+    assert passing.reading() == seen
     assert "committed=True" in repr(passing)
 
 

@@ -120,6 +120,9 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     service_tier: str | None = None
     output_estimate: int = 0
     """Output tokens by the bytes that were seen, for when the reported ones cannot be true."""
+    passed_output: int = 0
+    """Of a stream: the output reported so far plus, by the bytes, what was passed after that report: more
+    than `usage.output` where an answer breaks off before its report."""
 
 
 class ResponseStream(Protocol):

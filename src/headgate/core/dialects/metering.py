@@ -31,7 +31,8 @@ def judge(
 
     A report that lacks the number of either side (`lacks_*`: not said, or no number) is completed by that
     estimate and then ESTIMATED as a whole; so is one of a complete answer that is nothing but zeros. What an
-    answer that broke off had not said yet is not guessed."""
+    answer that broke off had not said yet is estimated by the relay, from what was passed
+    (`Reading.passed_output`)."""
     if reported is not None and reported.is_empty and is_complete:
         reported = None
     if reported is None:

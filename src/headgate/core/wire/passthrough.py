@@ -10,7 +10,11 @@ memory is bounded by one event.
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
+import msgspec
+from msgspec.structs import replace
+
 from headgate.core.dialects.contract import Reading
+from headgate.core.dialects.metering import BYTES_PER_OUTPUT_TOKEN
 from headgate.core.dialects.request_body import media_bytes
 from headgate.core.faults import Fault, FaultKind
 from headgate.core.usage import TokenUsage
@@ -60,6 +64,8 @@ class EventReader(Protocol):
     """The terminal event was seen."""
     fault: Fault | None
     """An in-band error event was seen."""
+    output_reports: int
+    """How often the provider has said how much output there was so far."""
 
     def opening(self, event: ServerSentEvent) -> Opening | Fault:
         """Judge an event before the commit point: noise (ping), content (commit), or a fault (in-band error,
@@ -84,6 +90,17 @@ class EventReader(Protocol):
         ...
 
 
+class _Reported(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the last report that counted output can have counted."""
+
+    units: int = 0
+    bytes: int = 0
+    media: int = 0
+
+
+_NOTHING_REPORTED = _Reported()
+
+
 class Passthrough:
     """`ResponseStream` for answers of the client's own dialect."""
 
@@ -100,6 +117,7 @@ class Passthrough:
         "_measured",
         "_media",
         "_reader",
+        "_reported",
         "_units",
         "committed",
         "fault",
@@ -116,6 +134,7 @@ class Passthrough:
         self._bytes = 0
         self._before = 0
         self._media = 0
+        self._reported = _NOTHING_REPORTED
         self._envelope = reader.envelope_bytes
         self._measured = 0
         self._last = b""
@@ -159,7 +178,19 @@ class Passthrough:
         return True
 
     def reading(self) -> Reading:
-        return self._reader.reading(is_complete=self.finished, units_seen=self._units, bytes_seen=self._bytes)
+        reading = self._reader.reading(
+            is_complete=self.finished, units_seen=self._units, bytes_seen=self._bytes
+        )
+        return reading if self.finished else replace(reading, passed_output=self._passed_output(reading))
+
+    def _passed_output(self, reading: Reading) -> int:
+        """A report that came before any output (`message_start`) counts nothing that was passed."""
+        reported, said = self._reported, reading.usage.output
+        units = self._units - reported.units
+        text = self._bytes - max(self._before, reported.bytes) - (self._media - reported.media)
+        text -= units * self._envelope
+        unreported = max(units, text // BYTES_PER_OUTPUT_TOKEN) if units else 0
+        return max(said, (said if reported.units else 0) + unreported)
 
     def _measure(self, block: bytes) -> None:
         """Where the output begins, and how much of its events is envelope: the smaller of the first two."""
@@ -238,13 +269,26 @@ class Passthrough:
         return self._edited(block) if reader.edit_markers else block
 
     def _listen(self, block: bytes) -> None:
-        reader, markers = self._reader, self._reader.markers
+        reader, markers, reports, end = self._reader, self._reader.markers, self._reader.output_reports, 0
         for raw in self._framer.split(block):
+            end += len(raw)
             if any(marker in raw for marker in markers) and (event := self._framer.parse(raw)) is not None:
                 reader.on_event(event)
+                if reader.output_reports != reports:
+                    reports = reader.output_reports
+                    self._reported = self._seen_before(block[end:])
         self.finished = reader.finished
         if reader.fault is not None and self.fault is None:
             self.fault, self.fault_shown = reader.fault, True
+
+    def _seen_before(self, rest: bytes) -> "_Reported":
+        """What was passed up to the event in front of `rest`, the end of the block that is being passed."""
+        media = media_bytes(rest) if len(rest) > _LARGE else 0
+        return _Reported(
+            units=self._units - rest.count(self._reader.unit),
+            bytes=self._bytes - len(rest),
+            media=self._media - media,
+        )
 
     def _edited(self, block: bytes) -> bytes:
         reader, markers = self._reader, self._reader.edit_markers

@@ -65,6 +65,7 @@ class MessagesReader:
         "edit_markers",
         "fault",
         "finished",
+        "output_reports",
     )
 
     unit = b'"content_block_delta"'
@@ -80,6 +81,7 @@ class MessagesReader:
         self.edit_markers: tuple[bytes, ...] = (b'"message_start"',) if client_model != upstream_model else ()
         self.finished = False
         self.fault: Fault | None = None
+        self.output_reports = 0
 
     def opening(self, event: ServerSentEvent) -> Opening | Fault:
         read = _read(event)
@@ -100,6 +102,7 @@ class MessagesReader:
         for report in (read.message.usage if read.message else None, read.usage):
             if report is not None:
                 self._report = merge(self._report, report)
+                self.output_reports += not report.lacks_output
         if read.usage is not None and not read.usage.lacks_output:  # message_start tells a few tokens only
             self._has_final_output = True
         self.finished = self.finished or read.type == "message_stop"

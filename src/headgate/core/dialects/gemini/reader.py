@@ -78,6 +78,7 @@ class GeminiReader:
         "edit_markers",
         "fault",
         "finished",
+        "output_reports",
     )
 
     unit = b'"candidates"'
@@ -100,6 +101,7 @@ class GeminiReader:
         self.edit_markers: tuple[bytes, ...] = (b'"modelVersion"',) if client_model != upstream_model else ()
         self.finished = False
         self.fault: Fault | None = None
+        self.output_reports = 0
 
     def opening(self, event: ServerSentEvent) -> Opening | Fault:
         chunk = _read(event)
@@ -116,6 +118,7 @@ class GeminiReader:
         self._response_id = chunk.response_id or self._response_id
         if chunk.usage_metadata is not None:
             self._report = merge(self._report, chunk.usage_metadata)
+            self.output_reports += not chunk.usage_metadata.lacks_output
         self._pictures += _pictures(event.data)
         if event.data.find(_SEARCHED) >= 0 and len(self._queries) < _MAX_QUERIES:
             self._queries.update(_queries(chunk))

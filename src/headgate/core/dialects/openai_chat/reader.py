@@ -72,6 +72,7 @@ class ChatReader:
         "edit_markers",
         "fault",
         "finished",
+        "output_reports",
     )
 
     unit = b'"delta"'
@@ -98,6 +99,7 @@ class ChatReader:
             self.edit_markers = (b'"prompt_tokens"',)
         self.finished = False
         self.fault: Fault | None = None
+        self.output_reports = 0
 
     def opening(self, event: ServerSentEvent) -> Opening | Fault:
         if event.data.strip() == _DONE:
@@ -119,12 +121,17 @@ class ChatReader:
             return
         if chunk.error is not None:
             self.fault = self.fault or fault_of_error(chunk.error, envelope=event.data)
-        self._report = latest(self._report, chunk.usage)
+        self._learn(chunk.usage)
         self._has_searched = self._has_searched or event.data.find(_CITATION) >= 0
         self._served.service_tier = chunk.service_tier or self._served.service_tier
         for choice in chunk.choices or ():
-            self._report = latest(self._report, choice.usage)
+            self._learn(choice.usage)
             self._has_finish_reason = self._has_finish_reason or choice.finish_reason is not None
+
+    def _learn(self, report: UsageReport | None) -> None:
+        self._report = latest(self._report, report)
+        if report is not None and self._report is report:
+            self.output_reports += not report.lacks_output
 
     def edit(self, raw: bytes, event: ServerSentEvent) -> bytes:
         """Take out the usage chunk that the client did not ask for; give every other chunk the client's model

@@ -58,6 +58,7 @@ class ResponsesReader:
 
     __slots__ = (
         "_client_model", "_done", "_input_estimate", "_known", "edit_markers", "fault", "finished",
+        "output_reports",
     )  # fmt: skip
 
     unit = b'.delta"'
@@ -75,6 +76,7 @@ class ResponsesReader:
         self.edit_markers: tuple[bytes, ...] = (b'"response"',) if client_model != upstream_model else ()
         self.finished = False
         self.fault: Fault | None = None
+        self.output_reports = 0
 
     def opening(self, event: ServerSentEvent) -> Opening | Fault:
         if event.data.strip() == _DONE:
@@ -104,6 +106,7 @@ class ResponsesReader:
         known.model = response.model or known.model
         known.service_tier = response.service_tier or known.service_tier
         known.usage = response.usage or known.usage
+        self.output_reports += response.usage is not None and not response.usage.lacks_output
         known.tool_usage = response.tool_usage or known.tool_usage
         known.output = response.output or known.output
 
