@@ -420,6 +420,8 @@ class Settings(BaseSettings):
         return (env_settings, init_settings)
 
 
+INSTALLED_FILE = "headgate.yaml"
+"""In the data directory: read when no other configuration file is named."""
 _SHORT_FORMS = {"HEADGATE_DATABASE_URL": ("database", "url"), "HEADGATE_REDIS_URL": ("redis", "url")}
 _CONFIRMATION = "SIMPLE_MODE_CONFIRM"
 """Understood without our prefix: the name that operators of comparable gateways know (spec 7.9)."""
@@ -427,6 +429,7 @@ _CONFIRMATION = "SIMPLE_MODE_CONFIRM"
 
 def load_settings(config_file: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
     """Read file and environment, then `overrides` (command-line options, highest). Raises `StartupError`."""
+    config_file = config_file or _installed_file(overrides or {})
     values = _read_yaml(config_file) if config_file else {}
     if "fail_point" in values:
         raise StartupError(f"config file {config_file}: fail_point is for tests only; remove it")
@@ -444,6 +447,13 @@ def load_settings(config_file: Path | None = None, overrides: dict[str, Any] | N
         raise StartupError(_explain(error)) from None
     except SettingsError as error:
         raise StartupError(_explain_unreadable(str(error))) from None
+
+
+def _installed_file(overrides: dict[str, Any]) -> Path | None:
+    """What `headgate setup` left in the data directory, which only environment and command line name."""
+    folder = overrides.get("data_dir") or os.environ.get("HEADGATE_DATA_DIR") or Path("./data")
+    path = Path(folder) / INSTALLED_FILE
+    return path if path.is_file() else None
 
 
 def _override(settings: Settings, overrides: dict[str, Any]) -> Settings:

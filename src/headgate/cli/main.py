@@ -13,6 +13,7 @@ class Commands(OnDemand):
 
     places: ClassVar = {
         "serve": ("headgate.cli.serve:serve", "Run the gateway."),
+        "setup": ("headgate.cli.setup:setup", "Install over REST with a token, then run the gateway."),
         "doctor": ("headgate.cli.doctor:doctor", "Check configuration, database, Redis, egress and clock."),
         "simulator": ("headgate.cli.tools:simulator", "Run the provider simulator."),
         "migrate": ("headgate.cli.tools:migrate", "Bring the database to this program's schema."),

@@ -3,6 +3,7 @@
 import gc
 import socket
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,9 +41,21 @@ def serve(
         check_workers(settings)
         check_run_mode(settings)
         listener = socket.socket(fileno=fd) if fd is not None else bind(settings.server)
-        if settings.server.workers > 1 and fd is None:
-            raise typer.Exit(supervise(listener, settings, data_dir=data_dir, config=config))
-        uvloop.run(_serve(settings, listener, is_demo=demo, is_worker=fd is not None))
+        if fd is None and (settings.server.workers > 1 or not demo):
+            run_gateway(settings, listener, data_dir=data_dir, config=config)
+        else:
+            uvloop.run(_serve(settings, listener, is_demo=demo, is_worker=fd is not None))
+
+
+def run_gateway(
+    settings: Settings, listener: socket.socket, *, data_dir: Path | None, config: Path | None = None
+) -> None:
+    """Serve on the listener, in as many processes as the settings say. Raises `StartupError`."""
+    check_workers(settings)
+    check_run_mode(settings)
+    if settings.server.workers > 1:
+        raise typer.Exit(supervise(listener, settings, data_dir=data_dir, config=config))
+    uvloop.run(_serve(settings, listener, is_demo=False, is_worker=False))
 
 
 async def _serve(settings: Settings, listener: socket.socket, *, is_demo: bool, is_worker: bool) -> None:
