@@ -25,6 +25,8 @@ from headgate.control.statistics import rollup
 from headgate.control.subscriptions import jobs as subscription_jobs
 from headgate.data_plane import DataPlane, Foundation, build_data_plane
 from headgate.errors import StartupError
+from headgate.jobs import clock_watch
+from headgate.jobs.clock_watch import ClockWatch
 from headgate.jobs.housekeeping import Chore, Housekeeping
 from headgate.kit.clock import Clock, SystemClock
 from headgate.kit.crypto import Vault
@@ -180,7 +182,15 @@ def _chores(
     base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWork], deps: ControlDeps
 ) -> Sequence[Chore]:
     idempotency = base.settings.idempotency
+    watch = ClockWatch(
+        base.clock, base.state, uow, lambda: [account.id for account in plane.directory.accounts()]
+    )
+    plane.metrics.counters["headgate_clock_jumps"] = (
+        "Times that the machine's clock was set",
+        lambda: watch.counts,
+    )
     return (
+        Chore(name="watch_clock", every_s=clock_watch.EVERY_S, run=watch.look),
         *_price_chores(base, plane),
         Chore(name="keep_quota_windows", every_s=quota_keeper.EVERY_S, run=plane.quota_keeper.keep),
         Chore(

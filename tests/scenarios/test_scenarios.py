@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.scenarios import account_trouble, requests_at_fault
+from tests.scenarios import account_trouble, limits, load, requests_at_fault
 from tests.scenarios.registry import SCENARIOS, Scenario
 from tests.scenarios.world import World, running_world
 
-MODULES = (account_trouble, requests_at_fault)
+MODULES = (account_trouble, limits, load, requests_at_fault)
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("scenarios")]
 
 

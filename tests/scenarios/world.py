@@ -40,6 +40,12 @@ class World:
     gateway: Gateway
     simulator: RunningSimulator
     user_token: str
+    passed: list[float] = field(default_factory=list)
+
+    @property
+    def passed_s(self) -> float:
+        """How far the gateway's clock is ahead of ours."""
+        return sum(self.passed)
 
     def scene(
         self,
@@ -82,10 +88,12 @@ class World:
     def let_pass(self, seconds: float) -> None:
         """So much time goes by at once."""
         self._clock({"pass_s": seconds})
+        self.passed.append(seconds)
 
     def set_clock(self, seconds: float) -> None:
         """Somebody sets the machine's clock forward, or back."""
         self._clock({"jump_s": seconds})
+        self.passed.append(seconds)
 
     def metric(self, start: str) -> float:
         """Sum of all samples whose line begins so."""

@@ -128,6 +128,8 @@ def test_a_script_for_a_foreign_key_is_refused(simulator: RunningSimulator) -> N
 
 def test_a_script_can_write_headers_as_no_vendor_does(simulator: RunningSimulator, key: str) -> None:
     odd = {"retry-after": "P1D", "x-codex-primary-reset-after-seconds": "-4"}
-    simulator.script(key, {"status": 429, "headers": odd}, times=1)
+    missing = "anthropic-ratelimit-unified-reset"
+    simulator.script(key, {"status": 429, "headers": {**odd, missing: ""}}, times=1)
     answer = raw.messages(simulator, key, "hi")
+    assert missing not in answer.headers
     assert {name: answer.headers[name] for name in odd} == odd

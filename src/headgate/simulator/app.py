@@ -185,7 +185,7 @@ class Simulator:
         usual = [
             (name, value) for name, value in speaker.headers(request_id, None, now_s) if name not in limits
         ]
-        headers = [_JSON, *usual, *limits.items()]
+        headers = [_JSON, *usual, *((name, value) for name, value in limits.items() if value)]
         await send_whole(call.send, refused.status, headers, speaker.error(refused, request_id))
 
 

@@ -36,7 +36,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     retry_after: int | None = None
     """Seconds for `retry-after` and the reset headers: 30 for 429 by default, negative for none at all."""
     headers: dict[str, str] | None = None
-    """Of a refusal, in place of those of the same name: reset headers as no vendor writes them."""
+    """Of a refusal, in place of those of the same name: reset headers as no vendor writes them.
+    Empty: left out."""
     delay: Seconds = 0.0
     """Before the first byte, headers included."""
     event_delay: Seconds | None = None
