@@ -23,6 +23,7 @@ from headgate.control.scheduled_tests import jobs as scheduled_tests
 from headgate.control.simple_mode import ensure_simple_mode
 from headgate.control.statistics import rollup
 from headgate.control.subscriptions import jobs as subscription_jobs
+from headgate.cors import with_cors
 from headgate.data_plane import DataPlane, Foundation, build_data_plane
 from headgate.errors import StartupError
 from headgate.jobs import clock_watch
@@ -121,7 +122,7 @@ async def open_application(settings: Settings, clock: Clock | None = None) -> As
             engine, state, plane.metrics, plane.directory, plane.billing, settings
         )
         yield Application(
-            asgi=_dispatcher(plane.gateway, control, operations),
+            asgi=with_cors(_dispatcher(plane.gateway, control, operations), settings.cors),
             settings=settings,
             directory=plane.directory,
             gateway=plane.gateway,

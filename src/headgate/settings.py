@@ -110,6 +110,14 @@ class UrlAllowlistSettings(_Section):
     dns_ttl_s: float = Field(60, gt=0)
 
 
+class CorsSettings(_Section):
+    """Pages of other origins that may call from a browser (spec 9.3)."""
+
+    allowed_origins: tuple[str, ...] = ()
+    """Such as `https://console.example.com`; `*`: every page, without credentials."""
+    allow_credentials: bool = True
+
+
 class SecuritySettings(_Section):
     url_allowlist: UrlAllowlistSettings = UrlAllowlistSettings()
 
@@ -386,6 +394,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     redis: RedisSettings = RedisSettings()
     security: SecuritySettings = SecuritySettings()
+    cors: CorsSettings = CorsSettings()
     gateway: GatewaySettings = GatewaySettings()
     limits: LimitsSettings = LimitsSettings()
     billing: BillingSettings = BillingSettings()

@@ -11,6 +11,7 @@ from headgate.control.auth.sessions import is_alive
 from headgate.control.auth.tokens import AccessTokens
 from headgate.control.deps import ControlDeps
 from headgate.control.settings.admin_key import read_admin_key
+from headgate.control.settings.switches import BACKEND_MODE, is_switched_on
 from headgate.control.web.faults import AuthRefused
 from headgate.control.work import Actor
 from headgate.storage.models import UserRow
@@ -28,12 +29,17 @@ async def authenticate_user(deps: ControlDeps, headers: Headers, *, method: str)
     async with deps.uow() as uow:
         user = await uow.session.get(UserRow, claims.user_id)
         is_ended = bool(claims.session) and not await is_alive(uow.session, claims.session)
+        is_kept_out = (user is None or user.role == "user") and await is_switched_on(
+            uow.session, BACKEND_MODE
+        )
     if user is None or user.deleted_at is not None:
         raise AuthRefused("USER_NOT_FOUND", "User not found")
     if user.status != "active":
         raise AuthRefused("USER_INACTIVE", "User account is not active")
     if user.token_version != claims.token_version or is_ended:
         raise AuthRefused("TOKEN_REVOKED", "Token has been revoked")
+    if is_kept_out:
+        raise AuthRefused("BACKEND_MODE", "Self-service is disabled on this installation", status=403)
     return _actor(user, via="cookie" if cookie else "token", session=claims.session)
 
 
@@ -43,6 +49,20 @@ async def authenticate_staff(deps: ControlDeps, headers: Headers, *, method: str
     if "x-api-key" in headers:
         return await _by_admin_key(deps, headers["x-api-key"])
     return await authenticate_user(deps, headers, method=method)
+
+
+_OPEN_IN_BACKEND_MODE = frozenset(f"/v1/auth/{name}" for name in ("login", "login/2fa", "logout", "refresh"))
+
+
+async def require_open_door(deps: ControlDeps, path: str) -> None:
+    """What strangers may do about themselves; not in backend mode (spec 7.1). Raises `AuthRefused`
+    BACKEND_MODE."""
+    if not path.startswith("/v1/auth/") or path in _OPEN_IN_BACKEND_MODE:
+        return
+    async with deps.uow() as uow:
+        if await is_switched_on(uow.session, BACKEND_MODE):
+            message = "registration and self-service auth flows are disabled"
+            raise AuthRefused("BACKEND_MODE", message, status=403)
 
 
 async def _by_admin_key(deps: ControlDeps, given: str) -> Actor:

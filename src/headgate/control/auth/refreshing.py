@@ -11,9 +11,10 @@ from headgate.control.auth.sessions import Device, Issued, SessionRepository, en
 from headgate.control.auth.throttle import admit_refresh
 from headgate.control.auth.tokens import AccessTokens, Claims
 from headgate.control.deps import WorkDeps
+from headgate.control.settings.switches import BACKEND_MODE, is_switched_on
 from headgate.control.users.repository import UserRepository
 from headgate.control.work import Work
-from headgate.errors import NotFound
+from headgate.errors import Forbidden, NotFound
 from headgate.storage.models import RefreshTokenRow, UserRow
 
 log = structlog.get_logger(__name__)
@@ -69,6 +70,8 @@ class SessionService:
             user = await users.locked(user_id)
         except NotFound:
             return unknown()
+        if user.role == "user" and await is_switched_on(users.session, BACKEND_MODE):
+            raise Forbidden("only administrators log in to this installation", reason="BACKEND_MODE")
         found = await sessions.find(token)  # again: another request may have held the lock before
         if found is None:
             return unknown()

@@ -1,6 +1,8 @@
 """Login, password change, profile (spec 7.4, 7.6). A password change ends every other session
 (appendix D)."""
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from headgate.control.auth.identity import hashed, judged, locked_unchanged, prove_password
 from headgate.control.auth.password_rules import require_good_password
 from headgate.control.auth.refreshing import session_lifetime, token_pair
@@ -8,11 +10,18 @@ from headgate.control.auth.schemas import SecondStepView, TokenView
 from headgate.control.auth.second_step import passed_second_step, second_step
 from headgate.control.auth.sessions import Device, SessionRepository, end_sessions
 from headgate.control.auth.throttle import admit_password_change, login_throttle
+from headgate.control.settings.switches import BACKEND_MODE, is_switched_on
 from headgate.control.users.repository import UserRepository, normal_email
 from headgate.control.users.view import user_view
 from headgate.control.work import Actor, Work
 from headgate.errors import BadRequest, Forbidden, Unauthenticated
 from headgate.storage.models import UserRow
+
+
+async def require_may_enter(session: AsyncSession, user: UserRow) -> None:
+    """Raises BACKEND_MODE (403): people without rights have no business here."""
+    if user.role == "user" and await is_switched_on(session, BACKEND_MODE):
+        raise Forbidden("only administrators log in to this installation", reason="BACKEND_MODE")
 
 
 class AuthService:
@@ -66,7 +75,8 @@ class AuthService:
         await end_sessions(self._work.session, user, user.updated_at, keep=self._work.actor.session)
 
     async def start_session(self, user: UserRow, device: Device) -> TokenView:
-        """For somebody who has proven who it is."""
+        """For somebody who has proven who it is. Raises BACKEND_MODE."""
+        await require_may_enter(self._work.session, user)
         self._work.recognised = Actor(user_id=user.id, email=user.email, role=user.role, via="token")
         sessions = SessionRepository(self._work.session, self._deps.vault)
         issued = await sessions.start(user, device, self._work.now(), session_lifetime(self._deps))

@@ -17,7 +17,14 @@ from headgate.control.settings.schemas import (
     SettingsBody,
 )
 from headgate.control.settings.spending_bounds import SpendingBounds, spending_bounds
-from headgate.control.settings.switches import INVITATION_CODES, PROMO_CODES, TOTP, is_switched_on, switch
+from headgate.control.settings.switches import (
+    BACKEND_MODE,
+    INVITATION_CODES,
+    PROMO_CODES,
+    TOTP,
+    is_switched_on,
+    switch,
+)
 from headgate.control.settings.values import read_text
 from headgate.control.subscriptions.defaults import read_defaults, replace_defaults
 from headgate.control.web.envelope import MessageView
@@ -46,6 +53,7 @@ async def public_settings(work: CurrentWork) -> PublicSettings:
         registration_email_suffix_whitelist=policy.domains,
         registration_user_limit=policy.user_limit,
         totp_enabled=await is_switched_on(work.session, TOTP),
+        backend_mode_enabled=await is_switched_on(work.session, BACKEND_MODE),
         site_name=await read_text(work.session, "site_name", DEFAULT_SITE_NAME),
     )
 
@@ -70,6 +78,7 @@ async def change_settings(body: SettingsBody, work: CurrentWork, deps: Deps) -> 
         PROMO_CODES: body.promo_code_enabled,
         INVITATION_CODES: body.invitation_code_enabled,
         TOTP: body.totp_enabled,
+        BACKEND_MODE: body.backend_mode_enabled,
     }
     for key, on in wanted.items():
         if on is not None:
@@ -114,6 +123,7 @@ async def _settings(work: Work) -> AdminSettings:
         promo_code_enabled=await is_switched_on(session, PROMO_CODES),
         invitation_code_enabled=await is_switched_on(session, INVITATION_CODES),
         totp_enabled=await is_switched_on(session, TOTP),
+        backend_mode_enabled=await is_switched_on(session, BACKEND_MODE),
     )
 
 

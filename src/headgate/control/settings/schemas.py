@@ -36,6 +36,7 @@ class SettingsBody(MailFields, RegistrationFields, TurnstileFields, ClientVersio
     promo_code_enabled: bool | None = None
     invitation_code_enabled: bool | None = None
     totp_enabled: bool | None = None
+    backend_mode_enabled: bool | None = None
 
 
 class AdminSettings(MailSettingsView, RegistrationView, TurnstileView, ClientVersionView):
@@ -45,6 +46,7 @@ class AdminSettings(MailSettingsView, RegistrationView, TurnstileView, ClientVer
     promo_code_enabled: bool
     invitation_code_enabled: bool
     totp_enabled: bool
+    backend_mode_enabled: bool
 
 
 class OauthButton(BaseModel):

@@ -11,7 +11,9 @@ log = structlog.get_logger(__name__)
 PROMO_CODES, INVITATION_CODES = "promo_code_enabled", "invitation_code_enabled"
 TOTP = "totp_enabled"
 """Off: nobody sets two-factor login up. Who has it is asked for it all the same."""
-DEFAULTS = {PROMO_CODES: True, INVITATION_CODES: False, TOTP: True}
+BACKEND_MODE = "backend_mode_enabled"
+"""On: people without rights neither log in nor register here; their keys go on working (spec 7.1)."""
+DEFAULTS = {PROMO_CODES: True, INVITATION_CODES: False, TOTP: True, BACKEND_MODE: False}
 """What holds while nobody has said anything (spec 8.10)."""
 
 

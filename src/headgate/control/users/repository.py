@@ -38,6 +38,10 @@ class UserRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
+    @property
+    def session(self) -> AsyncSession:
+        return self._session
+
     async def get(self, user_id: int) -> UserRow:
         """Raises USER_NOT_FOUND."""
         row = await self._session.scalar(

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
-from headgate.control.auth.gate import authenticate_staff, authenticate_user
+from headgate.control.auth.gate import authenticate_staff, authenticate_user, require_open_door
 from headgate.control.deps import ControlDeps
 from headgate.control.idempotency.guard import IdempotencyGuard, IdempotentCall, StoredAnswer
 from headgate.control.idempotency.keys import HEADER, REPLAYED_HEADER, checked_key, identify
@@ -52,7 +52,7 @@ class GuardedRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             deps = _deps(request)
-            actor = await _authenticate(self.permission, deps, request)
+            actor = await _authenticate(self.permission, deps, request, self.path)
             if actor is not None and not may(actor.role, self.permission):
                 await note_denial(deps, describe(request, self.path, deps.settings), actor)
                 raise AuthRefused("FORBIDDEN", refusal_text(self.permission), status=403)
@@ -120,9 +120,12 @@ def _tagged(request: Request, response: Response) -> Response:
     return response
 
 
-async def _authenticate(permission: Permission, deps: ControlDeps, request: Request) -> Actor | None:
+async def _authenticate(
+    permission: Permission, deps: ControlDeps, request: Request, path: str
+) -> Actor | None:
     match permission:
         case Permission.PUBLIC:
+            await require_open_door(deps, path)
             return None
         case Permission.USER:
             return await authenticate_user(deps, request.headers, method=request.method)
