@@ -19,6 +19,7 @@ from headgate.observability.access_log import AccessLog
 from headgate.observability.logging import BufferedLines
 from headgate.observability.metrics import GaugeReader, RelayMetrics
 from headgate.prices import keeper_of, price_book_builder, price_clients, price_refresh, require_file
+from headgate.relay.account_gate import AccountGate
 from headgate.relay.account_health import AccountHealth
 from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.admission import Admission
@@ -46,6 +47,7 @@ from headgate.relay.settlement import Settler
 from headgate.relay.slot_queue import SlotQueue
 from headgate.relay.stream_cover import CoverFactory
 from headgate.relay.track_records import TrackRecords
+from headgate.relay.window_costs import WindowCosts
 from headgate.settings import GatewaySettings, Settings
 from headgate.state.protocols import SharedState
 from headgate.storage.free_read_model import FreeReadModel
@@ -207,24 +209,22 @@ def _pipeline(
     experience, records = Experience(), TrackRecords(clock)
     probes = Probes(state.locks, clock)
     quotas = AccountQuotas(reserver, state.reservations, clock)
+    gate = AccountGate(state, WindowCosts(state.quota_windows, read_model, clock), clock)
     estimator = Estimator(directory, experience, settings.limits)
-    settler = Settler(
-        directory, journal, state.reservations, rates, clock, metrics, experience, quotas, base.fail_points
-    )
+    holds, fails = state.reservations, base.fail_points
+    settler = Settler(directory, journal, holds, rates, clock, metrics, experience, quotas, gate, fails)
     health = AccountHealth(
         directory, state, journal, probes, clock, metrics, cooldown_defaults(settings.gateway)
     )
     attribution = Attribution(health, clock, failing_s=settings.gateway.failing_cooldown_s)
-    metrics.counters["headgate_failovers"] = (
-        "Retries, switches and fallbacks of exchanges",
-        lambda: attribution.counts,
-    )
+    counts = "Retries, switches and fallbacks of exchanges"
+    metrics.counters["headgate_failovers"] = (counts, lambda: attribution.counts)
     return Pipeline(
         authenticator=Authenticator(directory, clock),
         bodies=bodies,
         billing=billing,
         admission=Admission(estimator, reserver, state, queueing, leases, rates, settings.gateway),
-        picker=Picker(directory, state, queueing, clock, quotas, records, probes, settings.gateway),
+        picker=Picker(directory, state, queueing, clock, quotas, gate, records, probes, settings.gateway),
         attempts=AttemptRunner(
             clients,
             billing,
@@ -240,6 +240,7 @@ def _pipeline(
         ),
         leases=leases,
         quotas=quotas,
+        gate=gate,
         attribution=attribution,
         directory=directory,
         broken=BrokenSessions(clock),

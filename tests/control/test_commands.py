@@ -3,7 +3,7 @@
 import pytest
 
 from headgate.control.commands import AccountCommands, GroupCommands, KeyCommands, UserCommands, command_deps
-from headgate.core.world import RateLimit
+from headgate.core.limits.rate_limit import RateLimit
 from headgate.errors import ApiError
 from headgate.kit.crypto import Vault
 from headgate.kit.secret import Secret

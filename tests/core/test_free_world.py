@@ -6,6 +6,7 @@ from headgate.core.free_world import free_group, free_key, free_user, shared_acc
 from headgate.core.ids import AccountId, GroupId, KeyId, SubscriptionId, UserId
 from headgate.core.limits.admission import charge_multiplier, check_caller
 from headgate.core.limits.budget import NO_BUDGET, budget_of
+from headgate.core.limits.rate_limit import RateLimit
 from headgate.core.limits.windows import HOUR_MS
 from headgate.core.world import (
     Account,
@@ -16,7 +17,6 @@ from headgate.core.world import (
     Group,
     KeyWindow,
     Provider,
-    RateLimit,
     Subscription,
     UnknownPrice,
     User,

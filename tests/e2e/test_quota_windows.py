@@ -39,3 +39,24 @@ def test_an_account_that_said_it_is_used_up_rests_until_its_window_starts_anew(
     assert refused.status == 503
     gateway.api("POST", f"/admin/accounts/{account}/recover-state")
     assert RESPONSES.ask(gateway, caller.key, "again").status == 200
+
+
+def test_limits_of_an_account_are_set_in_extra_kept_and_shown(
+    gateway: Gateway, simulator: RunningSimulator, provision: Provision, upstream_key: str
+) -> None:
+    caller = provision("anthropic", upstream_keys=(upstream_key,))
+    (account,) = caller.account_ids
+    models = {"claude-*": {"rpm_limit": 9}}
+    limits = {"base_rpm": 1, "max_sessions": 5, "window_cost_limit": 50, "model_limits": models}
+    gateway.api("PUT", f"/admin/accounts/{account}", {"extra": limits})
+    assert MESSAGES.ask(gateway, caller.key, "first").status == 200
+    refused = MESSAGES.ask(gateway, caller.key, "second")
+    if refused.status == 200:  # the minute of the clock changed in between
+        refused = MESSAGES.ask(gateway, caller.key, "third")
+    assert refused.status == 429
+    assert b"base_rpm" in refused.body
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    shown = gateway.api("GET", f"/admin/accounts/{account}/usage")["limits"]
+    assert (shown["requests_per_minute"], shown["sessions"]["limit"]) == ({"limit": 1.0, "used": 1.0}, 5)
+    assert shown["window_cost"]["limit"] == 50
+    assert shown["window_cost"]["used"] > 0

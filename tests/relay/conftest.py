@@ -9,7 +9,9 @@ from headgate.kit.clock import FakeClock
 from headgate.kit.tasks import TaskOwner
 from headgate.observability.metrics import RelayMetrics
 from headgate.prices import price_book_builder
+from headgate.relay.account_gate import AccountGate
 from headgate.relay.directory import Directory
+from headgate.relay.window_costs import WindowCosts
 from headgate.settings import LimitsSettings, PricingSettings
 from headgate.state.memory import open_memory_state
 from headgate.state.protocols import SharedState
@@ -73,6 +75,11 @@ async def world(change: Change) -> None:
 @pytest.fixture
 def read_model(engine: AsyncEngine, clock: FakeClock) -> ReadModel:
     return ReadModel(engine, VAULT, clock)
+
+
+@pytest.fixture
+def gate(state: SharedState, read_model: ReadModel, clock: FakeClock) -> AccountGate:
+    return AccountGate(state, WindowCosts(state.quota_windows, read_model, clock), clock)
 
 
 @pytest.fixture

@@ -7,16 +7,15 @@ from typing import Any
 
 from headgate.core.dialects.contract import Operation, Peek, StreamFraming, Target
 from headgate.core.ids import ExchangeId, GroupId, KeyId, UserId
+from headgate.core.limits.rate_limit import UNLIMITED_RATE, RateLimit
 from headgate.core.limits.token_bucket import RateCharge
 from headgate.core.world import (
-    UNLIMITED_RATE,
     ApiKey,
     Caller,
     Dialect,
     Group,
     KeyWindow,
     Provider,
-    RateLimit,
     User,
 )
 from headgate.relay.dialects import HANDLERS

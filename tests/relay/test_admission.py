@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from headgate.core.faults import FaultKind, RelayError
 from headgate.core.limits.budget import budget_of
-from headgate.core.world import RateLimit
+from headgate.core.limits.rate_limit import RateLimit
 from headgate.kit.clock import FakeClock
 from headgate.kit.tasks import TaskOwner
 from headgate.prices import price_book_builder

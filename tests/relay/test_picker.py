@@ -14,6 +14,7 @@ from headgate.core.routing.stickiness import Home
 from headgate.core.usage import TokenUsage
 from headgate.kit.clock import FakeClock
 from headgate.kit.tasks import TaskOwner
+from headgate.relay.account_gate import AccountGate
 from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
@@ -35,14 +36,17 @@ CUT = Fault(kind=FaultKind.UPSTREAM_ERROR, message="boom")
 
 @pytest.fixture
 def picker(
-    directory: Directory, state: SharedState, read_model: ReadModel, clock: FakeClock, tasks: TaskOwner
-) -> Picker:
+    directory: Directory, state: SharedState, read_model: ReadModel, clock: FakeClock, tasks: TaskOwner,
+    gate: AccountGate,
+) -> Picker:  # fmt: skip
     limits = GatewaySettings(account_wait_timeout_s=5, sticky_wait_timeout_s=5)
     reserver = Reserver(state.reservations, read_model, clock, LimitsSettings())
     quotas = AccountQuotas(reserver, state.reservations, clock)
     records = TrackRecords(clock)
     probes = Probes(state.locks, clock)
-    return Picker(directory, state, SlotQueue(state.slots, tasks), clock, quotas, records, probes, limits)
+    return Picker(
+        directory, state, SlotQueue(state.slots, tasks), clock, quotas, gate, records, probes, limits
+    )
 
 
 def plan() -> FailoverPlan:
@@ -382,3 +386,18 @@ async def test_a_trial_that_hangs_shuts_nobody_out(
     await asyncio.sleep(0.01)
     clock.advance(TRIAL_S + 1)
     assert (await second).account.id == 1
+
+
+async def test_a_group_whose_accounts_are_all_at_a_limit_says_429_and_when(
+    picker: Picker, change: Change, directory: Directory
+) -> None:
+    await change(update(AccountRow).values(extra={"base_rpm": 1}))
+    await directory.refresh()
+    first, second = [await picker.pick(exchange_for(), plan()) for _ in range(2)]
+    assert {first.account.id, second.account.id} == {1, 2}, "the other account when one is at its limit"
+    with pytest.raises(RelayError) as refused:
+        await picker.pick(exchange_for(), plan())
+    fault = refused.value.fault
+    assert (fault.kind, fault.code) == (FaultKind.RATE_LIMITED, "account_limits_reached")
+    assert fault.retry_after_s is not None
+    assert 1 <= fault.retry_after_s <= 60

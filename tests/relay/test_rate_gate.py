@@ -9,8 +9,13 @@ from msgspec.structs import replace
 from headgate.core.dialects.contract import Operation, Target
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.ids import UserId
+from headgate.core.limits.rate_limit import RateLimit
 from headgate.core.usage import TokenUsage
-from headgate.core.world import Caller, Dialect, RateLimit, User
+from headgate.core.world import (
+    Caller,
+    Dialect,
+    User,
+)
 from headgate.kit.clock import FakeClock
 from headgate.kit.secret import Secret
 from headgate.relay.dialects import HANDLERS

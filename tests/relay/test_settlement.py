@@ -11,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from headgate.core.dialects.contract import Reading
 from headgate.core.faults import Fault, FaultKind
 from headgate.core.limits.budget import budget_of
+from headgate.core.limits.rate_limit import RateLimit
 from headgate.core.usage import TokenUsage, UsageSource
-from headgate.core.world import RateLimit
 from headgate.kit.clock import FakeClock
 from headgate.observability.metrics import RelayMetrics, render
+from headgate.relay.account_gate import AccountGate
 from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange, Hold
@@ -55,9 +56,9 @@ def rates(state: SharedState, clock: FakeClock) -> RateGate:
 @pytest.fixture
 def settler(
     directory: Directory, journal: Journal, state: SharedState, rates: RateGate, clock: FakeClock,
-    metrics: RelayMetrics, quotas: AccountQuotas,
+    metrics: RelayMetrics, quotas: AccountQuotas, gate: AccountGate,
 ) -> Settler:  # fmt: skip
-    return Settler(directory, journal, state.reservations, rates, clock, metrics, Experience(), quotas)
+    return Settler(directory, journal, state.reservations, rates, clock, metrics, Experience(), quotas, gate)
 
 
 @pytest.fixture
@@ -293,11 +294,11 @@ async def test_a_release_without_a_reservation_changes_nothing(settler: Settler,
 
 async def test_while_the_database_is_away_the_answer_is_not_withheld_and_the_money_not_lost(
     directory: Directory, state: SharedState, rates: RateGate, clock: FakeClock, engine: AsyncEngine,
-    sqlite_target: DatabaseTarget, quotas: AccountQuotas,
+    sqlite_target: DatabaseTarget, quotas: AccountQuotas, gate: AccountGate,
 ) -> None:  # fmt: skip
     journal = await open_journal_at(replace_fields(sqlite_target, commit_timeout_s=0.2), clock, "impatient")
     settler = Settler(
-        directory, journal, state.reservations, rates, clock, RelayMetrics(), Experience(), quotas
+        directory, journal, state.reservations, rates, clock, RelayMetrics(), Experience(), quotas, gate
     )
     async with engine.connect() as blocker:
         await blocker.exec_driver_sql("BEGIN IMMEDIATE")

@@ -12,6 +12,8 @@ from enum import StrEnum
 import msgspec
 
 from headgate.core.ids import AccountId, GroupId, KeyId, ProxyId, SubscriptionId, UserId
+from headgate.core.limits.account_limits import AccountLimits
+from headgate.core.limits.rate_limit import UNLIMITED_RATE, RateLimit
 from headgate.core.routing.account_policy import AccountPolicy
 from headgate.core.routing.model_mapping import ModelRules, rules_of
 from headgate.kit.secret import Secret
@@ -80,21 +82,6 @@ class UnknownPrice(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimit:
-    """Requests and tokens a minute; 0 = unlimited."""
-
-    requests: int = 0
-    tokens: int = 0
-
-    @property
-    def is_unlimited(self) -> bool:
-        return self.requests <= 0 and self.tokens <= 0
-
-
-UNLIMITED_RATE = RateLimit()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountQuota:
     """Account cost that may be spent in all, a day, a week (spec 1.4): nano-USD, 0 = unlimited."""
 
@@ -151,6 +138,8 @@ class Account:
     """None: unlimited."""
     policy: AccountPolicy | None = None
     """Its own rules about failed answers; None: it has none."""
+    limits: AccountLimits | None = None
+    """What an operator allows it a minute, a window, at a time; None: no such limit."""
     plain_for: Provider | None = field(init=False, compare=False, repr=False)
     """Its provider, when as of this snapshot nothing but its model mapping and live facts can speak
     against the account: selection asks a thousand accounts this one question instead of five."""

@@ -12,6 +12,7 @@ from headgate.core.faults import Fault
 from headgate.core.ids import AccountId, ExchangeId, GroupId, SessionKey
 from headgate.core.limits.admission import charge_multiplier
 from headgate.core.limits.budget import Budget, Need
+from headgate.core.limits.token_bucket import RateCharge
 from headgate.core.money import to_usd
 from headgate.core.pricing.cost import Quote
 from headgate.core.routing.cooldown import AccountEffect
@@ -19,7 +20,7 @@ from headgate.core.routing.stickiness import Home
 from headgate.core.usage import TokenUsage
 from headgate.core.world import Caller, Group
 from headgate.relay.trace import TraceBuilder
-from headgate.state.protocols import SlotLease
+from headgate.state.protocols import Cooldown, SlotLease
 
 
 class ClientConnection(Protocol):
@@ -54,6 +55,18 @@ class AccountHold(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     reservation_id: str
     hold: Hold
+
+
+class AccountPass(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an attempt has drawn from its account's limits (relay/account_gate.py)."""
+
+    account_id: AccountId
+    counter: str
+    """Of requests in this minute; empty: not counted."""
+    new_session: str
+    """Empty: the conversation was counted before, or is not counted."""
+    charges: tuple[RateCharge, ...]
+    tokens: int
 
 
 class Suspended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -109,6 +122,9 @@ class Exchange:
     """Account cost of the attempts that failed."""
     suspended: list[Suspended] = field(default_factory=list)
     """Faults whose meaning for their accounts the rest of the exchange will show."""
+    account_pass: AccountPass | None = None
+    account_refusals: list[Cooldown] = field(default_factory=list)
+    """Limits of accounts that have no room for this exchange."""
     rate_tokens: int = 0
     """Drawn by estimate from the limits on tokens, and not corrected yet (relay/rate_gate.py)."""
     announced: list[tuple[bytes, bytes]] = field(default_factory=list)

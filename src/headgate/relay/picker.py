@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.ids import AccountId
+from headgate.core.limits.account_limits import LIMIT_CAUSES
 from headgate.core.routing.candidates import Candidate, WaitLimits, Wanted
 from headgate.core.routing.explanation import explain
 from headgate.core.routing.failover import FailoverPlan
@@ -23,6 +24,7 @@ from headgate.core.routing.track_record import NO_RECORD
 from headgate.core.routing.verdicts import NoneEligible, Selected, Selection, WaitFor
 from headgate.core.world import Account, SchedulingPolicy
 from headgate.kit.clock import Clock
+from headgate.relay.account_gate import AccountGate
 from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
@@ -62,6 +64,7 @@ class Picker:
         queueing: SlotQueue,
         clock: Clock,
         quotas: AccountQuotas,
+        gate: AccountGate,
         records: TrackRecords,
         probes: Probes,
         settings: GatewaySettings,
@@ -69,6 +72,7 @@ class Picker:
         self._probes = probes
         self._queueing = queueing
         self._quotas = quotas
+        self._gate = gate
         self._records = records
         self._weights = score_weights(settings.scheduling)
         self._directory = directory
@@ -100,9 +104,9 @@ class Picker:
             trial: Trial | None = NO_TRIAL
             if unproven:
                 trial = await self._probes.enter(unproven, is_patient=is_patient)
-            if trial is None or not await self._quotas.hold(exchange, selection.account):
+            if trial is None or not await self._admits(exchange, selection, home):
                 await self._probes.leave(trial)
-                continue  # somebody else is trying it, or its quota is used up: no candidate any more
+                continue  # somebody else is trying it, or it is at a limit: no candidate any more
             if isinstance(selection, WaitFor) or races == _RACES:
                 await self._probes.leave(trial)
                 break
@@ -113,6 +117,7 @@ class Picker:
                 return self._picked(exchange, selection, lease, trial)
             await self._probes.leave(trial)
             await self._quotas.release(exchange, None)
+            await self._gate.give_back(exchange)
             races += 1
             await asyncio.sleep(0)
         exchange.trace.facts.setdefault("selections", []).append(explain(selection))
@@ -136,10 +141,23 @@ class Picker:
         )
         if lease is None:
             return None
-        if not await self._quotas.hold(exchange, account):
+        if not await self._admits(exchange, last, exchange.home):
             await self._slots.release(lease)
             return None
         return Picked(account=account, upstream_model=last.upstream_model, lease=lease, trial=last.trial)
+
+    async def _admits(
+        self, exchange: Exchange, chosen: Selected | WaitFor | Picked, home: Home | None
+    ) -> bool:
+        """The account's quota and its limits have room for the attempt; then it is counted there."""
+        account = chosen.account
+        if not await self._quotas.hold(exchange, account):
+            return False
+        is_home = home is not None and home.account_id == account.id
+        if await self._gate.enter(exchange, account, chosen.upstream_model, is_home=is_home):
+            return True
+        await self._quotas.release(exchange, None)
+        return False
 
     async def stick(self, exchange: Exchange, account_id: AccountId) -> None:
         """The account answered: the conversation stays with it."""
@@ -151,7 +169,12 @@ class Picker:
         """The choice, and what an answer of the chosen account would prove to be over."""
         caller = exchange.caller
         accounts = self._directory.accounts_of(caller.group.id, caller.group.provider)
-        candidates, cooling = await self._candidates(accounts, is_patient=is_patient)
+        refused = [
+            *self._quotas.refused(),
+            *self._gate.refused(exchange, None if home is None else home.account_id),
+            *(self._probes.refused() if is_patient else ()),
+        ]
+        candidates, cooling = await self._candidates(accounts, refused)
         is_scored = caller.group.scheduling_policy is SchedulingPolicy.SCORED
         stake = None if home is None else self._homes.stake(exchange, home)
         if is_scored or stake is not None:
@@ -200,14 +223,13 @@ class Picker:
         ]
 
     async def _candidates(
-        self, accounts: tuple[Account, ...], *, is_patient: bool
+        self, accounts: tuple[Account, ...], refused: Sequence[Cooldown]
     ) -> tuple[list[Candidate], Mapping[AccountId, tuple[Cooldown, ...]]]:
         names = [slot_of(account.id) for account in accounts]
         loads = await self._slots.load(names)
         cooling = [
             *await self._cooldowns.active([account.id for account in accounts]),
-            *self._quotas.refused(),
-            *(self._probes.refused() if is_patient else ()),
+            *refused,
         ]
         by_account = _grouped(cooling) if cooling else {}
         last_used, left_nano = self._last_used, self._quotas.left_nano
@@ -261,6 +283,14 @@ class Picker:
             return Fault(
                 kind=FaultKind.MODEL_NOT_FOUND,
                 message=f"No account serves the model {exchange.peek.model[:200]}",
+            )
+        causes = {rejection.detail for rejection in selection.rejections.values()}
+        if causes and causes <= LIMIT_CAUSES:
+            return Fault(
+                kind=FaultKind.RATE_LIMITED,
+                code="account_limits_reached",
+                message=f"Every account is at a limit ({', '.join(sorted(causes))}), please retry later",
+                retry_after_s=wait_s,
             )
         why = ", ".join(sorted(reasons)) or "the group has no account"
         return Fault(kind=FaultKind.NO_ACCOUNT, message=f"No available accounts: {why}", retry_after_s=wait_s)

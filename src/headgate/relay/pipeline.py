@@ -17,6 +17,7 @@ from headgate.core.routing.affinity import session_of
 from headgate.core.routing.failover import FailoverPlan, is_prompt_too_long
 from headgate.core.world import Caller, Group, Provider
 from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
+from headgate.relay.account_gate import AccountGate
 from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.admission import Admission
 from headgate.relay.attempt import UNMETERED, AttemptRunner
@@ -47,6 +48,7 @@ class Pipeline:
     attempts: AttemptRunner
     leases: LeaseKeeper
     quotas: AccountQuotas
+    gate: AccountGate
     attribution: Attribution
     directory: Directory
     broken: BrokenSessions
@@ -91,6 +93,7 @@ class Pipeline:
         finally:
             self.fail_points.reach(FailPoint.BEFORE_RELEASE)
             await self.quotas.release(exchange, None)
+            await self.gate.give_back(exchange)
             await self.admission.leave(exchange, lease)
 
     async def _moved(self, exchange: Exchange, fault: Fault) -> bool:
@@ -206,6 +209,7 @@ class Pipeline:
             return error.fault
         finally:
             await self.quotas.release(exchange, None)
+            await self.gate.settle(exchange, None)
             if picked.lease is not None:
                 await self.leases.release(picked.lease)
         return None

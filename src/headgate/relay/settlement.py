@@ -21,6 +21,7 @@ from headgate.core.world import AccountQuota, Dialect
 from headgate.kit.clock import Clock
 from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.observability.metrics import RelayMetrics
+from headgate.relay.account_gate import AccountGate
 from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
@@ -77,6 +78,7 @@ class Settler:
         metrics: RelayMetrics,
         experience: Experience,
         quotas: AccountQuotas,
+        gate: AccountGate,
         fail_points: FailPoints = NO_FAIL_POINTS,
     ) -> None:
         self._directory = directory
@@ -88,6 +90,7 @@ class Settler:
         self._fail_points = fail_points
         self._experience = experience
         self._quotas = quotas
+        self._gate = gate
         self.covered = CoverRecord()
 
     async def book(self, exchange: Exchange, end: AttemptEnd) -> None:
@@ -108,6 +111,8 @@ class Settler:
         if end.outcome == FAILED:
             exchange.failed_nano += bill.cost.account_cost
         await self._quotas.release(exchange, bill.cost)
+        if exchange.account_pass is not None:
+            await self._gate.settle(exchange, bill.usage)
         if end.outcome != FAILED:
             await self.release(exchange, bill.cost)
             if exchange.rate_tokens:

@@ -8,7 +8,7 @@ Losing the whole store is safe: slots and reservations are leases, the rest is a
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -254,6 +254,22 @@ class QuotaWindowStore(Protocol):
         ...
 
 
+Entry = Literal["known", "new", "full"]
+
+
+class SessionStore(Protocol):
+    """How many conversations an account serves at a time: each counts until it has been idle for a while."""
+
+    async def enter(self, resource: str, session: str, *, limit: int, idle_ms: int) -> Entry:
+        """One of those that are counted goes on (`known`, whatever the limit), another begins where there is
+        room (`new`)."""
+        ...
+
+    async def leave(self, resource: str, session: str) -> None: ...
+
+    async def count(self, resource: str, *, idle_ms: int) -> int: ...
+
+
 class CounterStore(Protocol):
     """Fixed-window counters: login throttling."""
 
@@ -326,6 +342,7 @@ class SharedState:
     cooldowns: CooldownStore
     health: HealthLog
     quota_windows: QuotaWindowStore
+    sessions: SessionStore
     counters: CounterStore
     rates: RateStore
     locks: LockStore

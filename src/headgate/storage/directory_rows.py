@@ -13,6 +13,8 @@ from urllib.parse import quote
 import structlog
 
 from headgate.core.ids import AccountId, GroupId, KeyId, ProxyId, SubscriptionId, UserId
+from headgate.core.limits.account_limits import limits_from
+from headgate.core.limits.rate_limit import UNLIMITED_RATE, RateLimit
 from headgate.core.limits.windows import is_over
 from headgate.core.pricing.book import Dates
 from headgate.core.pricing.catalogue import Dated
@@ -20,7 +22,6 @@ from headgate.core.pricing.price import Price, Tariff, rates_of
 from headgate.core.routing.account_policy import policy_from
 from headgate.core.routing.model_routing import routes_from
 from headgate.core.world import (
-    UNLIMITED_RATE,
     Account,
     AccountQuota,
     ApiKey,
@@ -32,7 +33,6 @@ from headgate.core.world import (
     OverrunPolicy,
     Provider,
     QuotaBasis,
-    RateLimit,
     SchedulingPolicy,
     Subscription,
     UnknownPrice,
@@ -130,6 +130,7 @@ def account_from(
         overloaded_until_ms=ms(row.overload_until) or 0,
         quota=quota_from(row),
         policy=policy_from(open_part),
+        limits=limits_from(row.extra or {}),
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from headgate.core.ids import KeyId, SubscriptionId
+from headgate.core.ids import AccountId, KeyId, SubscriptionId
 from headgate.core.pricing.book import NO_LIST, Dates, PriceList
 from headgate.core.world import Account, ApiKey, Group, User
 from headgate.kit.clock import Clock, SystemClock
@@ -185,6 +185,17 @@ class ReadModel:
             else:
                 left[name] = _LEFT[kind](row, what, now_ms)
         return left
+
+    async def account_list_cost(self, account_id: AccountId, *, since_ms: int) -> int:
+        """List cost, in nano-USD, of what the account served since then."""
+        record = UsageRecordRow
+        async with self._reading() as session:
+            spent = await session.scalar(
+                select(func.sum(record.list_cost_nano)).where(
+                    record.account_id == account_id, record.created_at_ms >= since_ms
+                )
+            )
+        return int(spent or 0)
 
     async def bound_resets_at(self, bound: str) -> int | None:
         """When a limit begins anew (Unix ms): the end of the running window; None when it never does, or no

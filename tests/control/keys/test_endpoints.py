@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from headgate.core.world import RateLimit
+from headgate.core.limits.rate_limit import RateLimit
 from headgate.storage.models import ApiKeyRow, LedgerEntryRow
 from headgate.storage.read_model import ReadModel
 

@@ -3,6 +3,7 @@
 import pytest
 
 from headgate.core.faults import FaultKind
+from headgate.core.limits.rate_limit import RateLimit
 from headgate.core.limits.rates import (
     Tightest,
     has_rate_limit,
@@ -12,7 +13,9 @@ from headgate.core.limits.rates import (
     token_charges,
 )
 from headgate.core.limits.token_bucket import RateCharge, RateLevel
-from headgate.core.world import Caller, RateLimit
+from headgate.core.world import (
+    Caller,
+)
 from tests.relay.people import caller
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, ValidationError
 
+from headgate.control.accounts.limits import checked_limits
 from headgate.control.web.fields import RequestBody, Usd
 from headgate.core.limits.windows import account_windows
 from headgate.core.money import from_usd, to_usd
@@ -63,7 +64,7 @@ class QuotaSettings(RequestBody):
 def apply_extra(row: AccountRow, extra: Mapping[str, Any]) -> bool:
     """Replace the account's `extra` and the settings of its quota; what was used stays. Returns whether a
     limit moved. Raises INVALID_INPUT naming the field."""
-    settings = _settings(extra)
+    settings, extra = _settings(extra), checked_limits(extra)
     row.extra = {name: value for name, value in extra.items() if not name.startswith(_PREFIX)}
     before = _limits(row)
     row.quota_limit_nano = _limit(settings.quota_limit)

@@ -19,15 +19,19 @@ from headgate.control.usage.period import Span
 from headgate.control.usage.repository import UsageFilter
 from headgate.control.work import Work
 from headgate.core.ids import AccountId
+from headgate.core.limits.account_limits import limits_from, rpm_counter, window_start_ms
 from headgate.core.limits.quota_windows import (
     FULL_PPM,
     Answer,
     Outlook,
     QuotaForecast,
+    QuotaReading,
     current,
     forecast,
     safe_to_start,
 )
+from headgate.core.money import to_usd
+from headgate.storage.models import AccountRow
 
 MAX_JOB_MINUTES = 7 * 24 * 60
 _FIELDS = {
@@ -65,6 +69,22 @@ class QuotaWindowView(BaseModel):
     forecast: ForecastView
 
 
+class LimitView(BaseModel):
+    """How a limit of the account stands; absent where there is none."""
+
+    limit: float
+    used: float
+
+
+class AccountLimitsView(BaseModel):
+    window_cost: LimitView | None
+    """USD at list price since `window_since`."""
+    window_since: datetime
+    requests_per_minute: LimitView | None
+    """In the running minute of the clock, against `base_rpm`."""
+    sessions: LimitView | None
+
+
 class LongJobView(BaseModel):
     """May a job of `minutes` be started now?"""
 
@@ -82,6 +102,8 @@ class AccountUsageView(BaseModel):
     seven_day_opus: QuotaWindowView | None
     model_windows: Sequence[QuotaWindowView]
     """Windows of single models (Gemini)."""
+    limits: AccountLimitsView | None
+    """None: the account has none."""
     long_job: LongJobView
 
 
@@ -105,7 +127,32 @@ async def account_usage(work: Work, account_id: int, *, job_minutes: int) -> Acc
         seven_day_sonnet=known.get("seven_day_sonnet"),
         seven_day_opus=known.get("seven_day_opus"),
         model_windows=[view for (_, model), view in views.items() if model],
+        limits=await _limits_view(work, row, readings, now_ms),
         long_job=LongJobView(minutes=job_minutes, safe=safety.answer, reason=safety.reason),
+    )
+
+
+async def _limits_view(
+    work: Work, row: AccountRow, readings: Sequence[QuotaReading], now_ms: int
+) -> AccountLimitsView | None:
+    limits, state, name = limits_from(row.extra or {}), work.deps.state, AccountId(row.id)
+    if limits is None:
+        return None
+    since_ms = window_start_ms(readings, now_ms)
+    window = requests = sessions = None
+    if limits.window_cost_nano > 0:
+        span = Span(since_ms, now_ms + 1)
+        wanted = replace(UsageFilter(account_id=row.id), span=span)
+        spent = (await StatisticsRepository(work.session).total(wanted)).list_cost
+        window = LimitView(limit=to_usd(limits.window_cost_nano), used=to_usd(spent))
+    if limits.base_rpm > 0:
+        count = await state.counters.value(rpm_counter(name, now_ms))
+        requests = LimitView(limit=limits.base_rpm, used=count)
+    if limits.max_sessions > 0:
+        count = await state.sessions.count(f"account:{row.id}", idle_ms=limits.session_idle_ms)
+        sessions = LimitView(limit=limits.max_sessions, used=count)
+    return AccountLimitsView(
+        window_cost=window, window_since=_at(since_ms), requests_per_minute=requests, sessions=sessions
     )
 
 

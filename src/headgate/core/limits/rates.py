@@ -10,8 +10,11 @@ from collections.abc import Mapping
 import msgspec
 
 from headgate.core.faults import Fault, FaultKind
+from headgate.core.limits.rate_limit import UNLIMITED_RATE, RateLimit
 from headgate.core.limits.token_bucket import RateCharge, RateLevel
-from headgate.core.world import UNLIMITED_RATE, Caller, RateLimit
+from headgate.core.world import (
+    Caller,
+)
 
 REQUESTS, TOKENS = "rpm", "tpm"
 _NOUNS = {REQUESTS: "requests", TOKENS: "tokens"}

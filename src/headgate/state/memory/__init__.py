@@ -10,6 +10,7 @@ from headgate.state.memory.locks import MemoryLocks
 from headgate.state.memory.quota_windows import MemoryQuotaWindows
 from headgate.state.memory.rates import MemoryRates
 from headgate.state.memory.reservations import MemoryReservations
+from headgate.state.memory.sessions import MemorySessions
 from headgate.state.memory.slots import MemorySlots
 from headgate.state.protocols import SharedState
 
@@ -23,6 +24,7 @@ def open_memory_state(clock: Clock, limits: LimitsSettings) -> SharedState:
         cooldowns=MemoryCooldowns(clock),
         health=MemoryHealthLog(),
         quota_windows=MemoryQuotaWindows(),
+        sessions=MemorySessions(clock),
         counters=MemoryCounters(clock),
         rates=MemoryRates(clock),
         locks=MemoryLocks(clock),

@@ -17,6 +17,7 @@ from headgate.state.redis.pipeline import Pipeline
 from headgate.state.redis.quota_windows import RedisQuotaWindows
 from headgate.state.redis.rates import RedisRates
 from headgate.state.redis.reservations import RedisReservations
+from headgate.state.redis.sessions import RedisSessions
 from headgate.state.redis.slots import RedisSlots
 
 
@@ -38,6 +39,7 @@ def open_redis_state(redis: RedisSettings, limits: LimitsSettings) -> SharedStat
         cooldowns=RedisCooldowns(pipeline),
         health=RedisHealthLog(pipeline),
         quota_windows=RedisQuotaWindows(pipeline),
+        sessions=RedisSessions(pipeline),
         counters=RedisCounters(pipeline),
         rates=RedisRates(pipeline),
         locks=RedisLocks(pipeline),
