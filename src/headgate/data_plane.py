@@ -216,9 +216,7 @@ def _pipeline(
     health = AccountHealth(
         directory, state, journal, probes, clock, metrics, cooldown_defaults(settings.gateway)
     )
-    attribution = Attribution(health, clock, failing_s=settings.gateway.failing_cooldown_s)
-    counts = "Retries, switches and fallbacks of exchanges"
-    metrics.counters["headgate_failovers"] = (counts, lambda: attribution.counts)
+    attribution = _attribution(health, base, metrics)
     return Pipeline(
         authenticator=Authenticator(directory, clock),
         bodies=bodies,
@@ -236,6 +234,7 @@ def _pipeline(
             settings.gateway,
             CoverFactory(reserver, tasks, settings.limits.first_output_slice_tokens),
             records,
+            client_rules,
             base.fail_points,
         ),
         leases=leases,
@@ -248,6 +247,16 @@ def _pipeline(
         settings=settings.gateway,
         fail_points=base.fail_points,
     )
+
+
+def _attribution(health: AccountHealth, base: Foundation, metrics: RelayMetrics) -> Attribution:
+    """With its counts among the metrics."""
+    attribution = Attribution(health, base.clock, failing_s=base.settings.gateway.failing_cooldown_s)
+    metrics.counters["headgate_failovers"] = (
+        "Retries, switches and fallbacks of exchanges",
+        lambda: attribution.counts,
+    )
+    return attribution
 
 
 def cooldown_defaults(settings: GatewaySettings) -> CooldownDefaults:

@@ -1,14 +1,16 @@
 """Rules about clients, seen from outside: who is served where, and what the trace says about it."""
 
-from collections.abc import Iterator
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
-from urllib.error import HTTPError
 
 import pytest
 
 from tests.e2e.conftest import Provision
 from tests.e2e.speakers import MESSAGES
 from tests.support.gateway import Gateway, Provisioned
+from tests.support.scripted_upstream import Reply, ScriptedUpstream
 
 CLAUDE_CODE = {
     "user-agent": "claude-cli/2.1.330 (external, sdk-cli)",
@@ -66,13 +68,102 @@ def test_an_old_claude_code_is_told_to_upgrade_and_others_are_not_asked(
     assert MESSAGES.ask(gateway, caller.key).status == 200
 
 
-@pytest.mark.parametrize("bounds", [("latest", ""), ("2.0.0", "1.0.0"), ("9" * 40, "")])
-def test_bounds_that_make_no_sense_are_refused_and_nothing_changes(
-    gateway: Gateway, bounds: tuple[str, str]
+ANSWER = Reply(
+    chunks=[
+        b'{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-6",'
+        b'"content":[{"type":"text","text":"yes"}],"usage":{"input_tokens":3,"output_tokens":1}}'
+    ]
+)
+INVALID_SIGNATURE = Reply(
+    status=400,
+    chunks=[b'{"type":"error","error":{"type":"invalid_request_error",'
+            b'"message":"messages.1.content.0: Invalid `signature` in `thinking` block"}}'],
+)  # fmt: skip
+SIGNED = [
+    {"role": "user", "content": "hi"},
+    {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"}]},
+    {"role": "user", "content": "and?"},
+]
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[ScriptedUpstream]:
+    async with ScriptedUpstream() as running:
+        yield running
+
+
+def provider_of(gateway: Gateway, caller: Provisioned, upstream: ScriptedUpstream, **more: Any) -> None:
+    """The caller's account goes to this upstream from now on."""
+    credentials = {"api_key": "sim-rules", "base_url": upstream.url}
+    gateway.api("PUT", f"/admin/accounts/{caller.account_ids[0]}", {"credentials": credentials, **more})
+
+
+def edits_of(gateway: Gateway, answer: Any) -> list[list[str]]:
+    told = gateway.api("GET", f"/admin/requests/{answer.headers['x-headgate-exchange-id']}/explain")
+    return [attempt["edits"] for attempt in told["attempts"]]
+
+
+async def test_thinking_that_another_account_signed_is_sent_again_as_text(
+    gateway: Gateway, caller: Provisioned, upstream: ScriptedUpstream
 ) -> None:
-    change = {"min_claude_code_version": bounds[0], "max_claude_code_version": bounds[1]}
-    with pytest.raises(HTTPError) as refused:
-        gateway.api("PUT", "/admin/settings", change)
-    with refused.value as answer:
-        assert answer.code == 400
-    assert gateway.api("GET", "/admin/settings")["min_claude_code_version"] == ""
+    await asyncio.to_thread(provider_of, gateway, caller, upstream)
+    upstream.answer(INVALID_SIGNATURE, ANSWER)
+    answer = await asyncio.to_thread(MESSAGES.ask, gateway, caller.key, messages=SIGNED)
+    assert (answer.status, answer.headers["x-headgate-edits"]) == (200, "thinking_as_text")
+    first, second = (json.loads(request.body)["messages"] for request in upstream.requests)
+    assert first == SIGNED
+    assert second[1]["content"] == [{"type": "text", "text": "hm"}]
+    assert await asyncio.to_thread(edits_of, gateway, answer) == [[], ["thinking_as_text"]]
+    charged = await asyncio.to_thread(gateway.usage, user_id=caller.user_id)
+    assert [row["actual_cost"] > 0 for row in charged] == [False, True]
+
+
+async def test_a_refusal_that_the_edit_does_not_mend_is_shown_as_it_is(
+    gateway: Gateway, caller: Provisioned, upstream: ScriptedUpstream
+) -> None:
+    await asyncio.to_thread(provider_of, gateway, caller, upstream)
+    upstream.answer(INVALID_SIGNATURE)
+    answer = await asyncio.to_thread(MESSAGES.ask, gateway, caller.key, messages=SIGNED)
+    assert (answer.status, len(upstream.requests)) == (400, 2)
+    assert answer.body == INVALID_SIGNATURE.chunks[0]
+    await asyncio.to_thread(MESSAGES.ask, gateway, caller.key, "no thinking here")
+    assert len(upstream.requests) == 3
+
+
+async def test_costly_features_and_marks_too_many_stay_here(
+    gateway: Gateway, caller: Provisioned, upstream: ScriptedUpstream
+) -> None:
+    await asyncio.to_thread(provider_of, gateway, caller, upstream)
+    upstream.answer(ANSWER)
+    marked = [{"type": "text", "text": str(n), "cache_control": {"type": "ephemeral"}} for n in range(5)]
+    betas = {"anthropic-beta": "a-1,fast-mode-2026-02-01"}
+    asked = [{"role": "user", "content": marked}]
+    answer = await asyncio.to_thread(MESSAGES.ask, gateway, caller.key, messages=asked, headers=betas)
+    (sent,) = upstream.requests
+    assert (sent.header("anthropic-beta"), sent.body.count(b"cache_control")) == ("a-1", 4)
+    assert await asyncio.to_thread(edits_of, gateway, answer) == [
+        ["cache_marks", "beta-fast-mode-2026-02-01"]
+    ]
+
+
+async def test_an_account_that_passes_through_gets_what_the_client_sent(
+    gateway: Gateway, caller: Provisioned, upstream: ScriptedUpstream
+) -> None:
+    await asyncio.to_thread(provider_of, gateway, caller, upstream, extra={"anthropic_passthrough": True})
+    upstream.answer(INVALID_SIGNATURE)
+    betas = {"anthropic-beta": "fast-mode-2026-02-01"}
+    await asyncio.to_thread(MESSAGES.ask, gateway, caller.key, messages=SIGNED, headers=betas)
+    (sent,) = upstream.requests
+    assert sent.header("anthropic-beta") == betas["anthropic-beta"]
+
+
+def test_a_feature_can_be_forbidden_with_a_reason(gateway: Gateway, caller: Provisioned) -> None:
+    policy = "/admin/settings/beta-policy"
+    before = gateway.api("GET", policy)
+    forbidden = {"beta_token": "b-9", "action": "block", "error_message": "b-9 is not for you"}
+    gateway.api("PUT", policy, {"rules": [*before["rules"], forbidden]})
+    refused = MESSAGES.ask(gateway, caller.key, headers={"anthropic-beta": "a-1, b-9"})
+    gateway.api("PUT", policy, before)
+    assert (refused.status, refused.json["error"]["message"]) == (400, "b-9 is not for you")
+    assert gateway.usage(user_id=caller.user_id) == []
+    assert MESSAGES.ask(gateway, caller.key, headers={"anthropic-beta": "a-1, b-9"}).status == 200

@@ -26,7 +26,7 @@ from headgate.control.registration import endpoints as registration
 from headgate.control.requests import endpoints as requests
 from headgate.control.scheduled_tests import endpoints as scheduled_tests
 from headgate.control.settings import endpoints as settings
-from headgate.control.settings import health_rules
+from headgate.control.settings import health_rules, request_rules
 from headgate.control.slots import endpoints as slots
 from headgate.control.statistics import endpoints as statistics
 from headgate.control.subscriptions import endpoints as subscriptions
@@ -63,6 +63,7 @@ SLICES = (
     configuration,
     mail,
     health_rules,
+    request_rules,
     audit,
     announcements,
 )

@@ -136,6 +136,8 @@ class Account:
     """The same for overload (529): avoided until then, but used when nobody else is left."""
     quota: AccountQuota | None = None
     """None: unlimited."""
+    is_passthrough: bool = False
+    """The client's headers and body go there as they are, but for the mapped model (spec 2.4)."""
     policy: AccountPolicy | None = None
     """Its own rules about failed answers; None: it has none."""
     limits: AccountLimits | None = None

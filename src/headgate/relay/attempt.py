@@ -17,6 +17,7 @@ from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.relay.account_health import AccountHealth
 from headgate.relay.billing_gate import BillingGate
 from headgate.relay.body import BodyReader
+from headgate.relay.client_rules import ClientRules
 from headgate.relay.exchange import Exchange
 from headgate.relay.headers import accepted_codings, for_client, for_upstream
 from headgate.relay.picker import Picked
@@ -56,8 +57,10 @@ class AttemptRunner:
         settings: GatewaySettings,
         covers: CoverFactory,
         records: TrackRecords,
+        client_rules: ClientRules,
         fail_points: FailPoints = NO_FAIL_POINTS,
     ) -> None:
+        self.client_rules = client_rules
         self.clients = clients
         self.billing = billing
         self.covers = covers
@@ -137,17 +140,19 @@ class _Attempt:
 
     async def run(self) -> None:
         exchange, handler = self._exchange, self._exchange.handler
+        ruled = self._runner.client_rules.body(exchange, self._picked.account)
         prepared = handler.prepare(
             exchange.target,
             exchange.peek,
-            exchange.body,
+            ruled.body,
             upstream_model=self._picked.upstream_model,
             output_limit=exchange.output_limit,
         )
-        request = self._build(prepared)
+        headers, filtered = self._headers()
+        request = self._build(prepared, headers)
         self._endpoint = request.endpoint
-        if prepared.edits:
-            self._note["edits"] = prepared.edits
+        if edits := ruled.edits + prepared.edits + filtered:
+            self._note["edits"] = edits
         if self._is_metered:
             with self._runner.billing.watching(proves_health=True):
                 await self._runner.journal.open_intent(self._intent)
@@ -203,9 +208,14 @@ class _Attempt:
         estimate = TokenUsage(input=self._intent.input_estimate)
         return Reading(usage=estimate, source=UsageSource.ESTIMATED)
 
-    def _build(self, prepared: PreparedBody) -> UpstreamRequest:
+    def _headers(self) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Raises `RelayError`: the client asks for a feature that is not allowed here."""
         exchange = self._exchange
-        headers = for_upstream(exchange.headers, exchange.handler.request_headers)
+        allowed = for_upstream(exchange.headers, exchange.handler.request_headers)
+        return self._runner.client_rules.headers(exchange, self._picked.account, allowed)
+
+    def _build(self, prepared: PreparedBody, headers: dict[str, str]) -> UpstreamRequest:
+        exchange = self._exchange
         is_untouched = not exchange.peek.is_stream and self._picked.upstream_model == exchange.peek.model
         headers["accept-encoding"] = accepted_codings(exchange.headers) if is_untouched else "identity"
         return build_request(

@@ -1,8 +1,15 @@
-"""Rules about clients, applied to an exchange where its facts are known (spec 2.4, 3.1; ADR 32).
+"""Rules about clients, applied to an exchange where its facts are known (spec 2.4, 3.1; ADR 34).
 
 The rules are in core/client_rules/; here they meet the directory, and what they did meets the trace.
 """
 
+from headgate.core.client_rules.beta_policy import (
+    BETA_POLICY_SETTING,
+    DEFAULT_BETA_POLICY,
+    beta_policy_from,
+    filter_betas,
+)
+from headgate.core.client_rules.cache_marks import limit_cache_marks
 from headgate.core.client_rules.claude_code import (
     VersionBounds,
     bounds_from,
@@ -10,11 +17,22 @@ from headgate.core.client_rules.claude_code import (
     version_fault,
 )
 from headgate.core.client_rules.group_chain import group_for_others
-from headgate.core.faults import Fault, RelayError
+from headgate.core.client_rules.rectifiers import (
+    RECTIFIER_SETTING,
+    RectifierSettings,
+    rectifier_for,
+    rectifier_settings_from,
+    rectify,
+)
+from headgate.core.dialects.contract import PreparedBody
+from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.limits.admission import check_caller
+from headgate.core.world import Account, Dialect
 from headgate.kit.clock import Clock
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
+
+_BETA = "anthropic-beta"
 
 
 class ClientRules:
@@ -25,6 +43,8 @@ class ClientRules:
         self._clock = clock
         self._read_at = -1
         self._bounds = VersionBounds()
+        self._betas = DEFAULT_BETA_POLICY
+        self._rectifying = RectifierSettings()
 
     def enter(self, exchange: Exchange) -> None:
         """After the peek, before anything is decided by the group: who is it, and who serves it? Raises
@@ -52,7 +72,64 @@ class ClientRules:
         if fault is not None:
             raise RelayError(fault)
 
+    def body(self, exchange: Exchange, account: Account) -> PreparedBody:
+        """The body for an attempt with this account, before its dialect prepares it: untouched, or with named
+        edits."""
+        body = exchange.body
+        if not _is_ruled(exchange, account):
+            return PreparedBody(body=body)
+        edits: list[str] = []
+        if (limited := limit_cache_marks(body)) is not None:
+            body = limited
+            edits.append("cache_marks")
+        for rectifier in exchange.rectifiers:
+            if (mended := rectify(body, rectifier)) is not None:
+                body = mended
+                edits.append(rectifier.value)
+        return PreparedBody(body=body, edits=tuple(edits))
+
+    def headers(
+        self, exchange: Exchange, account: Account, headers: dict[str, str]
+    ) -> tuple[dict[str, str], tuple[str, ...]]:
+        """The headers for an attempt with this account, and the names of the edits. Raises `RelayError`
+        (REQUEST_INVALID): a feature that is not allowed."""
+        if _BETA not in headers or not _is_ruled(exchange, account):
+            return headers, ()
+        self._read_settings()
+        filtered = filter_betas(headers[_BETA], self._betas, account.credential_kind)
+        if isinstance(filtered, Fault):
+            raise RelayError(filtered)
+        if not filtered.removed:
+            return headers, ()
+        changed = {**headers, _BETA: filtered.header}
+        if not filtered.header:
+            del changed[_BETA]
+        return changed, tuple(f"beta-{token}" for token in filtered.removed)
+
+    def may_rectify(self, exchange: Exchange, account: Account, fault: Fault) -> bool:
+        """The provider refused a formality that an edit can mend: the next attempt makes it. True at most
+        once per edit."""
+        if fault.kind is not FaultKind.UPSTREAM_REQUEST_REJECTED or exchange.is_committed:
+            return False
+        if not _is_ruled(exchange, account):
+            return False
+        self._read_settings()
+        rectifier = rectifier_for(fault, self._rectifying, exchange.rectifiers)
+        if rectifier is None or rectify(self.body(exchange, account).body, rectifier) is None:
+            return False
+        exchange.rectifiers = (*exchange.rectifiers, rectifier)
+        exchange.announced.append((b"x-headgate-edits", rectifier.value.encode()))
+        return True
+
     def _read_settings(self) -> None:
-        if self._read_at != self._directory.version:
-            self._read_at = self._directory.version
-            self._bounds = bounds_from(self._directory.settings)
+        if self._read_at == self._directory.version:
+            return
+        settings = self._directory.settings
+        self._bounds = bounds_from(settings)
+        self._betas = beta_policy_from(settings.get(BETA_POLICY_SETTING))
+        self._rectifying = rectifier_settings_from(settings.get(RECTIFIER_SETTING))
+        self._read_at = self._directory.version
+
+
+def _is_ruled(exchange: Exchange, account: Account) -> bool:
+    return exchange.target.dialect is Dialect.ANTHROPIC_MESSAGES and not account.is_passthrough

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from headgate.core.client_rules.rectifiers import Rectifier
 from headgate.core.dialects.contract import DialectHandler, Peek, Target
 from headgate.core.faults import Fault
 from headgate.core.ids import AccountId, ExchangeId, GroupId, SessionKey
@@ -147,6 +148,8 @@ class Exchange:
     is_committed: bool = False
     """A client-visible byte of an answer is out: no other account may be tried (DESIGN 4, commit point)."""
 
+    rectifiers: tuple[Rectifier, ...] = ()
+    """Edits that the provider's refusals have made necessary, in their order."""
     moved_from: GroupId | None = None
     """Group that the caller's key belongs to, when another one has taken the request over."""
     is_broken: bool = False

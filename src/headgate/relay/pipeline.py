@@ -172,6 +172,9 @@ class Pipeline:
                 return picked
             if exchange.connection.is_gone:
                 raise RelayError(fault)  # nobody is there to have another account tried for
+            if self.client_rules.may_rectify(exchange, picked.account, fault):
+                picked = await self._pick_again(exchange, plan, picked)
+                continue
             policy = picked.account.policy
             decision = plan.after(
                 picked.account.id,

@@ -129,6 +129,8 @@ def account_from(
         cooldown_until_ms=max(ms(row.rate_limit_reset_at) or 0, ms(row.temp_unschedulable_until) or 0),
         overloaded_until_ms=ms(row.overload_until) or 0,
         quota=quota_from(row),
+        is_passthrough=kind is CredentialKind.API_KEY
+        and (row.extra or {}).get("anthropic_passthrough") is True,
         policy=policy_from(open_part),
         limits=limits_from(row.extra or {}),
     )

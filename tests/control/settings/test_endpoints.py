@@ -109,3 +109,33 @@ async def test_rules_about_sick_accounts_are_shown_changed_and_checked(control):
     assert (await control.admin("GET", overload)).data == {"enabled": False, "cooldown_minutes": 20}
     assert (await control.admin("PUT", overload, {"enabled": True, "cooldown_minutes": 121})).status == 400
     assert (await control.admin("PUT", silence, {**wanted, "action": "explode"})).status == 400
+
+
+async def test_rules_about_requests_are_shown_changed_and_checked(control):
+    rectifier, policy = "/admin/settings/rectifier", "/admin/settings/beta-policy"
+    on = {"enabled": True, "thinking_signature_enabled": True, "thinking_budget_enabled": True}
+    assert (await control.admin("GET", rectifier)).data == on
+    off = {**on, "thinking_budget_enabled": False}
+    assert (await control.admin("PUT", rectifier, off)).data == off
+    assert (await control.admin("GET", rectifier)).data == off
+    rules = (await control.admin("GET", policy)).data["rules"]
+    assert [rule["beta_token"] for rule in rules] == ["fast-mode-2026-02-01", "context-1m-2025-08-07"]
+    wanted = {"beta_token": "a-1", "action": "block", "scope": "oauth", "error_message": "no"}
+    assert (await control.admin("PUT", policy, {"rules": [wanted]})).data == {"rules": [wanted]}
+    assert (await control.admin("GET", policy)).data == {"rules": [wanted]}
+    for bad in ({"action": "explode"}, {"scope": "moon"}, {"beta_token": "a,b"}, {"beta_token": ""}):
+        assert (await control.admin("PUT", policy, {"rules": [{**wanted, **bad}]})).status == 400
+    twice = await control.admin("PUT", policy, {"rules": [wanted, wanted]})
+    assert (twice.status, twice.json["message"]) == (400, "rules: a-1 has two rules for scope oauth")
+
+
+async def test_versions_of_claude_code_are_shown_changed_and_checked(control):
+    async def put(lowest, highest):
+        change = {"min_claude_code_version": lowest, "max_claude_code_version": highest}
+        return await control.admin("PUT", "/admin/settings", change)
+
+    told = (await put("1.2.3", "")).data
+    assert (told["min_claude_code_version"], told["max_claude_code_version"]) == ("1.2.3", "")
+    for bad in (("latest", ""), ("2.0.0", "1.0.0"), ("", "1.2")):
+        assert (await put(*bad)).status == 400
+    assert (await control.admin("GET", "/admin/settings")).data["min_claude_code_version"] == "1.2.3"

@@ -7,11 +7,12 @@ never lands in a nested member or in a string that merely looks the same.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 _DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _OPENING = re.compile(rb"[ \t\r\n]*\{")
 _KEY = re.compile(rb'[ \t\r\n]*("[^"\\]*+(?:\\.[^"\\]*+)*+")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
 _SEPARATOR = re.compile(rb"[ \t\r\n]*([,}])")
@@ -32,6 +33,29 @@ def members(body: bytes) -> dict[str, msgspec.Raw]:
         raise NotAnObject(str(error)) from None
 
 
+def fields(raw: bytes) -> dict[str, bytes]:
+    """The members of an object, to be changed and joined again. Raises `NotAnObject`."""
+    return {name: bytes(value) for name, value in members(raw).items()}
+
+
+def items(raw: bytes) -> list[bytes] | None:
+    """The raw items of an array; None: it is none."""
+    try:
+        return [bytes(item) for item in _ITEMS.decode(raw)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def join_members(values: Mapping[str, bytes]) -> bytes:
+    """An object of raw values: every value keeps its bytes."""
+    return b"{" + b",".join(_member(name, value) for name, value in values.items()) + b"}"
+
+
+def join_items(values: Iterable[bytes]) -> bytes:
+    """An array of raw values."""
+    return b"[" + b",".join(values) + b"]"
+
+
 def set_members(body: bytes, changes: Mapping[str, bytes]) -> bytes:
     """Set top-level members to raw JSON values: replaced where they stand, added in front otherwise.
 
@@ -39,7 +63,7 @@ def set_members(body: bytes, changes: Mapping[str, bytes]) -> bytes:
     top = members(body)
     spans = _locate(body, top)
     if spans is None:
-        return _rejoin(top, changes)
+        return _rejoin(body, changes)
     opening = body.index(b"{") + 1
     added = b",".join(_member(name, value) for name, value in changes.items() if name not in spans)
     parts: list[bytes | memoryview] = [body[:opening], added, b"," if added and spans else b""]
@@ -72,11 +96,10 @@ def _locate(body: bytes, top: Mapping[str, msgspec.Raw]) -> dict[str, Span] | No
     return spans if is_closed else None
 
 
-def _rejoin(top: Mapping[str, msgspec.Raw], changes: Mapping[str, bytes]) -> bytes:
+def _rejoin(body: bytes, changes: Mapping[str, bytes]) -> bytes:
     """The object with each name once: what a decoder sees, written out. Only for bodies with duplicate
     names."""
-    values = {name: bytes(raw) for name, raw in top.items()} | dict(changes)
-    return b"{" + b",".join(_member(name, value) for name, value in values.items()) + b"}"
+    return join_members({**fields(body), **changes})
 
 
 def _member(name: str, value: bytes) -> bytes:
