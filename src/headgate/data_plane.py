@@ -31,6 +31,7 @@ from headgate.relay.body import BodyReader
 from headgate.relay.broken_sessions import BrokenSessions
 from headgate.relay.client_rules import ClientRules
 from headgate.relay.cost_preview import CostPreview
+from headgate.relay.degraded import Degraded
 from headgate.relay.directory import Directory
 from headgate.relay.estimator import Estimator
 from headgate.relay.experience import Experience
@@ -189,6 +190,17 @@ def _read_model(base: Foundation) -> ReadModel:
     return kind(base.engine, base.vault, base.clock)
 
 
+def _show_degraded(metrics: RelayMetrics, degraded: Degraded) -> None:
+    metrics.counters["headgate_degraded_answers"] = (
+        "Answers by another account than the one that minted what the request carried",
+        degraded.counts,
+    )
+    metrics.gauges["headgate_degraded_conversations"] = (
+        "Conversations that are answered without what another account has minted for them",
+        degraded.now,
+    )
+
+
 def _pipeline(
     base: Foundation,
     directory: Directory,
@@ -217,12 +229,14 @@ def _pipeline(
         directory, state, journal, probes, clock, metrics, cooldown_defaults(settings.gateway)
     )
     attribution = _attribution(health, base, metrics)
+    picker = Picker(directory, state, queueing, clock, quotas, gate, records, probes, settings.gateway)
+    _show_degraded(metrics, picker.degraded)
     return Pipeline(
         authenticator=Authenticator(directory, clock),
         bodies=bodies,
         billing=billing,
         admission=Admission(estimator, reserver, state, queueing, leases, rates, settings.gateway),
-        picker=Picker(directory, state, queueing, clock, quotas, gate, records, probes, settings.gateway),
+        picker=picker,
         attempts=AttemptRunner(
             clients,
             billing,

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from tests.e2e import wire
 from tests.e2e.conftest import Provision
 from tests.e2e.speakers import MESSAGES
 from tests.support.gateway import Gateway, Provisioned
@@ -67,6 +68,39 @@ def test_twenty_accounts_keep_two_hundred_conversations_warm_and_lose_none_when_
     assert read < 0.95 * cacheable, "some caches died with their accounts"
     read, _ = cached_of(ask(gateway, caller, 4))
     assert read >= 0.95 * cached, "those who moved are warm again"
+
+
+def test_thinking_goes_back_to_the_account_that_signed_it_or_is_seen_to_go_elsewhere(
+    gateway: Gateway, provision: Provision, upstream_key: str
+) -> None:
+    caller = provision("anthropic", upstream_keys=tuple(f"{upstream_key}-{n}" for n in "abc"))
+    budget = {"type": "enabled", "budget_tokens": 1024}
+
+    def send(session: str, content: Sequence[Any] = ()) -> wire.Answer:
+        earlier = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": list(content)}]
+        messages = [*(earlier if content else ()), {"role": "user", "content": session}]
+        headers = {"x-session-id": f"{upstream_key}-{session}"}
+        return MESSAGES.ask(gateway, caller.key, messages=messages, headers=headers, thinking=budget)
+
+    def served_by() -> int:
+        return int(gateway.usage(api_key_id=caller.key_id)[-1]["account_id"])
+
+    minted = {}
+    for session in "abc":
+        content = send(session).json["content"]
+        assert content[0]["signature"]
+        minted[served_by()] = content
+    assert len(minted) == 3
+    for account_id, content in minted.items():
+        answer = send(f"fork-{account_id}", content)
+        assert (served_by(), answer.headers.get("x-headgate-degraded")) == (account_id, None)
+    account_id, content = next(iter(minted.items()))
+    gateway.api("POST", f"/admin/accounts/{account_id}/schedulable", {"schedulable": False})
+    answer = send("elsewhere", content)
+    assert (answer.status, answer.headers.get("x-headgate-degraded")) == (200, "opaque_state")
+    assert b"headgate_degraded_conversations 1.0" in gateway.get("/metrics")[1]
+    assert "x-headgate-degraded" not in send("elsewhere", answer.json["content"]).headers
+    assert b"headgate_degraded_conversations 0.0" in gateway.get("/metrics")[1]
 
 
 def test_what_a_warm_cache_saves_and_what_moving_away_loses_is_shown_in_money(

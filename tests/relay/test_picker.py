@@ -161,6 +161,56 @@ async def test_a_response_is_continued_where_it_was_made_wherever_the_conversati
         assert exchange.trace.facts["session_rule"] == "previous_response_id"
 
 
+async def carrying(picker: Picker, name: str, *, minted_at: int) -> Exchange:
+    """A request of a new conversation with thinking that an account has signed before."""
+    before = asking(f"{name}-before")
+    before.minted = ("older", "state")
+    await picker.stick(before, AccountId(minted_at))
+    exchange = asking(name)
+    exchange.session = SESSION
+    exchange.peek = replace(exchange.peek, opaque_state="state")
+    return exchange
+
+
+async def test_signed_thinking_goes_to_the_account_that_signed_it(picker: Picker) -> None:
+    for account in (1, 2, 1):
+        exchange = await carrying(picker, f"x{account}", minted_at=account)
+        assert (await picker.pick(exchange, plan())).account.id == account
+        assert "degraded" not in exchange.trace.facts
+
+
+async def test_signed_thinking_that_goes_elsewhere_is_a_visible_state_that_ends_by_itself(
+    picker: Picker, state: SharedState, clock: FakeClock
+) -> None:
+    await cool(state, clock, 1)
+    exchange = await carrying(picker, "x", minted_at=1)
+    assert (await picker.pick(exchange, plan())).account.id == 2
+    assert exchange.trace.facts["degraded"] == {
+        "what": "opaque_state", "minted_by": 1, "served_by": 2, "because": "cooling_down",
+    }  # fmt: skip
+    assert (b"x-headgate-degraded", b"opaque_state") in exchange.announced
+    await picker.stick(exchange, AccountId(2))
+    assert (picker.degraded.now(), dict(picker.degraded.counts())) == (1, {"opaque_state": 1})
+    whole = await carrying(picker, "y", minted_at=2)
+    await picker.pick(whole, plan())
+    await picker.stick(whole, AccountId(2))
+    assert picker.degraded.now() == 0
+    await picker.stick(exchange, AccountId(2))
+    clock.advance(601)
+    assert picker.degraded.now() == 0
+
+
+async def test_thinking_of_unknown_origin_follows_its_conversation(
+    picker: Picker, state: SharedState
+) -> None:
+    await state.affinity.bind(SESSION, Home(AccountId(2)), ttl_s=60)
+    exchange = asking()
+    exchange.session = SESSION
+    exchange.peek = replace(exchange.peek, opaque_state="never seen")
+    assert (await picker.pick(exchange, plan())).account.id == 2
+    assert exchange.minted_by is None
+
+
 async def test_a_response_that_nobody_remembers_follows_its_conversation(
     picker: Picker, state: SharedState
 ) -> None:

@@ -410,6 +410,7 @@ class _Attempt:
             await self._cover.close()
         if self._exchange.target.dialect is Dialect.OPENAI_RESPONSES:
             self._exchange.response_id = reading.response_id
+        self._exchange.minted = reading.minted
         self._note["outcome"] = outcome
         self._note["ms"] = self._runner.clock.now_ms() - self._started_at_ms
         if not self._is_metered:

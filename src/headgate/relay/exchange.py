@@ -109,6 +109,11 @@ class Exchange:
     session: SessionKey | None = None
     home: Home | None = None
     """Where the conversation lived when an account was last looked for."""
+    minted_by: tuple[str, AccountId] | None = None
+    """What the request carries that one account has made, and that account: `previous_response_id` or
+    `opaque_state`."""
+    minted: tuple[str, ...] = ()
+    """Names of the thinking signatures or encrypted reasoning in the answer that the client got."""
     moved_because: str | None = None
     """Why the conversation is not answered at home; None: it is, or it has none."""
     used: TokenUsage | None = None
@@ -199,6 +204,11 @@ class Exchange:
         self.trace.note(
             "group_fallback", {"from": self.moved_from, "to": group.id, "cause": "prompt_too_long"}
         )
+
+    def announce_degraded(self, what: str | None) -> None:
+        """Answer header: the request carries what its account may not understand; None: it does not."""
+        others = [header for header in self.announced if header[0] != b"x-headgate-degraded"]
+        self.announced[:] = others if what is None else [*others, (b"x-headgate-degraded", what.encode())]
 
     def announce_failover(self, switches: int) -> None:
         """Answer header: accounts that failed before the one that answers."""

@@ -26,6 +26,7 @@ from headgate.core.world import Account, SchedulingPolicy
 from headgate.kit.clock import Clock
 from headgate.relay.account_gate import AccountGate
 from headgate.relay.account_quotas import AccountQuotas
+from headgate.relay.degraded import Degraded
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
 from headgate.relay.homes import Homes
@@ -158,6 +159,10 @@ class Picker:
             return True
         await self._quotas.release(exchange, None)
         return False
+
+    @property
+    def degraded(self) -> Degraded:
+        return self._homes.degraded
 
     async def stick(self, exchange: Exchange, account_id: AccountId) -> None:
         """The account answered: the conversation stays with it."""

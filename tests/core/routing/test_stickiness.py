@@ -60,6 +60,15 @@ def test_each_term_alone_ends_a_stay_that_is_worth_less(
     assert (kept.decision, kept.cause) == ("stay", "")
 
 
+def test_thinking_that_home_has_signed_is_waited_for_a_little_longer() -> None:
+    home, other = one(in_use=2, waiting=1), one(2)  # 15 seconds
+    assert weigh(home, other, stake(0)).decision == "leave"
+    kept = weigh(home, other, stake(0)._replace(has_minted=True))
+    assert (kept.decision, kept.minted_nano) == ("stay", 30 * CENT)
+    longer = structs.replace(home, waiting=5)  # 45 seconds
+    assert weigh(longer, other, stake(0)._replace(has_minted=True)).decision == "leave"
+
+
 def test_an_unhealthy_home_is_left_for_a_healthier_account_whatever_its_cache_is_worth() -> None:
     sick = one(error_rate=0.5)
     assert weigh(sick, one(2), stake(10**15)).cause == "unhealthy"
@@ -173,6 +182,7 @@ def test_a_conversation_leaves_a_queue_that_costs_more_than_its_cache_and_says_s
     assert result.rejections == {1: Rejection(Reason.LEFT_HOME), 3: Rejection(Reason.LOWER_PRIORITY, 95)}
     assert explain(result)[0]["stickiness"] == {
         "decision": "leave", "cause": "queueing", "compared_with": 2, "cache_value_nano": CENT,
+        "minted_value_nano": 0,
         "queueing_nano": 15 * CENT, "errors_nano": 0, "slowness_nano": 0, "scarcity_nano": 0,
     }  # fmt: skip
 

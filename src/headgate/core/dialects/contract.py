@@ -95,6 +95,8 @@ class Peek(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cache_use: CacheUse = CacheUse.NONE
     min_output_tokens: int = 0
     """With a smaller output limit the provider refuses the request (Anthropic: the thinking budget)."""
+    opaque_state: str | None = None
+    """Name of the newest thinking signature or encrypted reasoning that the client sends back; None: none."""
     choices: int = 1
     """Answers asked for at once; the output limit is each one's."""
 
@@ -118,6 +120,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     served_model: str | None = None
     response_id: str | None = None
     service_tier: str | None = None
+    minted: tuple[str, ...] = ()
+    """Names of the newest thinking signatures or encrypted reasoning in the answer."""
     output_estimate: int = 0
     """Output tokens by the bytes that were seen, for when the reported ones cannot be true."""
     passed_output: int = 0

@@ -57,6 +57,11 @@ def response_session(key_id: KeyId, response_id: str) -> SessionKey:
     return _session_key(key_id, "response", response_id)
 
 
+def state_session(key_id: KeyId, state: str) -> SessionKey:
+    """Under which name to remember the account that minted a thinking signature or encrypted reasoning."""
+    return _session_key(key_id, "state", state)
+
+
 def _session_key(key_id: KeyId, family: str, value: str) -> SessionKey:
     if not _PLAIN.fullmatch(value):
         value = "h." + _digest(value.encode("utf-8", "surrogatepass"))

@@ -64,6 +64,7 @@ def _balance(stickiness: Stickiness) -> dict[str, Any]:
         **({"cause": stickiness.cause} if stickiness.cause else {}),
         "compared_with": stickiness.other,
         "cache_value_nano": stickiness.value_nano,
+        "minted_value_nano": stickiness.minted_nano,
         "queueing_nano": stickiness.queueing_nano,
         "errors_nano": stickiness.errors_nano,
         "slowness_nano": stickiness.slowness_nano,

@@ -87,6 +87,9 @@ def cache_value_nano(home: Home, *, fresh_nano: int, cached_nano: int, now_ms: i
 class StickinessPrices:
     second_nano: int = 2_777_778
     """What a second of waiting is worth: 10 USD an hour."""
+    minted_s: float = 30.0
+    """How long thinking that is sent back is waited for: vendors say that others understand it, and others
+    refuse it all the same."""
     retry_s: float = 10.0
     """What an error costs in time, beside the cache that is lost with it."""
     unhealthy_error_rate: float = 0.5
@@ -103,6 +106,8 @@ class Stake(NamedTuple):
     request_nano: int
     """What the request will probably cost."""
     prices: StickinessPrices
+    has_minted: bool = False
+    """The request carries thinking that home has signed."""
 
 
 class Stickiness(NamedTuple):
@@ -113,6 +118,8 @@ class Stickiness(NamedTuple):
     cause: str
     """Of leaving: unhealthy, or the largest term; empty: staying."""
     value_nano: int
+    minted_nano: int
+    """What it is worth that home has made the thinking that the request carries."""
     queueing_nano: int
     errors_nano: int
     slowness_nano: int
@@ -135,6 +142,7 @@ def weigh(home: Candidate, other: Candidate | None, stake: Stake) -> Stickiness:
         error_rate -= other.error_rate
         scarcity -= _scarcity_nano(other, stake)
         slower_ms = 0.0 if other.ttft_ms is None or home.ttft_ms is None else slower_ms - other.ttft_ms
+    minted = round(prices.minted_s * prices.second_nano) if stake.has_minted else 0
     terms = {
         "queueing": round(wait_s * prices.second_nano),
         "errors": round(
@@ -146,12 +154,13 @@ def weigh(home: Candidate, other: Candidate | None, stake: Stake) -> Stickiness:
     cause = ""
     if home.error_rate >= prices.unhealthy_error_rate and error_rate > 0:
         cause = "unhealthy"
-    elif sum(terms.values()) > stake.value_nano:
+    elif sum(terms.values()) > stake.value_nano + minted:
         cause = max(terms, key=terms.__getitem__)
     return Stickiness(
         "leave" if cause else "stay",
         cause,
         stake.value_nano,
+        minted,
         terms["queueing"],
         terms["errors"],
         terms["slowness"],

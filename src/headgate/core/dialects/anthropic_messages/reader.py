@@ -18,6 +18,7 @@ from headgate.core.dialects.upstream_answers import decode_answer, decode_event,
 from headgate.core.faults import Fault
 from headgate.core.usage import TokenUsage
 from headgate.core.wire.json_edit import NotAnObject, members, set_members
+from headgate.core.wire.opaque_state import SIGNATURE, minted_in, newest_of
 from headgate.core.wire.passthrough import Opening
 from headgate.core.wire.sse import ServerSentEvent, replace_data
 
@@ -49,6 +50,7 @@ class _Answer(msgspec.Struct):
     error: _Error | None = None
 
 
+_MINTING = frozenset({"content_block_start", "content_block_delta"})
 _EVENT = msgspec.json.Decoder(_Event)
 _ANSWER = msgspec.json.Decoder(_Answer)
 
@@ -61,6 +63,7 @@ class MessagesReader:
         "_has_final_output",
         "_input_estimate",
         "_message",
+        "_minted",
         "_report",
         "edit_markers",
         "fault",
@@ -70,7 +73,13 @@ class MessagesReader:
 
     unit = b'"content_block_delta"'
     envelope_bytes = _DELTA_ENVELOPE_BYTES
-    markers: tuple[bytes, ...] = (b'"message_start"', b'"message_delta"', b'"message_stop"', b'"error"')
+    markers: tuple[bytes, ...] = (
+        b'"message_start"',
+        b'"message_delta"',
+        b'"message_stop"',
+        b'"error"',
+        b'"signature',
+    )
 
     def __init__(self, peek: Peek, *, client_model: str, upstream_model: str) -> None:
         self._client_model = client_model
@@ -78,6 +87,7 @@ class MessagesReader:
         self._message = _Message()
         self._report: UsageReport | None = None
         self._has_final_output = False
+        self._minted: tuple[str, ...] = ()
         self.edit_markers: tuple[bytes, ...] = (b'"message_start"',) if client_model != upstream_model else ()
         self.finished = False
         self.fault: Fault | None = None
@@ -97,6 +107,9 @@ class MessagesReader:
             return
         if read.type == "message_start" and read.message is not None:
             self._message = read.message
+        if read.type in _MINTING:
+            self._minted = newest_of(self._minted, minted_in(event.data, SIGNATURE))
+            return
         if read.error is not None:
             self.fault = self.fault or _fault(read.error, event)
         for report in (read.message.usage if read.message else None, read.usage):
@@ -141,6 +154,7 @@ class MessagesReader:
             served_model=self._message.model,
             response_id=self._message.id,
             service_tier=report.served_tier if report is not None else None,
+            minted=self._minted,
             output_estimate=estimate,
         )
 
@@ -172,6 +186,7 @@ def read_answer(
         served_model=answer.model,
         response_id=answer.id,
         service_tier=report.served_tier if report is not None else None,
+        minted=minted_in(body, SIGNATURE),
         output_estimate=estimate,
     )
     if client_model != upstream_model and answer.model is not None:

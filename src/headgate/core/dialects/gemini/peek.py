@@ -21,6 +21,7 @@ from headgate.core.dialects.request_body import (
 from headgate.core.faults import Fault
 from headgate.core.usage import image_size
 from headgate.core.wire.json_edit import members, set_members
+from headgate.core.wire.opaque_state import THOUGHT_SIGNATURE, newest_in
 
 
 class _Thinking(msgspec.Struct):
@@ -75,6 +76,7 @@ def peek(target: Target, body: bytes) -> Peek | Fault:
         service_tier=tier_name(text(_either(read.camel_tier, read.snake_tier))),
         reasoning_effort=_thinking_level(config),
         image_size=_image_size(config),
+        opaque_state=newest_in(body, THOUGHT_SIGNATURE),
     )
 
 

@@ -21,6 +21,7 @@ from headgate.core.dialects.upstream_answers import decode_answer, decode_event,
 from headgate.core.faults import Fault
 from headgate.core.usage import TokenUsage
 from headgate.core.wire.json_edit import NotAnObject, set_members
+from headgate.core.wire.opaque_state import THOUGHT_SIGNATURE, minted_in, newest_of
 from headgate.core.wire.passthrough import Opening
 from headgate.core.wire.sse import ServerSentEvent, replace_data
 
@@ -70,6 +71,7 @@ class GeminiReader:
         "_framing",
         "_input_estimate",
         "_is_ended",
+        "_minted",
         "_pictures",
         "_queries",
         "_report",
@@ -84,6 +86,7 @@ class GeminiReader:
     unit = b'"candidates"'
     markers: tuple[bytes, ...] = (
         b'"usageMetadata"', b'"finishReason"', b'"blockReason"', b'"error"', _INLINE, _SEARCHED,
+        b'"thoughtSignature"',
     )  # fmt: skip
     envelope_bytes = _CHUNK_ENVELOPE_BYTES
 
@@ -98,6 +101,7 @@ class GeminiReader:
         self._served_model: str | None = None
         self._response_id: str | None = None
         self._is_ended = False
+        self._minted: tuple[str, ...] = ()
         self.edit_markers: tuple[bytes, ...] = (b'"modelVersion"',) if client_model != upstream_model else ()
         self.finished = False
         self.fault: Fault | None = None
@@ -120,6 +124,7 @@ class GeminiReader:
             self._report = merge(self._report, chunk.usage_metadata)
             self.output_reports += not chunk.usage_metadata.lacks_output
         self._pictures += _pictures(event.data)
+        self._minted = newest_of(self._minted, minted_in(event.data, THOUGHT_SIGNATURE))
         if event.data.find(_SEARCHED) >= 0 and len(self._queries) < _MAX_QUERIES:
             self._queries.update(_queries(chunk))
         self._is_ended = self._is_ended or _is_last(chunk)
@@ -155,6 +160,7 @@ class GeminiReader:
             served_model=self._served_model,
             response_id=self._response_id,
             service_tier=report.served_tier if report is not None else None,
+            minted=self._minted,
             output_estimate=estimate,
         )
 
@@ -196,6 +202,7 @@ def read_answer(
         served_model=answer.model_version,
         response_id=answer.response_id,
         service_tier=report.served_tier if report is not None else None,
+        minted=minted_in(body, THOUGHT_SIGNATURE),
         output_estimate=estimate,
     )
     if client_model != upstream_model and answer.model_version is not None:

@@ -20,6 +20,7 @@ from headgate.core.dialects.request_body import (
 )
 from headgate.core.faults import Fault
 from headgate.core.wire.json_edit import set_members
+from headgate.core.wire.opaque_state import ENCRYPTED_CONTENT, newest_in
 
 _LEADING_ITEMS = 8
 _STRING_PREFIX = b'"'
@@ -73,6 +74,7 @@ def peek(target: Target, body: bytes) -> Peek | Fault:
         previous_response_id=previous,
         end_user=text(read.user),
         conversation_seed=seed(read.instructions, *_leading(read.input)),
+        opaque_state=newest_in(body, ENCRYPTED_CONTENT),
         service_tier=text(read.service_tier),
         reasoning_effort=text(reasoning.effort) if reasoning else None,
     )

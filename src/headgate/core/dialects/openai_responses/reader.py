@@ -19,6 +19,7 @@ from headgate.core.dialects.upstream_answers import decode_answer, decode_event,
 from headgate.core.faults import Fault
 from headgate.core.usage import TokenUsage
 from headgate.core.wire.json_edit import NotAnObject, members, set_members
+from headgate.core.wire.opaque_state import ENCRYPTED_CONTENT, minted_in, newest_of
 from headgate.core.wire.passthrough import Opening
 from headgate.core.wire.sse import ServerSentEvent, replace_data
 
@@ -57,13 +58,14 @@ class ResponsesReader:
     """`EventReader` of one Responses stream."""
 
     __slots__ = (
-        "_client_model", "_done", "_input_estimate", "_known", "edit_markers", "fault", "finished",
+        "_client_model", "_done", "_input_estimate", "_known", "_minted", "edit_markers", "fault", "finished",
         "output_reports",
     )  # fmt: skip
 
     unit = b'.delta"'
     markers: tuple[bytes, ...] = (
         b'"response"', b'"error"', b"[DONE]", b'"web_search_call"', b'"image_generation_call"',
+        b'"encrypted_content"',
     )  # fmt: skip
     envelope_bytes = _DELTA_ENVELOPE_BYTES
 
@@ -71,6 +73,7 @@ class ResponsesReader:
         self._client_model = client_model
         self._input_estimate = peek.input_tokens_estimate
         self._known = _Response()
+        self._minted: tuple[str, ...] = ()
         self._done: list[OutputItem] = []
         """Hosted tools' items, should the answer break off before it lists them all."""
         self.edit_markers: tuple[bytes, ...] = (b'"response"',) if client_model != upstream_model else ()
@@ -93,6 +96,7 @@ class ResponsesReader:
         read = _read(event)
         if read is None:
             return
+        self._minted = newest_of(self._minted, minted_in(event.data, ENCRYPTED_CONTENT))
         if read.response is not None:
             self._learn(read.response)
         if read.item is not None and read.type == "response.output_item.done":
@@ -150,6 +154,7 @@ class ResponsesReader:
             served_model=known.model,
             response_id=known.id,
             service_tier=known.service_tier,
+            minted=self._minted,
             output_estimate=output,
         )
 
@@ -183,6 +188,7 @@ def read_answer(
         served_model=answer.model,
         response_id=answer.id,
         service_tier=answer.service_tier,
+        minted=minted_in(body, ENCRYPTED_CONTENT),
         output_estimate=estimate,
     )
     if client_model != upstream_model and answer.model is not None:
