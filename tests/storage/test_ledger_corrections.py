@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from headgate.kit.clock import FakeClock
 from headgate.storage.engine import DatabaseTarget
 from headgate.storage.journal_group import GroupJournal
 from headgate.storage.journal_opening import open_journal_at
-from headgate.storage.ledger import verify
+from headgate.storage.ledger import note_window_resets, verify
 from headgate.storage.ledger_corrections import (
     ChargeMoved,
     Correction,
@@ -19,6 +20,7 @@ from headgate.storage.ledger_corrections import (
     booked_charge,
     correct_charge,
 )
+from headgate.storage.models import SubscriptionRow
 from headgate.storage.unit_of_work import UnitOfWork
 from tests.storage.books import (
     account_row,
@@ -119,6 +121,33 @@ async def test_a_subscription_is_corrected_in_the_windows_that_still_run(
     ]
     assert used == [10, 510, 510, 510]
     assert await value(engine, "SELECT balance_nano FROM users") == -800
+    assert (await verify(engine)).is_sound
+
+
+async def test_a_correction_of_a_charge_leaves_a_window_that_was_reset_since(
+    journal: GroupJournal, engine: AsyncEngine, sessions: Sessions, clock: FakeClock
+) -> None:
+    """The reset forgave the charge: giving it back as well would take later charges out of the window."""
+    at = clock.now_ms()
+    await journal.settle(settlement(intent("s1", subscription_id=1), finished_at_ms=at))
+    async with UnitOfWork(sessions) as uow:
+        await note_window_resets(
+            uow.session,
+            subscription_id=1,
+            used_nano={"daily": 800},
+            actor_id=9,
+            operation_id="op:1",
+            now_ms=at,
+        )
+        await uow.session.execute(update(SubscriptionRow).values(daily_used_nano=0))
+    await journal.settle(settlement(intent("s2", subscription_id=1), charge=70, finished_at_ms=at))
+    await correct(sessions, clock, exchange_id="s1", charge_nano=-50)
+    await correct(sessions, clock, exchange_id="s2", charge_nano=-5)
+    used = [
+        await value(engine, f"SELECT {name}_used_nano FROM user_subscriptions")
+        for name in ("daily", "weekly", "total")
+    ]
+    assert used == [65, 815, 815]
     assert (await verify(engine)).is_sound
 
 

@@ -4,12 +4,14 @@ A user's balance is what entered the book `user:<id>` minus what left it. Every 
 `users.balance_nano` writes an entry in the same transaction: charges by the journal, everything else
 through `adjust_balance`. The same holds for the used quota of a key (`key:<id>`, `reset_key_quota`) and all
 that a subscription has used (`subscription:<id>`). Entries are only ever added: what was wrong is put right
-by `correct_charge`.
+by `correct_charge`. A subscription's window that an administrator resets leaves a line in the book
+`window:<id>:<name>`.
 
 Whoever changes a balance here first locks its row, then the head of the management plane's chain. A
 transaction that moves several users' money should do so in the order of their ids.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 
@@ -31,7 +33,8 @@ from headgate.storage.ledger_verify import BookMismatch, LedgerReport, verify
 from headgate.storage.models import ApiKeyRow, LedgerChainRow, LedgerEntryRow, UserRow
 
 __all__ = [
-    "BookMismatch", "LedgerReport", "NewEntry", "adjust_balance", "append", "reset_key_quota", "verify",
+    "BookMismatch", "LedgerReport", "NewEntry", "adjust_balance", "append", "note_window_resets",
+    "reset_key_quota", "verify", "window_book",
 ]  # fmt: skip
 
 log = structlog.get_logger(__name__)
@@ -145,6 +148,41 @@ async def reset_key_quota(
         ),
     )
     return used
+
+
+async def note_window_resets(
+    session: AsyncSession,
+    *,
+    subscription_id: int,
+    used_nano: Mapping[str, int],
+    actor_id: int | None,
+    operation_id: str,
+    now_ms: int,
+) -> None:
+    """Write an `adjustment` entry for every window (`daily`, `weekly`, `monthly`) of a subscription that
+    begins anew after so much was used in it. The caller holds the subscription's row: what a window has used
+    is what left `subscription:<id>` since it began, after the last such line."""
+    for number, (window, nano) in enumerate(used_nano.items()):
+        if nano > 0:
+            await append(
+                session,
+                NewEntry(
+                    exchange_id=operation_id,
+                    attempt=number,
+                    kind="adjustment",
+                    debit_book="equity",
+                    credit_book=window_book(subscription_id, window),
+                    amount_nano=nano,
+                    note=f"{window} window reset",
+                    actor_id=actor_id,
+                    created_at_ms=now_ms,
+                ),
+            )
+
+
+def window_book(subscription_id: int, window: str) -> str:
+    """The book of what was forgiven in a subscription's window; no counter has it."""
+    return f"window:{subscription_id}:{window}"
 
 
 async def _raise_balance(session: AsyncSession, user_id: int, delta_nano: int) -> None:

@@ -1,19 +1,21 @@
 """Putting a charge right after the fact: new lines, never changed ones (DESIGN 5, ADR 14).
 
 A correction moves the book and the counter of whoever paid, as the charge did; a subscription's and a key's
-windows that were running at the time of the call and still are move along. The usage record keeps what was
-measured and charged then; what an exchange has cost in the end is the sum of its lines.
+windows that were running at the time of the call and still are move along, unless they were reset since. The
+usage record keeps what was measured and charged then; what an exchange has cost in the end is the sum of its
+lines.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from headgate.storage.journal_rows import SUBSCRIPTION_WINDOW_MS, WINDOW_MS
-from headgate.storage.ledger import NewEntry, append
+from headgate.storage.ledger import NewEntry, append, window_book
 from headgate.storage.models import ApiKeyRow, LedgerEntryRow, SubscriptionRow, UsageRecordRow, UserRow
 
 CORRECTION = "correction"
@@ -168,8 +170,23 @@ async def _raise_subscription(session: AsyncSession, record: Any, correction: Co
     values: dict[str, Any] = {"total_used_nano": row.total_used_nano + delta}
     for name, length in SUBSCRIPTION_WINDOW_MS.items():
         begun, used = getattr(row, f"{name}_window_start"), getattr(row, f"{name}_used_nano")
-        values[f"{name}_used_nano"] = _within(begun, used, length, delta, record, correction)
+        moved = _within(begun, used, length, delta, record, correction)
+        forgiven = _reset_since(window_book(record.subscription_id, name), correction)
+        values[f"{name}_used_nano"] = case((forgiven, used), else_=moved)
     await _update(session, row, record.subscription_id, values)
+
+
+def _reset_since(book: str, correction: Correction) -> ColumnElement[bool]:
+    """Whether an administrator has reset the window after the charge: it no longer counts that charge."""
+    charge, reset = aliased(LedgerEntryRow), aliased(LedgerEntryRow)
+    charged = select(charge.id).where(
+        charge.exchange_id == correction.exchange_id,
+        charge.attempt == correction.attempt,
+        charge.kind == "charge",
+    )
+    return exists().where(
+        reset.kind == "adjustment", reset.credit_book == book, reset.id > charged.scalar_subquery()
+    )
 
 
 async def _raise_key(session: AsyncSession, record: Any, correction: Correction) -> None:

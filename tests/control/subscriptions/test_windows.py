@@ -5,11 +5,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from headgate.control.subscriptions.progress import progress_view
 from headgate.control.subscriptions.service import SubscriptionService
 from headgate.control.work import SYSTEM, open_work
 from headgate.settings import Settings
+from headgate.storage.ledger import verify
+from headgate.storage.ledger_chain import NO_KEY
 from headgate.storage.models import GroupRow, SubscriptionRow
 from headgate.storage.read_model import ReadModel
 from tests.control.subscriptions.sold import change_row, grant, now, rows, sold_group
@@ -101,6 +104,28 @@ async def test_a_reset_begins_the_chosen_windows_today_with_nothing_used(control
     (stored,) = await rows(control)
     assert stored.total_used_nano == USD
     assert f"sub:{row}:daily" in control.bounds
+
+
+async def test_a_reset_is_a_line_in_the_ledger_for_each_window_that_was_used(control, engine):
+    """What a window counts is what left the subscription's book since it began, after the last such line; the
+    chain and the books stay sound."""
+    row = await used(control)
+    await change_row(control, row, weekly_window_start=now(control) - timedelta(days=8), total_used_nano=0)
+    for _ in range(2):
+        await reset(control, row, "monthly", "daily", "weekly")
+    async with engine.connect() as connection:
+        lines = await connection.execute(
+            text(
+                "SELECT kind, debit_book, credit_book, amount_nano, note FROM ledger_entries"
+                " WHERE credit_book LIKE 'window:%' ORDER BY seq"
+            )
+        )
+        assert [tuple(line) for line in lines] == [
+            ("adjustment", "equity", f"window:{row}:{window}", USD, f"{window} window reset")
+            for window in ("daily", "monthly")  # the week was over already
+        ]
+    report = await verify(engine, ledger_key=NO_KEY)
+    assert report.is_sound, report
 
 
 async def test_a_reset_of_nothing_is_a_mistake(control):

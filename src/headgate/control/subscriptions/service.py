@@ -11,7 +11,10 @@ from headgate.control.subscriptions.schemas import instant
 from headgate.control.subscriptions.terms import expiry, is_over
 from headgate.control.work import Work
 from headgate.errors import BadRequest, Conflict
+from headgate.kit.ids import IdFactory
+from headgate.storage.directory_rows import subscription_used
 from headgate.storage.journal_rows import DayStart
+from headgate.storage.ledger import note_window_resets
 from headgate.storage.models import SubscriptionRow
 
 log = structlog.get_logger(__name__)
@@ -61,11 +64,21 @@ class SubscriptionService:
 
     async def reset(self, subscription_id: int, windows: Collection[str]) -> SubscriptionRow:
         """Begin these windows anew today at midnight of the operator's time zone, with nothing used; what was
-        used in all stays. Raises SUBSCRIPTION_NOT_FOUND, INVALID_INPUT."""
+        used in all stays, and the ledger gets a line for each window that had been used. Raises
+        SUBSCRIPTION_NOT_FOUND, INVALID_INPUT."""
         if not windows:
             raise BadRequest("choose at least one of daily, weekly, monthly")
         row = await self._subscriptions.locked(subscription_id)
-        today = instant(DayStart(self._work.deps.settings.timezone).of(self._work.now_ms()))
+        now_ms = self._work.now_ms()
+        await note_window_resets(
+            self._work.session,
+            subscription_id=row.id,
+            used_nano={name: subscription_used(row, name, now_ms)[0] for name in sorted(windows)},
+            actor_id=self._work.actor_id,
+            operation_id=f"op:{IdFactory().new()}",
+            now_ms=now_ms,
+        )
+        today = instant(DayStart(self._work.deps.settings.timezone).of(now_ms))
         for window in windows:
             setattr(row, f"{window}_window_start", today)
             setattr(row, f"{window}_used_nano", 0)

@@ -170,7 +170,8 @@ class LedgerEntryRow(Base):
     balanced by shape).
 
     Books: `user:<id>` (prepaid balance), `subscription:<id>`, `key:<id>` (what a limited key has used),
-    `account:<id>` (owed to the provider), `revenue`, `cost`, `usage` (counter of keys), `equity` (admin
+    `account:<id>` (owed to the provider), `revenue`, `cost`, `usage` (counter of keys),
+    `window:<id>:<name>` (what was used in a subscription's window when it was reset), `equity` (admin
     top-ups and resets). Entries of one writer form a chain: `hash` covers the entry, its place and the hash
     before it.
     """
