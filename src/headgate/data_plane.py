@@ -109,7 +109,7 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
     queueing = SlotQueue(state.slots, tasks)
     billing = BillingGate(settings.billing.circuit_breaker, clock)
     client_rules = ClientRules(directory, clock)
-    pipeline = _pipeline(
+    pipeline = build_pipeline(
         base, directory, read_model, clients, billing, bodies, leases, metrics, queueing, tasks, client_rules
     )
     windows = pipeline.attempts.health.windows
@@ -201,7 +201,7 @@ def _show_degraded(metrics: RelayMetrics, degraded: Degraded) -> None:
     )
 
 
-def _pipeline(
+def build_pipeline(
     base: Foundation,
     directory: Directory,
     read_model: ReadModel,

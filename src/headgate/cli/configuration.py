@@ -153,19 +153,24 @@ def _value(reference: str) -> str | None:
 def _read(file: Path) -> tuple[Any, Secrets]:
     """The document, and the secrets that it refers to."""
     with explained():
-        try:
-            text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-            if len(text) > _MAX_FILE_BYTES:
-                raise StartupError(f"{file}: larger than {_MAX_FILE_BYTES} bytes")
-            data = yaml.load(text, Loader=PlainLoader)  # noqa: S506 - a subclass of SafeLoader
-        except (OSError, UnicodeDecodeError) as error:
-            problem = error.strerror if isinstance(error, OSError) else "not text"
-            raise StartupError(f"{file}: {problem}; name a readable file") from None
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            mark = getattr(error, "problem_mark", None)
-            where = f" at line {mark.line + 1}" if mark else ""
-            raise StartupError(f"{file}: not valid YAML{where}; fix the file") from None
+        data = document_in(file)
         return data, resolved(parse(data).references())
+
+
+def document_in(file: Path) -> Any:
+    """YAML as values. Raises `StartupError`."""
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+        if len(text) > _MAX_FILE_BYTES:
+            raise StartupError(f"{file}: larger than {_MAX_FILE_BYTES} bytes")
+        return yaml.load(text, Loader=PlainLoader)  # noqa: S506 - a subclass of SafeLoader
+    except (OSError, UnicodeDecodeError) as error:
+        problem = error.strerror if isinstance(error, OSError) else "not text"
+        raise StartupError(f"{file}: {problem}; name a readable file") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise StartupError(f"{file}: not valid YAML{where}; fix the file") from None
 
 
 class PlainLoader(yaml.SafeLoader):

@@ -16,6 +16,8 @@ class Commands(OnDemand):
         "setup": ("headgate.cli.setup:setup", "Install over REST with a token, then run the gateway."),
         "doctor": ("headgate.cli.doctor:doctor", "Check configuration, database, Redis, egress and clock."),
         "simulator": ("headgate.cli.tools:simulator", "Run the provider simulator."),
+        "simulate": ("headgate.cli.simulate:simulate_configuration", "Try a configuration out on traffic."),
+        "traffic": ("headgate.cli.simulate:traffic", "Print recorded traffic for `simulate`."),
         "migrate": ("headgate.cli.tools:migrate", "Bring the database to this program's schema."),
         "version": ("headgate.cli.tools:version", "Print the version."),
         "user": ("headgate.cli.users:commands", "People who own keys and pay."),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from headgate.core.faults import Fault, FaultKind, RelayError, Retry
 from headgate.core.limits.admission import charge_multiplier, check_platform
 from headgate.core.money import from_usd
-from headgate.core.routing.affinity import session_of
+from headgate.core.routing.affinity import name_of, session_of
 from headgate.core.routing.failover import FailoverPlan, is_prompt_too_long
 from headgate.core.world import Caller, Group, Provider
 from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
@@ -138,6 +138,7 @@ class Pipeline:
         if session is not None:
             exchange.session = session.key
             exchange.trace.note("session_rule", session.rule)
+            exchange.trace.note("session", name_of(session.key))
             before = self.broken.take(session.key)
             if before is not None:
                 exchange.trace.note("resent_after", before)

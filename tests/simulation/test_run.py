@@ -1,0 +1,150 @@
+"""Two configurations under the same traffic, in virtual time (issue 4, item 11)."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from headgate.core.faults import FaultKind
+from headgate.prices import price_book_builder
+from headgate.settings import Settings
+from headgate.simulation.outcome import Figures, Served, figures
+from headgate.simulation.provider import Behaviour, Behaviours
+from headgate.simulation.run import Limits, NoSuchGroup, simulate
+from headgate.simulation.traffic import Profile, SimulatedRequest, generate
+from headgate.simulation.world import World, world_of
+
+pytestmark = pytest.mark.xdist_group("simulation")
+SETTINGS = Settings()
+USUAL = Behaviour()
+BUSY = Profile(group="pool", users=12, sessions_per_user=3, turns=5, minutes=4, think_s=10)
+
+
+def document(accounts: int, **group: Any) -> dict[str, Any]:
+    account = {"platform": "anthropic", "secret": "stored", "groups": ["pool"], "concurrency": 2}
+    return {
+        "version": 1,
+        "groups": {"pool": {"platform": "anthropic", **group}},
+        "accounts": {f"a{number}": account for number in range(accounts)},
+    }
+
+
+@pytest.fixture(scope="module")
+def world() -> Callable[..., World]:
+    """Built once per configuration: each is a database."""
+    known: dict[str, World] = {}
+
+    def made(accounts: int, **group: Any) -> World:
+        name = f"{accounts} {group}"
+        if name not in known:
+            known[name] = asyncio.run(world_of(document(accounts, **group), SETTINGS))
+        return known[name]
+
+    return made
+
+
+def run(
+    world: World,
+    requests: list[SimulatedRequest],
+    behaviour: Behaviour | Behaviours = USUAL,
+    **limits: Any,
+) -> list[Served]:
+    behaviours = behaviour if isinstance(behaviour, Behaviours) else Behaviours(default=behaviour)
+    return simulate(
+        world, requests, behaviours, seed=3, build_prices=price_book_builder(SETTINGS.pricing),
+        limits=Limits(**limits),
+    )  # fmt: skip
+
+
+def told(served: list[Served]) -> list[tuple[int, int | None, int, int]]:
+    return [(one.status, one.account_id, one.waited_ms, one.took_ms) for one in served]
+
+
+def request(at_s: float, **fields: Any) -> SimulatedRequest:
+    values: dict[str, Any] = {
+        "user": "u", "group": "pool", "model": "claude-sonnet-4-5", "input_tokens": 1000, "output_tokens": 70,
+    }  # fmt: skip
+    return SimulatedRequest(at_ms=round(at_s * 1000), **values | fields)
+
+
+def test_the_same_seed_gives_the_same_result(world: Any) -> None:
+    traffic = generate(BUSY, 7)
+    assert traffic == generate(BUSY, 7) != generate(BUSY, 8)
+    shaky = Behaviour(error_rate=0.1, overload_rate=0.05, requests_per_minute=40)
+    first, second = run(world(4), traffic, shaky), run(world(4), traffic, shaky)
+    assert told(first) == told(second)
+    assert figures(first) == figures(second)
+
+
+def test_half_the_accounts_make_more_429s_and_longer_waits(world: Any) -> None:
+    traffic = generate(BUSY, 7)
+    behaviour = Behaviour(requests_per_minute=12, output_tokens_per_s=30)
+    many, few = (figures(run(world(n), traffic, behaviour)) for n in (8, 4))
+    assert few.refused_429 > many.refused_429
+    assert few.waited > many.waited
+    assert few.wait_max_ms > many.wait_max_ms
+    assert few.ttft_p50_ms > many.ttft_p50_ms
+    assert few.answered < many.answered
+
+
+def test_time_is_virtual_and_exact(world: Any) -> None:
+    """1,000 tokens read at 8,000 a second and 70 written at 70 a second: 125 ms beside the 700, then 1 s."""
+    (one,) = run(world(1), [request(3600)])
+    assert (one.took_ms, one.settled[0].first_byte_ms) == (1825, 825)
+
+
+def test_conversations_keep_their_cache_until_they_are_moved(world: Any) -> None:
+    turns = [request(n * 30, session="s", input_tokens=10_000, cacheable_tokens=10_000) for n in range(5)]
+    served = run(world(4), turns)
+    assert len({one.account_id for one in served}) == 1
+    assert [one.settled[0].usage.cache_read for one in served] == [0, 10_000, 10_000, 10_000, 10_000]
+    assert figures(served).cache_hit_percent == 80
+    home = next(f"a{n}" for n in range(4) if n + 1 == served[0].account_id)
+    outage = Behaviours(accounts={home: Behaviour(down=((55, 100),))})
+    moved = run(world(4), turns, outage)
+    assert moved[2].account_id != served[0].account_id
+    assert moved[2].settled[-1].usage.cache_read == 0
+    assert all(one.fault is None for one in moved)
+    assert figures(moved).list_cost_usd > figures(served).list_cost_usd
+
+
+def test_limits_of_a_group_refuse_as_the_gateway_does(world: Any) -> None:
+    served = run(world(4, rpm_limit=10), [request(n * 0.1, user=f"u{n}") for n in range(30)])
+    refused = [one for one in served if one.fault is FaultKind.RATE_LIMITED]
+    assert len(refused) == 20
+    assert all((one.status, one.attempts) == (429, 0) for one in refused)
+
+
+def test_a_user_s_slots_are_waited_for(world: Any) -> None:
+    served = run(world(4), [request(0, user="u") for _ in range(3)], concurrency=1)
+    assert [one.waited_ms for one in served] == [0, 1825, 3650]
+    assert figures(served).wait_max_ms == 3650
+
+
+def test_a_bad_credential_switches_the_account_off_and_another_one_answers(world: Any) -> None:
+    broken = Behaviours(accounts={"a0": Behaviour(bad_credential=((0, 9999),))})
+    served = run(world(2), [request(n * 5, user=f"u{n}") for n in range(6)], broken)
+    assert all((one.fault, one.account_id) == (None, 2) for one in served)
+    assert sum(one.attempts for one in served) == 7
+
+
+def test_recorded_times_are_used_as_they_were(world: Any) -> None:
+    (one,) = run(world(1), [request(0, ttft_ms=40, duration_ms=90)])
+    assert (one.took_ms, one.settled[0].first_byte_ms) == (90, 40)
+
+
+def test_multipliers_show_in_what_is_charged(world: Any) -> None:
+    plain, double = (figures(run(world(1, **group), [request(0)])) for group in ({}, {"rate_multiplier": 2}))
+    assert double.list_cost_usd == plain.list_cost_usd
+    assert double.charge_usd == pytest.approx(2 * plain.charge_usd, abs=1e-9)
+    assert plain.charge_usd == pytest.approx(1000 * 3e-6 + 70 * 15e-6)
+
+
+def test_traffic_to_a_group_that_is_not_there_is_refused(world: Any) -> None:
+    with pytest.raises(NoSuchGroup, match="'elsewhere'"):
+        run(world(1), [request(0, group="elsewhere")])
+
+
+def test_nothing_gives_figures_of_nothing() -> None:
+    assert set(figures([]).values()) == set(Figures.__dataclass_fields__)
