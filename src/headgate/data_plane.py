@@ -217,8 +217,8 @@ def build_pipeline(
     settings, clock, state, journal = base.settings, base.clock, base.state, base.journal
     reserver = Reserver(state.reservations, read_model, clock, settings.limits)
     directory.on_refreshed.append(reserver.forget_all)
-    rates = RateGate(state.rates, clock, settings.limits)
     experience, records = Experience(), TrackRecords(clock)
+    rates = RateGate(state.rates, clock, experience, settings.limits)
     probes = Probes(state.locks, clock)
     quotas = AccountQuotas(reserver, state.reservations, clock)
     gate = AccountGate(state, WindowCosts(state.quota_windows, read_model, clock), clock)

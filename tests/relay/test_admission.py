@@ -56,7 +56,7 @@ def admission_over(
     gateway = GatewaySettings(user_wait_timeout_s=0.05, user_max_waiting=0)
     reserver = Reserver(state.reservations, read_model, clock, limits)
     queue = SlotQueue(state.slots, tasks)
-    rates = RateGate(state.rates, clock, limits)
+    rates = RateGate(state.rates, clock, Experience(), limits)
     estimator = Estimator(directory, Experience(), limits)
     return Admission(estimator, reserver, state, queue, leases, rates, gateway)
 

@@ -20,6 +20,7 @@ from headgate.kit.clock import FakeClock
 from headgate.kit.secret import Secret
 from headgate.relay.dialects import HANDLERS
 from headgate.relay.exchange import Exchange
+from headgate.relay.experience import Experience
 from headgate.relay.rate_gate import RateGate
 from headgate.settings import LimitsSettings, RedisSettings
 from headgate.state.protocols import SharedState, StateUnavailable
@@ -33,7 +34,7 @@ INPUT, SLICE = 1_000, 1_024
 
 @pytest.fixture
 def gate(state: SharedState, clock: FakeClock) -> RateGate:
-    return RateGate(state.rates, clock, LimitsSettings())
+    return RateGate(state.rates, clock, Experience(), LimitsSettings())
 
 
 def asking(
@@ -66,6 +67,8 @@ async def refused(gate: RateGate, exchange: Exchange) -> Fault:
         (Operation.GENERATE, {}, INPUT + SLICE),
         (Operation.GENERATE, {"max_output_tokens": 10}, INPUT + 10),
         (Operation.GENERATE, {"max_output_tokens": 128_000}, INPUT + SLICE),
+        (Operation.GENERATE, {"choices": 3}, INPUT + 3 * SLICE),
+        (Operation.GENERATE, {"choices": 3, "max_output_tokens": 10}, INPUT + 30),
         (Operation.COMPACT, {}, INPUT + SLICE),
         (Operation.EMBED, {}, INPUT),
         (Operation.IMAGE, {}, INPUT),
@@ -79,6 +82,30 @@ async def test_tokens_are_drawn_by_estimate(
     await gate.enter(exchange)
     assert exchange.rate_tokens == tokens
     assert await tokens_left(state) == 10_000 - tokens
+
+
+@pytest.mark.parametrize(
+    ("answers", "peek", "output"),
+    [
+        ([200] * 9 + [5_000], {}, 5_000),
+        ([200] * 9 + [5_000], {"max_output_tokens": 700}, 700),
+        ([300] * 10, {}, 300),
+        ([300] * 10, {"choices": 2}, 600),
+        ([1] * 10, {}, LimitsSettings().min_output_tokens),
+    ],
+    ids=["p90", "the request's own limit", "less than the constant", "each choice", "the floor"],
+)
+async def test_tokens_are_drawn_by_what_the_key_s_answers_were_like(
+    state: SharedState, clock: FakeClock, answers: list[int], peek: dict[str, Any], output: int
+) -> None:
+    experience, exchange = Experience(), asking(**peek)
+    for tokens in answers:
+        experience.note(
+            exchange.caller.key.id, exchange.peek.model, output_tokens=tokens, session=None, input_nano=0,
+            estimated_nano=0, now_ms=NOW_MS,
+        )  # fmt: skip
+    await RateGate(state.rates, clock, experience, LimitsSettings()).enter(exchange)
+    assert exchange.rate_tokens == INPUT + output
 
 
 @pytest.mark.parametrize("used", [1, 5_000, 50_000])
@@ -201,7 +228,7 @@ async def test_without_the_store_nobody_who_is_limited_enters_and_a_correction_i
 ) -> None:
     url = Secret(f"redis://127.0.0.1:{free_port()}/0")
     away = open_redis_state(RedisSettings(url=url), LimitsSettings())
-    gate, exchange = RateGate(away.rates, clock, LimitsSettings()), asking()
+    gate, exchange = RateGate(away.rates, clock, Experience(), LimitsSettings()), asking()
     with pytest.raises(StateUnavailable):
         await gate.enter(exchange)
     exchange.rate_tokens = 10

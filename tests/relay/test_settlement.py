@@ -50,7 +50,7 @@ CUT = Fault(kind=FaultKind.UPSTREAM_CUT, message="m")
 
 @pytest.fixture
 def rates(state: SharedState, clock: FakeClock) -> RateGate:
-    return RateGate(state.rates, clock, LimitsSettings())
+    return RateGate(state.rates, clock, Experience(), LimitsSettings())
 
 
 @pytest.fixture

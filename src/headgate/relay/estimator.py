@@ -5,7 +5,7 @@ Admission reserves by it; `POST /v1/cost/preview` shows it.
 
 from dataclasses import replace
 
-from headgate.core.dialects.contract import Operation, Peek
+from headgate.core.dialects.contract import WRITES, Peek
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.limits.budget import Budget, Need, charge_of
 from headgate.core.limits.estimate import MAX_COST_HEADER, input_and_unit, max_cost_nano
@@ -14,10 +14,8 @@ from headgate.core.pricing.book import PriceUnknown
 from headgate.core.pricing.cost import Quote
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
-from headgate.relay.experience import Experience
+from headgate.relay.experience import Experience, first_slice
 from headgate.settings import LimitsSettings
-
-_WITH_OUTPUT = frozenset({Operation.GENERATE, Operation.COMPACT})
 
 
 class Estimator:
@@ -32,7 +30,7 @@ class Estimator:
         peek, group = exchange.peek, exchange.caller.group
         exchange.quote = quote = self.quote(exchange)
         fixed, unit = input_and_unit(quote.price, peek, group)
-        slice_tokens = self._first_slice(exchange)
+        slice_tokens = first_slice(exchange, self._experience, self._limits)
         wanted = self._wanted(exchange, slice_tokens)
         need = Need(
             budget=budget,
@@ -63,18 +61,10 @@ class Estimator:
             raise RelayError(Fault(kind=FaultKind.PRICE_UNKNOWN, message=message))
         return quote
 
-    def _first_slice(self, exchange: Exchange) -> int:
-        known = self._experience.first_slice(exchange.caller.key.id, exchange.peek.model)
-        return (
-            self._limits.first_output_slice_tokens
-            if known is None
-            else max(known, self._limits.min_output_tokens)
-        )
-
     def _wanted(self, exchange: Exchange, slice_tokens: int) -> int:
         """A first slice of a stream, all of an answer in one piece; at most what the request allows."""
         peek = exchange.peek
-        if exchange.target.operation not in _WITH_OUTPUT:
+        if exchange.target.operation not in WRITES:
             return 0
         wanted = slice_tokens if peek.is_stream else self._limits.unstated_output_tokens
         stated = peek.max_output_tokens

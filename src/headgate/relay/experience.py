@@ -8,6 +8,8 @@ a moment ago may be admitted on what it really cost when the high estimate canno
 from collections import deque
 
 from headgate.core.ids import KeyId, SessionKey
+from headgate.relay.exchange import Exchange
+from headgate.settings import LimitsSettings
 
 _SAMPLES = 32
 _MOST = 20_000
@@ -72,3 +74,9 @@ class Experience:
             if len(self._inputs) >= _MOST:
                 self._inputs.clear()
             self._inputs[session] = (-(-input_nano * 10_000 // estimated_nano), now_ms)
+
+
+def first_slice(exchange: Exchange, experience: Experience, limits: LimitsSettings) -> int:
+    """Output tokens that one answer is taken to need at first, whatever limit the request states."""
+    known = experience.first_slice(exchange.caller.key.id, exchange.peek.model)
+    return limits.first_output_slice_tokens if known is None else max(known, limits.min_output_tokens)

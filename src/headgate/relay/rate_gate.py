@@ -7,7 +7,7 @@ docs/operations/failures.md): a limit that is not checked is no limit.
 
 import structlog
 
-from headgate.core.dialects.contract import Operation
+from headgate.core.dialects.contract import WRITES
 from headgate.core.faults import RelayError
 from headgate.core.limits.rates import (
     rate_fault,
@@ -18,20 +18,21 @@ from headgate.core.limits.rates import (
 from headgate.core.usage import TokenUsage
 from headgate.kit.clock import Clock
 from headgate.relay.exchange import Exchange
+from headgate.relay.experience import Experience, first_slice
 from headgate.settings import LimitsSettings
 from headgate.state.protocols import RateExceeded, RateStore, StateUnavailable
 
 log = structlog.get_logger(__name__)
 
-_WRITES = frozenset({Operation.GENERATE, Operation.COMPACT})
-"""Operations whose answers are made of tokens."""
-
 
 class RateGate:
-    def __init__(self, rates: RateStore, clock: Clock, limits: LimitsSettings) -> None:
+    def __init__(
+        self, rates: RateStore, clock: Clock, experience: Experience, limits: LimitsSettings
+    ) -> None:
         self._rates = rates
         self._clock = clock
-        self._slice = limits.first_output_slice_tokens
+        self._experience = experience
+        self._limits = limits
 
     async def enter(self, exchange: Exchange) -> None:
         """Draw one request, and the tokens that it may need by estimate. Raises `RelayError` (RATE_LIMITED);
@@ -55,10 +56,12 @@ class RateGate:
             log.warning("rate_left_uncorrected", exchange_id=exchange.id)
 
     def tokens_estimate(self, exchange: Exchange) -> int:
-        """The input as estimated, and the first slice of output; at least one."""
+        """The input as estimated, and a first slice of output for each answer asked for, as reservations have
+        it (`first_slice`), within the request's own limit; at least one."""
         peek, output = exchange.peek, 0
-        if exchange.target.operation in _WRITES:
-            output = min(peek.max_output_tokens or self._slice, self._slice)
+        if exchange.target.operation in WRITES:
+            likely = first_slice(exchange, self._experience, self._limits)
+            output = min(peek.max_output_tokens or likely, likely) * peek.choices
         return max(1, peek.input_tokens_estimate + output)
 
     async def _draw(self, exchange: Exchange, tokens: int) -> None:

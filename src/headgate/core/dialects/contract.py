@@ -31,6 +31,10 @@ class Operation(StrEnum):
     OBJECT = "object"  # GET/DELETE responses/{id} and other subpaths: relayed, never billed
 
 
+WRITES = frozenset({Operation.GENERATE, Operation.COMPACT})
+"""Operations whose answers are made of output tokens."""
+
+
 class StreamFraming(StrEnum):
     """How a streamed answer is framed on the wire."""
 
