@@ -109,6 +109,7 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
     queueing = SlotQueue(state.slots, tasks)
     billing = BillingGate(settings.billing.circuit_breaker, clock)
     client_rules = ClientRules(directory, clock)
+    metrics.counters["headgate_client_rules"] = ("What client rules did", lambda: client_rules.counts)
     pipeline = build_pipeline(
         base, directory, read_model, clients, billing, bodies, leases, metrics, queueing, tasks, client_rules
     )

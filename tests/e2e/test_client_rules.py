@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
 from tests.e2e.conftest import Provision
-from tests.e2e.speakers import MESSAGES
+from tests.e2e.speakers import MESSAGES, MESSAGES_SSE, Speaker
 from tests.support.gateway import Gateway, Provisioned
 from tests.support.scripted_upstream import Reply, ScriptedUpstream
+from tests.support.simulator import RunningSimulator
 
 CLAUDE_CODE = {
     "user-agent": "claude-cli/2.1.330 (external, sdk-cli)",
@@ -98,6 +101,17 @@ def provider_of(gateway: Gateway, caller: Provisioned, upstream: ScriptedUpstrea
     gateway.api("PUT", f"/admin/accounts/{caller.account_ids[0]}", {"credentials": credentials, **more})
 
 
+def explained(gateway: Gateway, exchange_id: str) -> Any:
+    """The trace of what no provider answered is written after the answer."""
+    for _ in range(100):
+        try:
+            return gateway.api("GET", f"/admin/requests/{exchange_id}/explain")
+        except HTTPError as missing:
+            missing.close()
+            time.sleep(0.05)
+    raise AssertionError("no trace was written")
+
+
 def edits_of(gateway: Gateway, answer: Any) -> list[list[str]]:
     told = gateway.api("GET", f"/admin/requests/{answer.headers['x-headgate-exchange-id']}/explain")
     return [attempt["edits"] for attempt in told["attempts"]]
@@ -167,3 +181,27 @@ def test_a_feature_can_be_forbidden_with_a_reason(gateway: Gateway, caller: Prov
     assert (refused.status, refused.json["error"]["message"]) == (400, "b-9 is not for you")
     assert gateway.usage(user_id=caller.user_id) == []
     assert MESSAGES.ask(gateway, caller.key, headers={"anthropic-beta": "a-1, b-9"}).status == 200
+
+
+@pytest.mark.parametrize("speaker", [MESSAGES, MESSAGES_SSE])
+def test_what_claude_code_asks_of_itself_is_answered_here_and_costs_nothing(
+    gateway: Gateway, provision: Provision, simulator: RunningSimulator, upstream_key: str, speaker: Speaker
+) -> None:
+    made = provision("anthropic", upstream_keys=(upstream_key,))
+    (account,) = made.account_ids
+    before = gateway.api("GET", f"/admin/users/{made.user_id}")["balance"]
+    credentials = {"api_key": upstream_key, "base_url": simulator.url}
+    change = {"credentials": {**credentials, "intercept_warmup_requests": True}}
+    gateway.api("PUT", f"/admin/accounts/{account}", change)
+    answer = speaker.ask(gateway, made.key, "Warmup", headers=CLAUDE_CODE, metadata=METADATA)
+    assert (answer.status, answer.headers.get("x-headgate-answered-here")) == (200, "warmup")
+    assert b"New Conversation" in answer.body
+    told = explained(gateway, answer.headers["x-headgate-exchange-id"])
+    assert (told["outcome"], told["attempts"], told["ledger"]) == ("answered_here", [], [])
+    assert told["summary"][-1].startswith("The gateway answered it by itself (warmup)")
+    assert gateway.usage(user_id=made.user_id) == []
+    assert simulator.bill(key=upstream_key)["lines"] == []
+    assert gateway.api("GET", f"/admin/users/{made.user_id}")["balance"] == before
+    assert speaker.ask(gateway, made.key, "Warmup").headers.get("x-headgate-answered-here") is None
+    assert len(gateway.usage(user_id=made.user_id)) == 1
+    assert b'headgate_client_rules_total{event="warm_up_answered"}' in gateway.get("/metrics")[1]

@@ -138,6 +138,8 @@ class Account:
     """None: unlimited."""
     is_passthrough: bool = False
     """The client's headers and body go there as they are, but for the mapped model (spec 2.4)."""
+    answers_warm_ups: bool = False
+    """What Claude Code asks of itself is answered here, not there."""
     policy: AccountPolicy | None = None
     """Its own rules about failed answers; None: it has none."""
     limits: AccountLimits | None = None

@@ -3,6 +3,8 @@
 The rules are in core/client_rules/; here they meet the directory, and what they did meets the trace.
 """
 
+import asyncio
+
 from headgate.core.client_rules.beta_policy import (
     BETA_POLICY_SETTING,
     DEFAULT_BETA_POLICY,
@@ -24,15 +26,21 @@ from headgate.core.client_rules.rectifiers import (
     rectifier_settings_from,
     rectify,
 )
-from headgate.core.dialects.contract import PreparedBody
+from headgate.core.client_rules.warm_up import WarmUp, streamed_answer, warm_up_of, whole_answer
+from headgate.core.dialects.contract import Operation, PreparedBody
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.limits.admission import check_caller
 from headgate.core.world import Account, Dialect
 from headgate.kit.clock import Clock
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
+from headgate.relay.picker import Picked
+from headgate.relay.probes import NO_TRIAL
+from headgate.relay.responder import Responder
 
 _BETA = "anthropic-beta"
+_JSON = [(b"content-type", b"application/json")]
+_EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8")]
 
 
 class ClientRules:
@@ -41,6 +49,8 @@ class ClientRules:
     def __init__(self, directory: Directory, clock: Clock) -> None:
         self._directory = directory
         self._clock = clock
+        self.counts: dict[str, int] = {}
+        """What the rules did in this process."""
         self._read_at = -1
         self._bounds = VersionBounds()
         self._betas = DEFAULT_BETA_POLICY
@@ -51,16 +61,20 @@ class ClientRules:
         `RelayError`: REQUEST_INVALID (version), CLIENT_NOT_ALLOWED."""
         version = claude_code_version(exchange.headers, exchange.target, exchange.peek)
         if version is not None:
+            exchange.is_claude_code = True
             exchange.trace.note("client", f"claude-code {version}")
             self._read_settings()
             if (fault := version_fault(version, self._bounds, exchange.target)) is not None:
+                self._count("version_refused")
                 raise RelayError(fault)
             return
         group = group_for_others(exchange.caller.group, self._directory.group)
         if isinstance(group, Fault):
+            self._count("client_refused")
             raise RelayError(group)
         if group.id != exchange.caller.group.id:
             exchange.enter_by(group, "claude_code_only")
+            self._count("group_fallback")
             self._check_access(exchange)
 
     def _check_access(self, exchange: Exchange) -> None:
@@ -71,6 +85,32 @@ class ClientRules:
         )
         if fault is not None:
             raise RelayError(fault)
+
+    def warm_up(self, exchange: Exchange, picked: Picked) -> WarmUp | None:
+        """Something that needs no model, and an account that says so. An account that has yet to prove itself
+        is asked all the same."""
+        account, target = picked.account, exchange.target
+        if not account.answers_warm_ups or not exchange.is_claude_code or picked.trial is not NO_TRIAL:
+            return None
+        is_message = target.dialect is Dialect.ANTHROPIC_MESSAGES and target.operation is Operation.GENERATE
+        return warm_up_of(exchange.body, exchange.peek) if is_message else None
+
+    async def answer_warm_up(self, kind: WarmUp, exchange: Exchange, responder: Responder) -> None:
+        """The whole answer, from here."""
+        exchange.is_answered_here = exchange.is_committed = True
+        exchange.trace.note("answered_here", kind.value)
+        exchange.announced.append((b"x-headgate-answered-here", kind.value.encode()))
+        self._count("warm_up_answered")
+        if not exchange.peek.is_stream:
+            await responder.whole(200, _JSON, whole_answer(kind, exchange.peek.model))
+            return
+        await responder.stream_head(_EVENTS)
+        answer = streamed_answer(kind, exchange.peek.model)
+        await responder.write(answer, asyncio.get_running_loop().time())
+        await responder.finish()
+
+    def _count(self, event: str) -> None:
+        self.counts[event] = self.counts.get(event, 0) + 1
 
     def body(self, exchange: Exchange, account: Account) -> PreparedBody:
         """The body for an attempt with this account, before its dialect prepares it: untouched, or with named
@@ -98,6 +138,7 @@ class ClientRules:
         self._read_settings()
         filtered = filter_betas(headers[_BETA], self._betas, account.credential_kind)
         if isinstance(filtered, Fault):
+            self._count("feature_refused")
             raise RelayError(filtered)
         if not filtered.removed:
             return headers, ()
@@ -117,6 +158,7 @@ class ClientRules:
         rectifier = rectifier_for(fault, self._rectifying, exchange.rectifiers)
         if rectifier is None or rectify(self.body(exchange, account).body, rectifier) is None:
             return False
+        self._count("rectified")
         exchange.rectifiers = (*exchange.rectifiers, rectifier)
         exchange.announced.append((b"x-headgate-edits", rectifier.value.encode()))
         return True

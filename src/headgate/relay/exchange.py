@@ -153,6 +153,10 @@ class Exchange:
     is_committed: bool = False
     """A client-visible byte of an answer is out: no other account may be tried (DESIGN 4, commit point)."""
 
+    is_claude_code: bool = False
+    """Recognised, by what the client says about itself (core/client_rules/claude_code.py)."""
+    is_answered_here: bool = False
+    """No provider was asked: it costs nothing."""
     rectifiers: tuple[Rectifier, ...] = ()
     """Edits that the provider's refusals have made necessary, in their order."""
     moved_from: GroupId | None = None

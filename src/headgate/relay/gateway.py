@@ -137,6 +137,7 @@ class Gateway:
             self._running.discard(watchdog)
         if fault is not None:
             await responder.fail(fault)
+        if fault is not None or exchange.is_answered_here:
             await self._keep_trace(exchange, fault)
         self._finished(exchange, fault)
 
@@ -146,13 +147,13 @@ class Gateway:
         for watchdog in list(self._running):
             watchdog.end(_SHUTTING_DOWN)
 
-    async def _keep_trace(self, exchange: Exchange, fault: Fault) -> None:
-        """The decision record of an exchange that gave no answer; callers who are nobody leave no trace."""
+    async def _keep_trace(self, exchange: Exchange, fault: Fault | None) -> None:
+        """The decision record of an exchange that no provider answered; who is nobody leaves no trace."""
         if not exchange.has_caller:
             return
-        exchange.trace.note(
-            "fault", {"kind": fault.kind.value, "blame": fault.kind.blame.value, "message": fault.message}
-        )
+        if fault is not None:
+            facts = {"kind": fault.kind.value, "blame": fault.kind.blame.value, "message": fault.message}
+            exchange.trace.note("fault", facts)
         try:
             await self._journal.write_trace(
                 exchange.id, exchange.caller.user.id, exchange.trace.render(), exchange.started_at_ms

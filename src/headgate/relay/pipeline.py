@@ -154,6 +154,8 @@ class Pipeline:
             if exchange.suspended and error.fault.kind is not FaultKind.CLIENT_GONE:
                 await self.attribution.gave_up(exchange)
             raise
+        if exchange.is_answered_here:
+            return
         await self.picker.stick(exchange, picked.account.id)
         if exchange.is_broken:
             if exchange.session is not None:
@@ -208,7 +210,10 @@ class Pipeline:
     ) -> Fault | None:
         """None: the client has its answer. The slot is given back before another account is picked."""
         try:
-            await self.attempts.run(exchange, picked, responder, watchdog)
+            if (kind := self.client_rules.warm_up(exchange, picked)) is not None:
+                await self.client_rules.answer_warm_up(kind, exchange, responder)
+            else:
+                await self.attempts.run(exchange, picked, responder, watchdog)
         except RelayError as error:
             return error.fault
         finally:

@@ -131,6 +131,7 @@ def account_from(
         quota=quota_from(row),
         is_passthrough=kind is CredentialKind.API_KEY
         and (row.extra or {}).get("anthropic_passthrough") is True,
+        answers_warm_ups=open_part.get("intercept_warmup_requests") is True,
         policy=policy_from(open_part),
         limits=limits_from(row.extra or {}),
     )

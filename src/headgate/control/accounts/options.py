@@ -32,6 +32,8 @@ class TemporaryRuleFields(RequestBody):
 
 
 class FailureOptions(RequestBody):
+    intercept_warmup_requests: Annotated[bool, Field(strict=True)] = False
+    """What Claude Code asks of itself is answered by the gateway."""
     temp_unschedulable_enabled: Annotated[bool, Field(strict=True)] = False
     temp_unschedulable_rules: Annotated[list[TemporaryRuleFields], Field(max_length=MAX_RULES)] = []
     custom_error_codes_enabled: Annotated[bool, Field(strict=True)] = False

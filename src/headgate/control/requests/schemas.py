@@ -122,7 +122,9 @@ class ExplanationView(BaseModel):
     endpoint: str | None
     created_at: datetime
     outcome: str
-    """Of the last attempt; `refused` when no call was made."""
+    """Of the last attempt; `refused` or `answered_here` when no call was made."""
+    answered_here: str | None
+    """What it asked that needs no provider (docs/operations/client-rules.md)."""
     fault: Mapping[str, Any] | None
     summary: Sequence[str]
     """The story in sentences."""

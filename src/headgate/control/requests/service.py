@@ -129,6 +129,7 @@ class RequestService:
 def _common(found: _Found) -> dict[str, Any]:
     """What both forms say alike."""
     last = found.last
+    answered = story.answered_here(found.trace)
     tariff = story.tariff(found.trace)
     if tariff is None and last is not None:
         tariff = story.tariff_of(last)
@@ -137,7 +138,8 @@ def _common(found: _Found) -> dict[str, Any]:
         "model": None if last is None else last.client_model,
         "endpoint": None if last is None else last.inbound_endpoint,
         "created_at": _instant(found.created_at_ms),
-        "outcome": "refused" if last is None else last.outcome,
+        "outcome": last.outcome if last is not None else "refused" if answered is None else "answered_here",
+        "answered_here": answered,
         "summary": [],
         "has_trace": found.has_trace,
         "session": story.session(found.trace),

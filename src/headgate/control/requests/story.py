@@ -28,7 +28,18 @@ Names = Mapping[int, str]
 _CANDIDATE = frozenset({"account_id", "outcome", "reason", "score"})
 _ATTEMPT = frozenset({"n", "account_id", "upstream_model", "fault", "status", "outcome", "ms", "edits"})
 _TOLD = frozenset(
-    {"session_rule", "selections", "waits", "attempts", "bill", "fault", "reserved", "failover", "user_id"}
+    {
+        "session_rule",
+        "selections",
+        "waits",
+        "attempts",
+        "bill",
+        "fault",
+        "reserved",
+        "failover",
+        "user_id",
+        "answered_here",
+    }
 )
 
 
@@ -41,6 +52,12 @@ def parts(trace: Trace, name: str) -> list[Mapping[str, Any]]:
 def part(trace: Trace, name: str) -> Mapping[str, Any] | None:
     found = trace.get(name)
     return found if isinstance(found, dict) else None
+
+
+def answered_here(trace: Trace) -> str | None:
+    """What the gateway answered by itself."""
+    found = trace.get("answered_here")
+    return found if isinstance(found, str) else None
 
 
 def other_facts(trace: Trace) -> dict[str, Any]:

@@ -27,6 +27,8 @@ def _sentences(told: ExplanationView) -> Iterator[str]:
         yield "It stayed where the conversation's prompt cache is."
     yield from (_wait(each) for each in told.waits)
     yield from (_attempt(each) for each in told.attempts)
+    if told.answered_here is not None:
+        yield f"The gateway answered it by itself ({told.answered_here}); no provider was asked."
     if told.fault is not None:
         yield f"The request ended in {told.fault.get('kind')}; to blame: {told.fault.get('blame')}."
     if told.tariff is not None:
