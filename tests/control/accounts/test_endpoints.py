@@ -270,6 +270,27 @@ async def test_health_shows_every_cooldown_with_its_cause_and_who_ended_it(contr
     assert event["evidence"].startswith("by ")
 
 
+async def test_an_account_past_its_end_is_shown_as_down_until_the_end_is_moved(control):
+    group = await control.add_group("g")
+    ends = control.clock.now_ms() // 1000 + 60
+    account = await control.add_account(group_ids=[group], expires_at=ends)
+
+    async def shown():
+        health = (await control.admin("GET", f"/admin/accounts/{account}/health")).data
+        counted = (await control.admin("GET", f"/admin/groups/{group}")).data["active_account_count"]
+        return health["state"], health["expired"], counted
+
+    assert await shown() == ("healthy", False, 1)
+    control.clock.advance(60)
+    assert await shown() == ("down", True, 0)
+    for change in (
+        {"auto_pause_on_expired": False},
+        {"auto_pause_on_expired": True, "expires_at": ends + 99},
+    ):
+        await control.admin("PUT", f"/admin/accounts/{account}", change)
+        assert await shown() == ("healthy", False, 1)
+
+
 async def test_a_temporary_exclusion_is_shown_and_lifted(control):
     account = await control.add_account()
     path = f"/admin/accounts/{account}/temp-unschedulable"

@@ -47,6 +47,8 @@ class HealthView(BaseModel):
     """The worst of the account's own and its models' states."""
     error_message: str
     schedulable: bool
+    expired: bool
+    """Past its end, and to be paused then: off until the end is moved."""
     cooldowns: Sequence[CooldownView]
     timeline: Sequence[HealthEventView]
     """Newest first, the last 100 changes; without Redis since the start of the process."""
@@ -59,13 +61,15 @@ async def account_health(work: Work, account_id: int) -> HealthView:
     cooldowns = [c for c in await state.cooldowns.active([name]) if c.reason != MARKED or c.until_ms > now_ms]
     cooldowns.extend(_stored(row, cooldowns, now_ms))
     states = [state_of(cooldown, now_ms) for cooldown in cooldowns]
-    if row.status != "active" or not row.schedulable:
+    is_expired = row.auto_pause_on_expired and row.expires_at is not None and row.expires_at <= work.now()
+    if row.status != "active" or not row.schedulable or is_expired:
         states.append(HealthState.DOWN)
     return HealthView(
         account_id=row.id,
         state=worst(states),
         error_message=row.error_message,
         schedulable=row.schedulable,
+        expired=is_expired,
         cooldowns=[_cooldown_view(cooldown, now_ms) for cooldown in cooldowns],
         timeline=[_event_view(event) for event in await state.health.timeline(name)],
     )

@@ -83,7 +83,9 @@ class GroupRepository:
 
     async def account_counts(self, group_ids: Sequence[int], now: datetime) -> Mapping[int, dict[str, int]]:
         """account_count, active_account_count, rate_limited_account_count per group."""
-        is_active = (AccountRow.status == "active") & AccountRow.schedulable
+        is_over = AccountRow.auto_pause_on_expired & AccountRow.expires_at.is_not(None)
+        is_over &= AccountRow.expires_at <= now
+        is_active = (AccountRow.status == "active") & AccountRow.schedulable & ~is_over
         rows = await self._session.execute(
             select(
                 AccountGroupRow.group_id,
