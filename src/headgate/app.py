@@ -23,6 +23,7 @@ from headgate.control.scheduled_tests import jobs as scheduled_tests
 from headgate.control.simple_mode import ensure_simple_mode
 from headgate.control.statistics import rollup
 from headgate.control.subscriptions import jobs as subscription_jobs
+from headgate.core.routing.degradation import Degradation
 from headgate.cors import with_cors
 from headgate.data_plane import DataPlane, Foundation, build_data_plane
 from headgate.errors import StartupError
@@ -119,7 +120,7 @@ async def open_application(settings: Settings, clock: Clock | None = None) -> As
         await _start_jobs(base, plane, process_id, uow, deps)
         control = create_control_app(deps)
         operations = OperationsEndpoints(
-            engine, state, plane.metrics, plane.directory, plane.billing, settings
+            engine, state, plane.metrics, plane.directory, plane.billing, plane.standings, settings
         )
         yield Application(
             asgi=with_cors(_dispatcher(plane.gateway, control, operations), settings.cors),
@@ -246,7 +247,11 @@ def _control_deps(base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWo
     async def forget_bounds(bounds: list[str]) -> None:
         await base.state.reservations.forget(bounds)
 
+    async def degradations() -> Sequence[Degradation]:
+        return (await plane.standings.look()).degradations
+
     deps = ControlDeps(
+        degradations=degradations,
         settings=base.settings,
         uow=uow,
         vault=base.vault,

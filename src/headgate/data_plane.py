@@ -46,6 +46,7 @@ from headgate.relay.rate_gate import RateGate
 from headgate.relay.reserver import Reserver
 from headgate.relay.settlement import Settler
 from headgate.relay.slot_queue import SlotQueue
+from headgate.relay.standings import Standings
 from headgate.relay.stream_cover import CoverFactory
 from headgate.relay.track_records import TrackRecords
 from headgate.relay.window_costs import WindowCosts
@@ -87,6 +88,7 @@ class DataPlane:
     tasks: TaskOwner
     books: PriceBooks
     quota_keeper: QuotaKeeper
+    standings: Standings
     price_refresh: PriceRefresh | None
     """None: the operator uses no price file."""
 
@@ -127,16 +129,17 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
     )
     metrics.gauges |= _money_gauges(pipeline) | {
         "headgate_settlement_lag_seconds": ("Age of the oldest settlement not committed", base.journal.lag_s),
-        "headgate_billing_breaker_state": ("0 closed, 1 half open, 2 open", billing.state_number),
-        "headgate_billing_breaker_openings": ("Times it opened since the start", lambda: billing.openings),
         "headgate_slots_held": ("Slots held by this process", lambda: len(leases)),
         "headgate_queue_waiting": ("Exchanges waiting for a slot", lambda: queueing.waiting),
         "headgate_cooldowns_active": ("Accounts cooling down", lambda: metrics.cooling(clock.now_ms())),
         "headgate_body_bytes_held": ("Request bodies in memory", lambda: bodies.held_bytes),
         "headgate_directory_version": ("Version of the snapshot in use", lambda: directory.version),
     }
+    standings = Standings(directory, state.cooldowns, clock, pipeline.attribution, billing)
+    metrics.labelled_gauges |= standings.gauges()
     return DataPlane(
         directory=directory,
+        standings=standings,
         gateway=gateway,
         leases=leases,
         clients=clients,
@@ -153,7 +156,10 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
 
 def _money_gauges(pipeline: Pipeline) -> dict[str, tuple[str, GaugeReader]]:
     reserver, covered = pipeline.admission.reserver, pipeline.attempts.settler.covered
+    billing = pipeline.billing
     return {
+        "headgate_billing_breaker_state": ("0 closed, 1 half open, 2 open", billing.state_number),
+        "headgate_billing_breaker_openings": ("Times it opened since the start", lambda: billing.openings),
         "headgate_money_waiting": (
             "Exchanges waiting for what others have reserved",
             lambda: reserver.waiting,

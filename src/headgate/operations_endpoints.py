@@ -13,6 +13,7 @@ from headgate.kit import json
 from headgate.observability.metrics import RelayMetrics, render
 from headgate.relay.billing_gate import BillingGate
 from headgate.relay.directory import Directory
+from headgate.relay.standings import Standings
 from headgate.settings import Settings
 from headgate.state.protocols import SharedState, StateUnavailable
 from headgate.storage.migrate import is_current
@@ -33,6 +34,7 @@ class OperationsEndpoints:
         metrics: RelayMetrics,
         directory: Directory,
         billing: BillingGate,
+        standings: Standings,
         settings: Settings,
     ) -> None:
         self._engine = engine
@@ -40,6 +42,7 @@ class OperationsEndpoints:
         self._metrics = metrics
         self._directory = directory
         self._billing = billing
+        self._standings = standings
         self._open_metrics = settings.server.metrics_access == "open"
 
     def serves(self, path: str) -> bool:
@@ -71,7 +74,13 @@ class OperationsEndpoints:
                 send, 403, {"message": "metrics are for this machine only; see server.metrics_access"}
             )
             return
+        await _within(self._look())
         await _raw(send, 200, b"text/plain; version=0.0.4; charset=utf-8", render(self._metrics))
+
+    async def _look(self) -> str:
+        """For the gauges that say how everything stands."""
+        await self._standings.look()
+        return "ok"
 
     async def _checks(self) -> dict[str, str]:
         return {

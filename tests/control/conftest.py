@@ -1,6 +1,6 @@
 """The management API over a real migrated database, on both backends; all behind it is in process."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +18,7 @@ from headgate.control.live import SlotLoads
 from headgate.core.pricing.book import PriceBook
 from headgate.core.pricing.catalogue import bundled_catalogue
 from headgate.core.pricing.price import flat_price
+from headgate.core.routing.degradation import Degradation
 from headgate.kit.clock import FakeClock
 from headgate.kit.crypto import Vault
 from headgate.settings import AuthSettings, Settings
@@ -114,6 +115,10 @@ class Control:
         return (await self.admin("POST", "/admin/accounts", body | fields)).data["id"]
 
 
+async def all_is_well() -> Sequence[Degradation]:
+    return ()
+
+
 @pytest.fixture
 def make_deps(
     engine: AsyncEngine, sessions: async_sessionmaker[AsyncSession], clock: FakeClock
@@ -141,6 +146,7 @@ def make_deps(
             live=SlotLoads(state.slots),
             account_tester=tester,
             prices=lambda: book,
+            degradations=all_is_well,
             web=WebClient(chosen),
             passwords=Passwords(CHEAP_COST),
         )

@@ -214,3 +214,34 @@ def stream_timeout(world: World) -> str:
         return f"silent streams: {silent}; {health}; others: {scene.statuses(TEN[2:5])}"
     finally:
         world.gateway.api("PUT", path, before)
+
+
+@scenario(
+    "what is degraded is seen, and ends",
+    expected="API: account_cooling at_its_time, account_error by_operator, group_without_account at_its_time;"
+    " metrics: 1, 1, 1; after time and click: nothing",
+)
+def degradations_are_seen(world: World) -> str:
+    """In the management API and in the metrics that alerts are made of."""
+    scene = world.scene(2)
+    for number, fault in enumerate(("status=429 retry_after=600", "status=401")):
+        scene.suffer(number, fault, times=1)
+    before = _degraded(world)
+    scene.ask("both refuse")
+    found = [row for row in world.gateway.api("GET", "/admin/degradations") if _concerns(row, scene)]
+    said = sorted(f"{row['kind']} {row['ends']}" for row in found)
+    grown = ", ".join(f"{now - then:.0f}" for now, then in zip(_degraded(world), before, strict=True))
+    world.let_pass(601)
+    world.gateway.api("POST", f"/admin/accounts/{scene.accounts[1]}/recover-state")
+    scene.statuses(TEN[:4])
+    left = [row["kind"] for row in world.gateway.api("GET", "/admin/degradations") if _concerns(row, scene)]
+    return f"API: {', '.join(said)}; metrics: {grown}; after time and click: {', '.join(left) or 'nothing'}"
+
+
+def _concerns(row: dict[str, Any], scene: Scene) -> bool:
+    return row["account_id"] in scene.accounts or row["group_id"] == scene.group_id
+
+
+def _degraded(world: World) -> list[float]:
+    kinds = ("account_cooling", "account_error", "group_without_account")
+    return [world.metric(f'headgate_degradations{{kind="{kind}"}}') for kind in kinds]

@@ -13,6 +13,7 @@ from headgate.control.audit import endpoints as audit
 from headgate.control.auth import endpoints as auth
 from headgate.control.codes import endpoints as codes
 from headgate.control.configuration import endpoints as configuration
+from headgate.control.degradations import endpoints as degradations
 from headgate.control.deps import ControlDeps
 from headgate.control.groups import endpoints as groups
 from headgate.control.keys import endpoints as keys
@@ -48,6 +49,7 @@ SLICES = (
     groups,
     account_bulk,
     accounts,
+    degradations,
     proxies,
     keys,
     subscriptions,

@@ -16,6 +16,7 @@ from headgate.control.oauth.documents import Documents
 from headgate.control.statistics.memo import Memo
 from headgate.core.limits.budget import CoverRecord
 from headgate.core.pricing.book import PriceBook
+from headgate.core.routing.degradation import Degradation
 from headgate.kit.clock import Clock
 from headgate.kit.crypto import Vault
 from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoints
@@ -78,6 +79,8 @@ class ControlDeps(WorkDeps):
     account_tester: AccountTester
     prices: Callable[[], PriceBook]
     """The price book in force, as the data plane uses it."""
+    degradations: Callable[[], Awaitable[Sequence[Degradation]]]
+    """What does not work as it should right now, as the data plane sees it."""
     web: WebClient
     """To services around people, such as identity providers."""
     read_price_file: Callable[[], Awaitable[bytes]] | None = None

@@ -106,6 +106,15 @@ class EgressProxy:
     is_active: bool = True
 
 
+class OffBecause(StrEnum):
+    """Why an account is not schedulable."""
+
+    NOTHING = ""
+    ERROR = "error"
+    SWITCHED_OFF = "switched_off"
+    NO_CREDENTIAL = "no_credential"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """An upstream account as the scheduler and the relay need it."""
@@ -129,6 +138,7 @@ class Account:
     group_ids: frozenset[GroupId] = frozenset()
     is_schedulable: bool = True
     """Active, switched on, and without an error mark."""
+    off_because: OffBecause = OffBecause.NOTHING
     expires_at_ms: int | None = None
     cooldown_until_ms: int = 0
     """As stored at the last snapshot; live cooldowns come from the cooldown store."""

@@ -67,10 +67,10 @@ class ClockWatch:
         """Cooldowns that began in the future end now."""
         known = await self._state.cooldowns.active(list(self._accounts()))
         begun_later = [cooldown for cooldown in known if cooldown.began_ms > now + JUMP_MS]
+        whole = [cooldown.account_id for cooldown in begun_later if not cooldown.model]
+        await self._forget_stored(whole, now)  # first: whoever is half-open shall be tried
         for cooldown in begun_later:
             await self._end(cooldown, now)
-        whole = [cooldown.account_id for cooldown in begun_later if not cooldown.model]
-        await self._forget_stored(whole, now)
         return len(begun_later)
 
     async def _end(self, cooldown: Cooldown, now: int) -> None:

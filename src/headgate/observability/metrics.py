@@ -6,6 +6,7 @@ are bounded: models beyond the first 200 are counted as `other`.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -18,6 +19,14 @@ _MOST_MODELS = 200
 
 GaugeReader = Callable[[], float]
 CountsReader = Callable[[], Mapping[str, int]]
+
+
+class LabelledGauge(NamedTuple):
+    """Live values by labels, read when scraped."""
+
+    help: str
+    labels: tuple[str, ...]
+    read: Callable[[], Iterable[tuple[tuple[str, ...], float]]]
 
 
 class _Histogram:
@@ -58,6 +67,7 @@ class RelayMetrics:
         self.gauges: dict[str, tuple[str, GaugeReader]] = {}
         """Name -> (help, reader): live values of other parts (slots, queue, settlement lag), read when
         scraped."""
+        self.labelled_gauges: dict[str, LabelledGauge] = {}
         self.counters: dict[str, tuple[str, CountsReader]] = {}
         """Name -> (help, reader): counts of other parts by event, read when scraped."""
 
@@ -152,6 +162,11 @@ class RelayMetrics:
         yield GaugeMetricFamily("headgate_exchanges_in_flight", "Exchanges in progress", value=self.in_flight)
         for name, (text, read) in self.gauges.items():
             yield GaugeMetricFamily(name, text, value=read())
+        for name, gauge in self.labelled_gauges.items():
+            family = GaugeMetricFamily(name, gauge.help, labels=gauge.labels)
+            for values, number in gauge.read():
+                family.add_metric(values, number)
+            yield family
         for name, (text, counts) in self.counters.items():
             yield _counter(name, text, ("event",), [((event,), count) for event, count in counts().items()])
 

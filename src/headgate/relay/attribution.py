@@ -50,6 +50,10 @@ class Attribution:
         """Nobody could answer this request a moment ago."""
         return len(self._poisoned) > 0 and self._poisoned.knows(exchange.request_name(), self._clock.now_ms())
 
+    def poisoned(self, now_ms: int) -> tuple[int, int]:
+        """How many requests are known that nobody could answer, and until when the last of them is."""
+        return self._poisoned.kept(now_ms)
+
     async def answered(self, exchange: Exchange, picked: Picked) -> None:
         """The account answered: it is well, and whoever failed before it in this exchange is at fault."""
         if len(self._suspicions):

@@ -50,7 +50,10 @@ class Directory:
         self.version = -1
         self.prices = build_prices(DirectoryData.empty())
         self.settings: Mapping[str, str] = {}
-        self._lost_routes: frozenset[tuple[GroupId, str, AccountId]] = frozenset()
+        self.lost_routes: frozenset[tuple[GroupId, str, AccountId]] = frozenset()
+        """Groups, patterns and accounts of model routing that leads nowhere."""
+        self.stale_since_ms: int | None = None
+        """Since when looking for changes fails; None: it works."""
         self._refreshing = asyncio.Lock()
         self.on_refreshed: list[Callable[[], Awaitable[None]]] = []
 
@@ -70,7 +73,10 @@ class Directory:
             await asyncio.sleep(_POLL_S)
             try:
                 await self.refresh()
+                self.stale_since_ms = None
             except (StorageUnavailable, StateUnavailable) as error:  # keep serving from the last snapshot
+                if self.stale_since_ms is None:
+                    self.stale_since_ms = self._clock.now_ms()
                 log.warning("directory_refresh_failed", error=type(error).__name__)
 
     def group(self, group_id: GroupId) -> Group | None:
@@ -78,6 +84,9 @@ class Directory:
 
     def account(self, account_id: AccountId) -> Account | None:
         return self._accounts.get(account_id)
+
+    def groups(self) -> tuple[Group, ...]:
+        return tuple(self._groups.values())
 
     def accounts(self) -> tuple[Account, ...]:
         return tuple(self._accounts.values())
@@ -166,12 +175,12 @@ class Directory:
             for pattern, accounts in group.model_routes.items()
             for account_id in accounts.difference(a.id for a in self.accounts_of(group.id, group.provider))
         )
-        for group_id, pattern, account_id in sorted(lost - self._lost_routes):
+        for group_id, pattern, account_id in sorted(lost - self.lost_routes):
             log.warning(
                 "model_route_lost", group_id=group_id, pattern=pattern, account_id=account_id,
                 remedy="add the account to the group, or take it out of model_routing",
             )  # fmt: skip
-        self._lost_routes = lost
+        self.lost_routes = lost
 
 
 def _keep(cache: OrderedDict[bytes, T], key: bytes, value: T, limit: int) -> None:

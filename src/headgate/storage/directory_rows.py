@@ -30,6 +30,7 @@ from headgate.core.world import (
     EgressProxy,
     Group,
     KeyWindow,
+    OffBecause,
     OverrunPolicy,
     Provider,
     QuotaBasis,
@@ -110,6 +111,7 @@ def account_from(
     secret = _account_secret(row, kind, vault)
     open_part: Mapping[str, Any] = row.credentials_open or {}
     expires_at = row.expires_at if row.auto_pause_on_expired else None
+    off = _off_because(row, has_secret=bool(secret))
     return Account(
         id=AccountId(row.id),
         name=row.name,
@@ -124,7 +126,8 @@ def account_from(
         cost_multiplier=row.cost_multiplier,
         model_mapping=dict(open_part.get("model_mapping") or {}),
         group_ids=frozenset(GroupId(group_id) for group_id in group_ids),
-        is_schedulable=row.status == "active" and row.schedulable and bool(secret),
+        is_schedulable=off is OffBecause.NOTHING,
+        off_because=off,
         expires_at_ms=ms(expires_at),
         cooldown_until_ms=max(ms(row.rate_limit_reset_at) or 0, ms(row.temp_unschedulable_until) or 0),
         overloaded_until_ms=ms(row.overload_until) or 0,
@@ -135,6 +138,15 @@ def account_from(
         policy=policy_from(open_part),
         limits=limits_from(row.extra or {}),
     )
+
+
+def _off_because(row: AccountRow, *, has_secret: bool) -> OffBecause:
+    """An error mark first: it is news, the others somebody has chosen."""
+    if row.status == "error":
+        return OffBecause.ERROR
+    if row.status != "active" or not row.schedulable:
+        return OffBecause.SWITCHED_OFF
+    return OffBecause.NOTHING if has_secret else OffBecause.NO_CREDENTIAL
 
 
 def quota_from(row: AccountRow) -> AccountQuota | None:

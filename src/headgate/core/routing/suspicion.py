@@ -95,6 +95,11 @@ class PoisonedRequests:
         until = self._until.get(request)
         return until is not None and now_ms < until <= now_ms + self._kept_ms
 
+    def kept(self, now_ms: int) -> tuple[int, int]:
+        """How many are remembered, and until when the last of them is."""
+        until = [until for until in self._until.values() if until > now_ms]
+        return len(until), max(until, default=0)
+
     def forget(self, request: str) -> None:
         self._until.pop(request, None)
 
