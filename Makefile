@@ -13,7 +13,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --exclud
 	--generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-old-sdks run check test test-all crash-test scenarios bench fmt lint types unit docs reference migrate migration lock release clean
+.PHONY: help setup setup-old-sdks run web web-check check test test-all crash-test scenarios bench fmt lint types unit docs reference migrate migration lock release clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -24,7 +24,14 @@ setup: ## create .venv and install everything, from hashed locks (does nothing w
 setup-old-sdks: setup ## the previous generation of the vendors' SDKs, in .venv-old-sdks
 	@tools/setup.sh old-sdks
 
+web: setup ## build the web app (with the machine's Node, or PyPI's); does nothing when it is current
+	@$(PY) tools/web.py
+
+web-check: setup ## lint, types and unit tests of the web app, against the API as it is
+	@$(PY) tools/web.py check
+
 run: setup ## start Headgate in demo mode on HOST:PORT (127.0.0.1:8080) and print a curl line to try
+	@$(PY) tools/web.py || echo "web: not built; the API works without it"
 	@$(BIN)/headgate serve --demo --host $(HOST) --port $(PORT)
 
 check: setup lint types unit ## format, lint, types, import contracts, budgets, unit tests (SQLite, in-process); under a minute
@@ -83,7 +90,7 @@ lock: setup ## resolve anew: releases older than 7 days only, no registry addres
 	$(LOCK) -o requirements/dev.lock pyproject.toml --group dev
 	$(LOCK) -o requirements/old-sdks.lock --group old-sdks
 
-release: setup ## wheel and sdist in dist/, built offline
+release: setup web ## wheel and sdist in dist/, the web app included
 	rm -rf dist
 	$(PY) -m hatchling build
 

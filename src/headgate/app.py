@@ -48,6 +48,7 @@ from headgate.storage.journal_opening import open_journal
 from headgate.storage.opening import open_database
 from headgate.storage.unit_of_work import UnitOfWork
 from headgate.upstream.web import WebClient
+from headgate.web_app import WebApp
 
 log = structlog.get_logger(__name__)
 
@@ -123,7 +124,7 @@ async def open_application(settings: Settings, clock: Clock | None = None) -> As
             engine, state, plane.metrics, plane.directory, plane.billing, plane.standings, settings
         )
         yield Application(
-            asgi=with_cors(_dispatcher(plane.gateway, control, operations), settings.cors),
+            asgi=with_cors(_dispatcher(plane.gateway, control, operations, WebApp()), settings.cors),
             settings=settings,
             directory=plane.directory,
             gateway=plane.gateway,
@@ -274,8 +275,8 @@ def _control_deps(base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWo
     return deps
 
 
-def _dispatcher(gateway: Gateway, control: Asgi, operations: OperationsEndpoints) -> Asgi:
-    """Three planes behind one port, told apart by path alone."""
+def _dispatcher(gateway: Gateway, control: Asgi, operations: OperationsEndpoints, web: WebApp) -> Asgi:
+    """Three planes and the web app behind one port; pages go only to who asks for HTML."""
 
     async def dispatch(
         scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
@@ -287,6 +288,8 @@ def _dispatcher(gateway: Gateway, control: Asgi, operations: OperationsEndpoints
             await operations(scope, receive, send)
         elif path.startswith("/api/") and path != "/api/event_logging/batch":
             await control({**scope, "root_path": "/api"}, receive, send)
+        elif web.serves(scope):
+            await web(scope, receive, send)
         else:
             await gateway(scope, receive, send)
 

@@ -72,7 +72,7 @@ SLICES = (
 
 
 @cache
-def _routes() -> Sequence[BaseRoute]:
+def management_routes() -> Sequence[BaseRoute]:
     """The same for every app of a process: they find what they work with at the app, and building them takes
     a third of a second."""
     router = APIRouter(redirect_slashes=False)
@@ -94,7 +94,7 @@ def create_control_app(deps: ControlDeps) -> FastAPI:
     app.state.deps = deps
     faults.install(app)
     documentation.install(app)
-    app.router.routes.extend(_routes())
+    app.router.routes.extend(management_routes())
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)
     return app

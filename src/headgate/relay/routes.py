@@ -186,6 +186,13 @@ _PREFIXES: tuple[tuple[str, Callable[[str, str, bytes], Route | Fault]], ...] = 
     ("/responses/", _response_object),
 )
 
+FIRST_SEGMENTS = frozenset(
+    path.lstrip("/").partition("/")[0]
+    for path in (*_EXACT, *(prefix for prefix, _ in _PREFIXES))
+    if path != "/"
+)
+"""Below these the data plane answers, or says that there is nothing: no page may stand there."""
+
 
 def _printable(path: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in path[:100])

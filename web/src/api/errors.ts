@@ -1,0 +1,45 @@
+/** What the gateway said no with: its status, its stable reason, its words, and the fields they are about. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly reason: string,
+    message: string,
+    readonly fields: Readonly<Record<string, string>> = {},
+  ) {
+    super(message)
+    this.name = 'ApiError'
+  }
+}
+
+interface Refusal {
+  message?: unknown
+  reason?: unknown
+  metadata?: unknown
+}
+
+export function toApiError(status: number, body: unknown): ApiError {
+  const refusal: Refusal = typeof body === 'object' && body !== null ? body : {}
+  const message = typeof refusal.message === 'string' ? refusal.message : `HTTP ${status}`
+  const reason = typeof refusal.reason === 'string' ? refusal.reason : ''
+  return new ApiError(status, reason, message, { ...namedFields(message), ...fieldsOf(refusal.metadata) })
+}
+
+/** "Invalid request: email: too short; role: unknown" names its fields in its words. */
+export function namedFields(message: string): Record<string, string> {
+  const start = 'Invalid request: '
+  if (!message.startsWith(start)) return {}
+  const found = message.slice(start.length).split('; ').map((part) => /^([a-z_][\w.]*): (.+)$/.exec(part))
+  return Object.fromEntries(found.flatMap((match) => (match ? [[match[1], match[2]]] : [])))
+}
+
+function fieldsOf(metadata: unknown): Record<string, string> {
+  if (typeof metadata !== 'object' || metadata === null) return {}
+  return Object.fromEntries(
+    Object.entries(metadata).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  )
+}
+
+export function messageOf(error: unknown): string {
+  if (error instanceof Error) return error.message
+  return String(error)
+}

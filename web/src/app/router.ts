@@ -1,0 +1,51 @@
+import { createRouter, createWebHistory, type RouteRecordRaw } from 'vue-router'
+
+import type { Permission } from './permissions'
+import { can, startSession, user } from './session'
+
+declare module 'vue-router' {
+  interface RouteMeta {
+    /** Absent: anybody may see the page. */
+    permission?: Permission
+  }
+}
+
+/** Every first segment here stands in `public/pages.json` too: the gateway answers 404 for others. */
+const mine = (path: string, component: RouteRecordRaw['component']): RouteRecordRaw =>
+  ({ path, component, meta: { permission: 'user' } }) as RouteRecordRaw
+const admin = (path: string, component: RouteRecordRaw['component'], permission: Permission = 'read'): RouteRecordRaw =>
+  ({ path: `/admin/${path}`, component, meta: { permission } }) as RouteRecordRaw
+
+const routes: RouteRecordRaw[] = [
+  { path: '/', redirect: '/dashboard' },
+  { path: '/login', component: () => import('@/features/auth/LoginPage.vue') },
+  {
+    path: '/',
+    component: () => import('./shell/AppShell.vue'),
+    children: [
+      mine('/dashboard', () => import('@/features/dashboard/DashboardPage.vue')),
+      admin('accounts', () => import('@/features/accounts/AccountsPage.vue')),
+      { path: '/forbidden', component: () => import('./NoticePage.vue'), props: { kind: 'forbidden' } },
+    ],
+  },
+  { path: '/:rest(.*)*', component: () => import('./NoticePage.vue'), props: { kind: 'notFound' } },
+]
+
+export const router = createRouter({
+  history: createWebHistory(),
+  routes,
+  scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
+})
+
+router.beforeEach(async (to) => {
+  const wanted = to.meta.permission
+  if (wanted === undefined) return true
+  await startSession()
+  if (user.value === undefined) return { path: '/login', query: { next: to.fullPath } }
+  return can(wanted) ? true : { path: '/forbidden' }
+})
+
+/** Where to go after logging in: a path of ours, nothing else. */
+export function safeNext(value: unknown): string {
+  return typeof value === 'string' && /^\/(?![/\\])/.test(value) ? value : '/dashboard'
+}

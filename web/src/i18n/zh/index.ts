@@ -1,0 +1,6 @@
+import admin from './admin.json'
+import auth from './auth.json'
+import common from './common.json'
+import user from './user.json'
+
+export const zh = { admin, auth, common, user }

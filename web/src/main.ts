@@ -1,0 +1,34 @@
+import { VueQueryPlugin } from '@tanstack/vue-query'
+import PrimeVue from 'primevue/config'
+import ConfirmationService from 'primevue/confirmationservice'
+import ToastService from 'primevue/toastservice'
+import Tooltip from 'primevue/tooltip'
+import { createApp } from 'vue'
+
+import App from '@/app/App.vue'
+import { queryClient } from '@/app/queries'
+import { router } from '@/app/router'
+import { cspNonce, preset } from '@/app/theme'
+import { i18n, startLanguage } from '@/i18n'
+
+import './app/style.css'
+
+await startLanguage()
+createApp(App)
+  .use(i18n)
+  .use(router)
+  .use(VueQueryPlugin, { queryClient })
+  .use(PrimeVue, {
+    csp: { nonce: cspNonce() },
+    theme: {
+      preset,
+      options: {
+        darkModeSelector: '.dark',
+        cssLayer: { name: 'primevue', order: 'theme, base, primevue, components, utilities' },
+      },
+    },
+  })
+  .use(ToastService)
+  .use(ConfirmationService)
+  .directive('tooltip', Tooltip)
+  .mount('#app')
