@@ -9,6 +9,7 @@ from headgate.core.faults import Fault, FaultKind
 from headgate.core.ids import AccountId, SessionKey
 from headgate.core.routing.account_policy import STREAM_TIMEOUT_SETTING
 from headgate.core.routing.cooldown import CooldownDefaults
+from headgate.core.routing.health import state_of
 from headgate.kit.clock import FakeClock
 from headgate.observability.metrics import RelayMetrics
 from headgate.relay.account_health import AccountHealth
@@ -168,6 +169,30 @@ async def test_an_absurd_reset_in_the_body_is_named_in_the_trace(
     body = b'{"error": {"resets_in_seconds": 99999999999, "retryDelay": "-4s", "resets_at": 1750000060}}'
     await health.judge(exchange_for(), picked, limited, {}, body, note)
     assert note["resets_ignored"] == ("body.resets_in_seconds", "body.retryDelay")
+
+
+@pytest.mark.parametrize(
+    ("five_hours", "week", "state_after"),
+    [("allowed", "allowed_warning", "half_open"), ("allowed", "rejected", "cooling"), ("", "", "cooling")],
+)
+async def test_an_answer_that_says_its_windows_are_open_casts_doubt_on_a_rate_limit(
+    health: AccountHealth, picked: Picked, state: SharedState, clock: FakeClock,
+    sessions: async_sessionmaker[AsyncSession], five_hours: str, week: str, state_after: str,
+) -> None:  # fmt: skip
+    limited = Fault(kind=FaultKind.UPSTREAM_RATE_LIMITED, message="", upstream_status=429)
+    await health.judge(exchange_for(), picked, limited, {"retry-after": "18000"}, b"", {})
+    assert health.is_limited(ONE)
+    prefix = "anthropic-ratelimit-unified"
+    headers = {f"{prefix}-5h-status": five_hours, f"{prefix}-7d-status": week}
+    await health.doubted(exchange_for(), picked, headers)
+    (cooldown,) = await state.cooldowns.active([ONE])
+    assert state_of(cooldown, clock.now_ms()) == state_after
+    assert health.is_limited(ONE) is (state_after == "cooling")
+    async with sessions() as session:
+        row = (await session.scalars(select(AccountRow).where(AccountRow.id == 1))).one()
+    assert (row.rate_limit_reset_at is None) is (state_after == "half_open")
+    clock.advance(18_001)
+    assert not health.is_limited(ONE)
 
 
 async def test_an_answer_stays_an_answer_when_what_it_showed_cannot_be_kept(

@@ -1,6 +1,8 @@
 """Limits that providers name, odd and absurd ones among them, and clocks that move."""
 
+import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -196,6 +198,34 @@ def clock_set_forward(world: World) -> str:
 
 
 @scenario(
+    "limit that a running answer disproves",
+    expected="429 for five hours; the answer under way: 200; then half_open; the next one: 200 healthy",
+)
+def limit_disproved(world: World) -> str:
+    """A momentary refusal told the end of the window; an answer says that the window is open."""
+    scene = world.scene()
+    scene.suffer(0, "delay=0.7", times=1)
+    scene.suffer(0, f"status=429 retry_after={5 * HOUR}", times=1)
+    seen: list[int] = []
+    running = threading.Thread(target=lambda: seen.append(scene.ask("under way").status))
+    running.start()
+    _wait_until(lambda: scene.calls == [1])
+    refused = scene.ask("refused").status
+    hours = "five hours" if scene.left_s() in range(5 * HOUR - 2, 5 * HOUR + 2) else f"{scene.left_s()} s"
+    running.join()
+    state = scene.states
+    _wait_until(
+        lambda: (
+            scene.world.gateway.api("GET", f"/admin/accounts/{scene.accounts[0]}")["rate_limit_reset_at"]
+            is None
+        )
+    )
+    time.sleep(1.1)  # until the directory has read it
+    next_one = f"{scene.ask('next').status} {scene.states}"
+    return f"{refused} for {hours}; the answer under way: {seen[0]}; then {state}; the next one: {next_one}"
+
+
+@scenario(
     "account that expires",
     expected="before: 3x200; after: 503, not called; with another account: 200",
 )
@@ -215,6 +245,12 @@ def _state_within(scene: Scene, wanted: str, seconds: float) -> str:
     while (state := scene.states) != wanted and time.monotonic() < deadline:
         time.sleep(0.1)
     return state
+
+
+def _wait_until(holds: Callable[[], bool], seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _jumps(world: World, direction: str) -> float:

@@ -256,13 +256,16 @@ async def test_a_cooldown_is_extended_and_never_shortened(journal: GroupJournal,
     assert await value(engine, "SELECT version FROM directory_version") == 1
 
 
-async def test_an_overload_can_end_early_and_an_exclusion_keeps_its_reason(
+async def test_a_limit_and_an_overload_can_end_early_and_an_exclusion_keeps_its_reason(
     journal: GroupJournal, engine: AsyncEngine
 ) -> None:
     account = intent().account_id
-    await journal.mark_account(account, overloaded_until_ms=500)
+    await journal.mark_account(account, overloaded_until_ms=500, rate_limited_until_ms=700)
     await journal.mark_account(account, is_recovered=True)
     assert await value(engine, "SELECT overload_until FROM accounts WHERE id = 1") is None
+    assert await value(engine, "SELECT rate_limit_reset_at FROM accounts WHERE id = 1") == 700
+    await journal.mark_account(account, is_limit_over=True)
+    assert await value(engine, "SELECT rate_limit_reset_at FROM accounts WHERE id = 1") is None
     for until in (900, 800):
         await journal.mark_account(account, excluded_until_ms=until, reason=f'{{"until": {until}}}')
     said = "SELECT temp_unschedulable_until || temp_unschedulable_reason FROM accounts WHERE id = 1"

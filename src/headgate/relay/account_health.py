@@ -12,7 +12,7 @@ from typing import Any, Literal
 import structlog
 
 from headgate.core.dialects.contract import CooldownHint
-from headgate.core.dialects.quota_headers import refused_reading
+from headgate.core.dialects.quota_headers import refused_reading, says_open
 from headgate.core.dialects.reset_times import unusable_body_resets, unusable_resets
 from headgate.core.dialects.upstream_answers import excerpt
 from headgate.core.faults import Fault, FaultKind
@@ -41,6 +41,7 @@ from headgate.core.routing.health import (
     FAILING,
     MARKED,
     OVERLOADED,
+    RATE_LIMITED,
     HealthEvent,
     HealthState,
     state_of,
@@ -91,6 +92,8 @@ class AccountHealth:
         self._defaults = defaults
         self.windows = QuotaWatch(state.quota_windows, clock)
         self._logged: set[tuple[AccountId, str]] = set()
+        self._limited: dict[AccountId, int] = {}
+        """Accounts whose rate limit began in this process, and its end."""
 
     async def judge(
         self,
@@ -141,7 +144,7 @@ class AccountHealth:
         for reading in ends.values():
             hint = CooldownHint(
                 until_ms=reading.resets_at_ms,
-                reason="rate_limited",
+                reason=RATE_LIMITED,
                 evidence=f"the {reading.window} window is used up",
             )
             fault = Fault(kind=FaultKind.UPSTREAM_RATE_LIMITED, message="")
@@ -149,6 +152,48 @@ class AccountHealth:
                 await self._cool(exchange, picked.account.id, reading.model, hint, fault, note)
             except (StateUnavailable, StorageUnavailable):  # the next answer will say it again
                 log.warning("exhausted_window_not_noted", account_id=picked.account.id)
+
+    def is_limited(self, account_id: AccountId) -> bool:
+        """Its rate limit is in force, as far as this process knows; costs a look-up."""
+        until = self._limited.get(account_id)
+        if until is None:
+            return False
+        if until <= self._clock.now_ms():
+            del self._limited[account_id]
+            return False
+        return True
+
+    async def doubted(self, exchange: Exchange, picked: Picked, headers: Mapping[str, str]) -> None:
+        """An account under a rate limit has answered a request that was under way, and says that its windows
+        are open (spec 3.10): not cleared, for the answer may be older than the limit, but half-open, so that
+        the next request finds out."""
+        account_id, now = picked.account.id, self._clock.now_ms()
+        if picked.account.provider is not Provider.ANTHROPIC or not says_open(headers):
+            return
+        self._limited.pop(account_id, None)
+        try:
+            for cooldown in await self._cooldowns.active([account_id]):
+                if cooldown.model or cooldown.reason != RATE_LIMITED or cooldown.until_ms <= now:
+                    continue
+                await self._cut_short(cooldown, exchange, now)
+        except (StateUnavailable, StorageUnavailable):  # it ends at its time
+            log.warning("limit_not_doubted", account_id=account_id)
+
+    async def _cut_short(self, cooldown: Cooldown, exchange: Exchange, now: int) -> None:
+        account_id = cooldown.account_id
+        if not await self._cooldowns.forget(account_id, "", until_ms=cooldown.until_ms):
+            return
+        await self._cooldowns.set(replace(cooldown, until_ms=now))
+        await self._journal.mark_account(account_id, is_limit_over=True)
+        self._metrics.account_marked(account_id, "doubted")
+        event = HealthEvent(
+            at_ms=now,
+            state=HealthState.HALF_OPEN,
+            cause="answered while limited",
+            evidence="anthropic-ratelimit-unified-5h-status",
+            exchange_id=exchange.id,
+        )
+        await self._note(account_id, event)
 
     async def apply(
         self,
@@ -356,6 +401,8 @@ class AccountHealth:
             began_ms=now,
         )
         await self._cooldowns.set(cooldown)
+        if not model and hint.reason == RATE_LIMITED:
+            self._limited[account_id] = max(hint.until_ms, self._limited.get(account_id, 0))
         self._metrics.account_marked(account_id, hint.reason, until_ms=hint.until_ms)
         note["cooldown"] = {"cause": hint.reason, "evidence": hint.evidence, "until_ms": hint.until_ms} | (
             {"model": model} if model else {}

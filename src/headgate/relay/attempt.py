@@ -256,6 +256,8 @@ class _Attempt:
         health = self._runner.health
         if self._is_accepted and self._picked.trial is not NO_TRIAL:
             await health.proved(self._picked, self._exchange, is_whole=False)
+        if self._is_accepted and health.is_limited(self._picked.account.id):
+            await health.doubted(self._exchange, self._picked, answer.headers)
         news = health.windows.look(self._picked.account, answer.headers)
         if not news:
             return

@@ -155,10 +155,12 @@ class Journal(Protocol):
         overloaded_until_ms: int | None = None,
         reason: str = "",
         is_recovered: bool = False,
+        is_limit_over: bool = False,
         excluded_until_ms: int | None = None,
     ) -> None:
         """Persist an account's state change (spec 3.10): `error` sets status error; the others only extend a
-        cooldown; `is_recovered` ends an overload early. `excluded_until_ms` is a temporary
+        cooldown; `is_recovered` ends an overload early, `is_limit_over` a rate
+        limit. `excluded_until_ms` is a temporary
         exclusion, whose `reason` is kept as it is. Raises StorageUnavailable like `settle`."""
         ...
 

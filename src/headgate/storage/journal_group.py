@@ -149,6 +149,7 @@ class GroupJournal:
         overloaded_until_ms: int | None = None,
         reason: str = "",
         is_recovered: bool = False,
+        is_limit_over: bool = False,
         excluded_until_ms: int | None = None,
     ) -> None:
         """Kept until written; raises StorageUnavailable when that takes longer than the commit deadline."""
@@ -158,6 +159,7 @@ class GroupJournal:
             rate_limited_until_ms=rate_limited_until_ms,
             overloaded_until_ms=overloaded_until_ms,
             is_recovered=is_recovered,
+            is_limit_over=is_limit_over,
             excluded_until_ms=excluded_until_ms,
             exclusion=reason,
         )

@@ -79,6 +79,7 @@ class AccountMark:
     rate_limited_until_ms: int | None
     overloaded_until_ms: int | None
     is_recovered: bool = False
+    is_limit_over: bool = False
     excluded_until_ms: int | None = None
     exclusion: str = ""
     """Of a temporary exclusion: JSON of what caused it (spec 3.10)."""
@@ -196,6 +197,12 @@ def mark_statements(mark: AccountMark, now_ms: int) -> list[tuple[str, Row]]:
         statements.append((
             "UPDATE accounts SET overload_until = NULL, updated_at = ?"
             " WHERE id = ? AND overload_until IS NOT NULL",
+            (now_ms, mark.account_id),
+        ))  # fmt: skip
+    if mark.is_limit_over:
+        statements.append((
+            "UPDATE accounts SET rate_limited_at = NULL, rate_limit_reset_at = NULL, updated_at = ?"
+            " WHERE id = ? AND rate_limit_reset_at IS NOT NULL",
             (now_ms, mark.account_id),
         ))  # fmt: skip
     return statements

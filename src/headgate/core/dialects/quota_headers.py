@@ -60,6 +60,15 @@ def sign_of(provider: Provider, headers: Mapping[str, str]) -> tuple[str | None,
     return None if sign == (None, None) else sign
 
 
+def says_open(headers: Mapping[str, str]) -> bool:
+    """Anthropic let the request in, and says of every window that it is open (spec 3.10)."""
+    statuses = [
+        headers.get(f"anthropic-ratelimit-unified-{window}status", "").strip().lower()
+        for window in ("5h-", "7d-", "")
+    ]
+    return statuses[0].startswith("allowed") and "rejected" not in statuses
+
+
 def read_windows(provider: Provider, headers: Mapping[str, str], now_ms: int) -> Told:
     match provider:
         case Provider.ANTHROPIC:

@@ -17,6 +17,7 @@ from typing import Protocol
 import msgspec
 
 OVERLOADED = "overloaded"
+RATE_LIMITED = "rate_limited"
 FAILING = "failing"
 PROBING = "probing"
 """Not a state of its own: somebody else's request is the one that tries a half-open account."""
