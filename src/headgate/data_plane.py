@@ -232,11 +232,11 @@ def build_pipeline(
     estimator = Estimator(directory, experience, settings.limits)
     holds, fails = state.reservations, base.fail_points
     settler = Settler(directory, journal, holds, rates, clock, metrics, experience, quotas, gate, fails)
-    health = AccountHealth(
-        directory, state, journal, probes, clock, metrics, cooldown_defaults(settings.gateway)
-    )
+    defaults = cooldown_defaults(settings.gateway)
+    health = AccountHealth(directory, state, journal, probes, clock, metrics, defaults)
     attribution = _attribution(health, base, metrics)
-    picker = Picker(directory, state, queueing, clock, quotas, gate, records, probes, settings.gateway)
+    watch, options = health.windows, settings.gateway
+    picker = Picker(directory, state, queueing, clock, quotas, gate, records, probes, watch, options)
     _show_degraded(metrics, picker.degraded)
     return Pipeline(
         authenticator=Authenticator(directory, clock),

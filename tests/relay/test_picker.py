@@ -8,6 +8,7 @@ from sqlalchemy import update
 
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.ids import AccountId, SessionKey
+from headgate.core.limits.budget import NO_BUDGET, Need
 from headgate.core.pricing.cost import Quote
 from headgate.core.routing.failover import FailoverPlan
 from headgate.core.routing.stickiness import Home
@@ -20,6 +21,7 @@ from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
 from headgate.relay.picker import Picked, Picker, slot_of
 from headgate.relay.probes import LOOK_AGAIN_S, NO_TRIAL, TRIAL_S, Probes
+from headgate.relay.quota_watch import QuotaWatch
 from headgate.relay.reserver import Reserver
 from headgate.relay.slot_queue import SlotQueue
 from headgate.relay.track_records import TrackRecords
@@ -35,18 +37,21 @@ CUT = Fault(kind=FaultKind.UPSTREAM_ERROR, message="boom")
 
 
 @pytest.fixture
+def watch(state: SharedState, clock: FakeClock) -> QuotaWatch:
+    return QuotaWatch(state.quota_windows, clock)
+
+
+@pytest.fixture
 def picker(
     directory: Directory, state: SharedState, read_model: ReadModel, clock: FakeClock, tasks: TaskOwner,
-    gate: AccountGate,
+    gate: AccountGate, watch: QuotaWatch,
 ) -> Picker:  # fmt: skip
     limits = GatewaySettings(account_wait_timeout_s=5, sticky_wait_timeout_s=5)
     reserver = Reserver(state.reservations, read_model, clock, LimitsSettings())
     quotas = AccountQuotas(reserver, state.reservations, clock)
     records = TrackRecords(clock)
-    probes = Probes(state.locks, clock)
-    return Picker(
-        directory, state, SlotQueue(state.slots, tasks), clock, quotas, gate, records, probes, limits
-    )
+    probes, queue = Probes(state.locks, clock), SlotQueue(state.slots, tasks)
+    return Picker(directory, state, queue, clock, quotas, gate, records, probes, watch, limits)
 
 
 def plan() -> FailoverPlan:
@@ -123,6 +128,36 @@ async def test_a_small_cache_is_not_queued_for(
     assert (await picker.pick(exchange, plan())).account.id == 2
     (choice,) = (line for line in exchange.trace.facts["selections"][0] if line["account_id"] == 2)
     assert (choice["stickiness"]["cause"], choice["stickiness"]["compared_with"]) == ("queueing", 2)
+
+
+async def test_a_quota_window_that_runs_short_is_spared_when_the_cache_is_worth_less(
+    picker: Picker, state: SharedState, directory: Directory, clock: FakeClock, watch: QuotaWatch
+) -> None:
+    need = Need(
+        budget=NO_BUDGET, fixed_nano=10**9, output_nano_per_mtok=0, wanted_tokens=0, plenty_tokens=0,
+        floor_tokens=0,
+    )  # fmt: skip
+    resets = clock.now_ms() // 1000 + 3 * 3600  # two hours have used 90 %
+    headers = {
+        "anthropic-ratelimit-unified-5h-utilization": "0.9",
+        "anthropic-ratelimit-unified-5h-reset": str(resets),
+        "anthropic-ratelimit-unified-5h-status": "allowed",
+    }
+    account = directory.account(AccountId(1))
+    assert account is not None
+    for tokens, served_by in ((1_000_000, 1), (100, 2)):
+        await state.affinity.bind(
+            SESSION, Home(AccountId(1), tokens, clock.now_ms() + 60_000, MODEL), ttl_s=60
+        )
+        assert watch.look(account, headers) or served_by == 2
+        exchange = asking(f"x{tokens}")
+        exchange.session, exchange.need = SESSION, need
+        quote = directory.prices.quote(MODEL, at_ms=clock.now_ms())
+        assert isinstance(quote, Quote)
+        exchange.quote = quote
+        assert (await picker.pick(exchange, plan())).account.id == served_by
+    choice = exchange.trace.facts["selections"][0][0]
+    assert (choice["account_id"], choice["stickiness"]["cause"]) == (2, "scarcity")
 
 
 async def test_a_large_cache_is_queued_for(

@@ -14,6 +14,7 @@ from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.ids import AccountId
 from headgate.core.limits.account_limits import LIMIT_CAUSES
 from headgate.core.routing.candidates import Candidate, WaitLimits, Wanted
+from headgate.core.routing.eligibility import served_model
 from headgate.core.routing.explanation import explain
 from headgate.core.routing.failover import FailoverPlan
 from headgate.core.routing.model_routing import route_of
@@ -31,6 +32,7 @@ from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
 from headgate.relay.homes import Homes
 from headgate.relay.probes import LOOK_AGAIN_S, NO_TRIAL, TRIAL_S, Probes, Trial, is_under_trial, unproven_of
+from headgate.relay.quota_watch import QuotaWatch
 from headgate.relay.slot_queue import SlotQueue
 from headgate.relay.track_records import TrackRecords
 from headgate.settings import GatewaySettings, SchedulingSettings
@@ -68,9 +70,11 @@ class Picker:
         gate: AccountGate,
         records: TrackRecords,
         probes: Probes,
+        windows: QuotaWatch,
         settings: GatewaySettings,
     ) -> None:
         self._probes = probes
+        self._windows = windows
         self._queueing = queueing
         self._quotas = quotas
         self._gate = gate
@@ -184,6 +188,8 @@ class Picker:
         stake = None if home is None else self._homes.stake(exchange, home)
         if is_scored or stake is not None:
             candidates = self._with_records(candidates, exchange.peek.model)
+        if stake is not None:
+            candidates = self._with_shortfalls(candidates, exchange.peek.model)
         route = route_of(caller.group.model_routes, exchange.peek.model)
         if route is not None:
             exchange.trace.note("model_route", route.pattern)
@@ -226,6 +232,14 @@ class Picker:
             )
             for candidate, record in found
         ]
+
+    def _with_shortfalls(self, candidates: list[Candidate], model: str) -> list[Candidate]:
+        """The same with what their providers' quota windows foretell; most have none that runs short."""
+        short = self._windows.shortfall_ppm
+        found = [
+            (one, short(one.account.id, served_model(one.account, model) or model)) for one in candidates
+        ]
+        return [one if not ppm else replace(one, shortfall_ppm=ppm) for one, ppm in found]
 
     async def _candidates(
         self, accounts: tuple[Account, ...], refused: Sequence[Cooldown]

@@ -10,7 +10,7 @@ import structlog
 
 from headgate.core.dialects.quota_headers import read_windows, sign_of
 from headgate.core.ids import AccountId
-from headgate.core.limits.quota_windows import SAME_RESET_MS, QuotaReading, is_news
+from headgate.core.limits.quota_windows import SAME_RESET_MS, QuotaReading, is_news, shortfall_ppm
 from headgate.core.world import Account
 from headgate.kit.clock import Clock
 from headgate.state.protocols import QuotaWindowStore, StateUnavailable
@@ -56,6 +56,18 @@ class QuotaWatch:
         news = [r for r in told.readings if is_news(last.get((r.window, r.model)), r)]
         last.update({(reading.window, reading.model): reading for reading in news})
         return news
+
+    def shortfall_ppm(self, account_id: AccountId, model: str) -> int:
+        """The worst of the account's windows that count this upstream model; 0: nothing is known to run
+        short."""
+        windows = self._last.get(account_id)
+        if not windows:
+            return 0
+        now = self._clock.now_ms()
+        return max(
+            (shortfall_ppm(reading, now) for reading in windows.values() if reading.counts(model)),
+            default=0,
+        )
 
     async def note(self, account_id: AccountId, readings: Sequence[QuotaReading]) -> None:
         """Losing a reading costs a little foresight, never an answer."""

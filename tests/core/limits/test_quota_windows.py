@@ -12,6 +12,7 @@ from headgate.core.limits.quota_windows import (
     forecast,
     is_news,
     safe_to_start,
+    shortfall_ppm,
 )
 
 HOUR = 3_600_000
@@ -110,3 +111,27 @@ def test_intervals_are_ordered_whatever_the_provider_says(points: list[tuple[int
     assert ends == sorted(ends)
     assert all(readings[-1].at_ms <= end < RESET for end in ends)
     assert (seen.outlook is Outlook.EXHAUSTED) == (readings[-1].used_ppm >= FULL_PPM)
+
+
+def test_a_shortfall_is_the_part_of_the_remaining_time_for_which_nothing_is_left() -> None:
+    two_hours = START + 2 * HOUR
+    assert shortfall_ppm(at(120, 80), two_hours) == 5 * FULL_PPM // 6  # lasts half of the last three hours
+    assert shortfall_ppm(at(120, 40), two_hours) == 0
+    assert shortfall_ppm(at(120, 100), two_hours) == FULL_PPM
+    assert shortfall_ppm(at(120, 100), RESET) == 0
+    assert shortfall_ppm(at(1, 9), START + 60_000) == 0, "too young to tell"
+    assert shortfall_ppm(at(0.5, 99, length_ms=60_000, resets_at_ms=START + 60_000), START + 30_000) == 0
+
+
+@given(percent=st.integers(0, 130), minutes=st.integers(0, 299), rejected=st.booleans())
+def test_a_shortfall_is_a_share(percent: int, minutes: int, *, rejected: bool) -> None:
+    reading = at(minutes, percent, is_rejected=rejected)
+    assert 0 <= shortfall_ppm(reading, reading.at_ms) <= FULL_PPM
+
+
+def test_a_window_counts_the_models_of_its_family() -> None:
+    sonnet = at(1, 1, window="7d_sonnet")
+    assert sonnet.counts("claude-sonnet-4-5")
+    assert not sonnet.counts("claude-opus-4-5")
+    assert at(1, 1).counts("anything")
+    assert not at(1, 1, model="m").counts("anything")

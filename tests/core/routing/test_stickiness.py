@@ -47,12 +47,13 @@ def one(number: int = 1, **live: Any) -> Candidate:
         (one(ttft_ms=14_000.0), one(2, ttft_ms=2_000.0), "slowness", 12 * CENT),
         (one(error_rate=0.4), one(2), "errors", 4 * CENT + 4 * CENT // 10),
         (one(quota_left_nano=0), one(2), "scarcity", CENT),
+        (one(shortfall_ppm=900_000), one(2, shortfall_ppm=400_000), "scarcity", CENT // 2),
     ],
 )
 def test_each_term_alone_ends_a_stay_that_is_worth_less(
     home: Candidate, other: Candidate, cause: str, cost_nano: int
 ) -> None:
-    left = weigh(home, other, stake(CENT - 1))
+    left = weigh(home, other, stake(min(CENT, cost_nano) - 1))
     assert (left.decision, left.cause, left.other) == ("leave", cause, OTHER)
     if cause != "errors":  # there the value itself is at risk
         assert left.cost_nano == cost_nano

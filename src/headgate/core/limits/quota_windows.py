@@ -26,6 +26,9 @@ _BINS = 6
 _SPREAD = 2.57
 """Student's t for 95 % and five degrees of freedom."""
 _LEAST_SPAN_MS = 5 * 60_000
+_LONG_MS = _HOUR_MS
+"""Shorter windows are rates: they refill while a request waits."""
+_TELLING_PPM = 100_000
 _STALE_MS = 30 * 60_000
 
 
@@ -47,6 +50,11 @@ class QuotaReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def is_exhausted(self) -> bool:
         return self.is_rejected or self.used_ppm >= FULL_PPM
+
+    def counts(self, model: str) -> bool:
+        """An upstream model draws on it: every one does, or it is the named one, or one of the window's
+        family (`7d_sonnet`)."""
+        return self.model == model if self.model else self.window.partition("_")[2] in model
 
     @property
     def starts_at_ms(self) -> int:
@@ -137,6 +145,20 @@ def forecast(readings: Sequence[QuotaReading], now_ms: int) -> QuotaForecast:
         latest_ms=latest,
         is_stale=now_ms - last.at_ms > _STALE_MS,
     )
+
+
+def shortfall_ppm(reading: QuotaReading, now_ms: int) -> int:
+    """For which part of the window's remaining time nothing will be left, at the average pace so far: what a
+    request now takes from requests later. 0: it lasts, or is too young to tell."""
+    elapsed, remaining = now_ms - reading.starts_at_ms, reading.resets_at_ms - now_ms
+    if remaining <= 0 or reading.length_ms < _LONG_MS:
+        return 0
+    if reading.is_exhausted:
+        return FULL_PPM
+    if elapsed < _LEAST_SPAN_MS or reading.used_ppm < _TELLING_PPM:
+        return 0
+    lasts_ms = (FULL_PPM - reading.used_ppm) * elapsed // reading.used_ppm
+    return max(0, remaining - lasts_ms) * FULL_PPM // remaining
 
 
 def safe_to_start(forecasts: Sequence[QuotaForecast], *, job_ms: int, now_ms: int) -> Safety:

@@ -52,6 +52,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Time to the first token of late with this model; None: not known."""
     answer_ms: float | None = None
     """Time that a whole answer took of late with this model; None: not known."""
+    shortfall_ppm: int = 0
+    """For which part of the time until its provider's quota window begins anew it will have nothing left, at
+    the pace so far; parts per million."""
     quota_left_nano: int | None = None
     """What its own quota still covers beside what is held; None: it has none, or nobody has asked yet."""
 

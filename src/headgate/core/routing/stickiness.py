@@ -16,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from headgate.core.ids import AccountId
+from headgate.core.limits.quota_windows import FULL_PPM
 from headgate.core.money import TOKENS_PER_PRICE_UNIT
 from headgate.core.routing.candidates import Candidate
 from headgate.core.usage import TokenUsage
@@ -178,12 +179,14 @@ def _wait_s(candidate: Candidate) -> float:
 
 
 def _scarcity_nano(candidate: Candidate, stake: Stake) -> int:
-    """What the request uses up of a quota that is nearly gone: nothing while it covers `scarce_requests`, the
-    request's own price when it covers none."""
-    left, scarce = candidate.quota_left_nano, stake.prices.scarce_requests
-    if left is None or stake.request_nano <= 0:
+    """What the request uses up of a quota that runs short. Of the account's own: nothing while it covers
+    `scarce_requests`, the request's price when it covers none. Of the provider's window: the request's price
+    times the part of the remaining time for which nothing will be left. The dearer of both."""
+    request, scarce = stake.request_nano, stake.prices.scarce_requests
+    if request <= 0 or scarce <= 0:
         return 0
-    enough = stake.request_nano * scarce
-    if left >= enough:
-        return 0
-    return stake.request_nano * (enough - max(left, 0)) // enough
+    by_window = request * candidate.shortfall_ppm // FULL_PPM
+    left, enough = candidate.quota_left_nano, request * scarce
+    if left is None or left >= enough:
+        return by_window
+    return max(by_window, request * (enough - max(left, 0)) // enough)
