@@ -45,7 +45,8 @@ def explain(selection: Selection) -> list[dict[str, Any]]:
         lines.append(choice)
     scores = {} if isinstance(selection, NoneEligible) else dict(selection.scores.items())
     for account_id, (reason, value, detail) in selection.rejections.items():
-        line: dict[str, Any] = {"account_id": account_id, "outcome": "rejected", "reason": reason.value}
+        # The reason itself, not its value: the trace's encoder writes the value, in a tenth of the time.
+        line: dict[str, Any] = {"account_id": account_id, "outcome": "rejected", "reason": reason}
         if value is not None:
             line[_VALUE_NAMES[reason]] = value
         if detail:

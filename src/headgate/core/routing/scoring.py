@@ -81,15 +81,23 @@ def totals_of(candidates: Sequence[Candidate], loads: Sequence[int], weights: Sc
     ]
 
 
-def scores_of(candidates: Sequence[Candidate], loads: Sequence[int], weights: ScoreWeights) -> list[Score]:
-    """In the order of the candidates, whose load rates are `loads`, with every term."""
+def scores_of(
+    candidates: Sequence[Candidate],
+    loads: Sequence[int],
+    weights: ScoreWeights,
+    totals: Sequence[float] | None = None,
+) -> list[Score]:
+    """In the order of the candidates, whose load rates are `loads`, with every term; `totals`: what
+    `totals_of` has said, if it was asked."""
     if not candidates:
         return []
     by_priority, by_load, per_waiting, fastest, per_ms = _scales_of(candidates, loads, weights)
     w_queue, w_error, w_ttft = weights.queue, weights.error_rate, weights.ttft
     unknown = w_ttft * UNKNOWN_TTFT
+    if totals is None:
+        totals = totals_of(candidates, loads, weights)
     scores = []
-    for candidate, load, total in zip(candidates, loads, totals_of(candidates, loads, weights), strict=True):
+    for candidate, load, total in zip(candidates, loads, totals, strict=True):
         ttft_ms = candidate.ttft_ms
         terms = (
             total,

@@ -242,7 +242,7 @@ def _scored(able: _Sorted, demand: Demand, weights: ScoreWeights, why: _Why | _W
     """Draw among the best that are free; when nobody is, wait for the best whose queue has room."""
     pool, loads = able.free + able.full, able.free_loads + able.full_loads
     totals = totals_of(pool, loads, weights)
-    scores = WhenRead(partial(_scores_by_account, pool, loads, weights))
+    scores = WhenRead(partial(_scores_by_account, pool, loads, weights, totals))
     if able.free:
         free_totals = totals[: len(able.free)]
         best = best_of(able.free, able.free_loads, free_totals, weights.top_k)
@@ -257,9 +257,9 @@ def _scored(able: _Sorted, demand: Demand, weights: ScoreWeights, why: _Why | _W
 
 
 def _scores_by_account(
-    pool: Sequence[Candidate], loads: Sequence[int], weights: ScoreWeights
+    pool: Sequence[Candidate], loads: Sequence[int], weights: ScoreWeights, totals: Sequence[float]
 ) -> dict[AccountId, Score]:
-    scores = scores_of(pool, loads, weights)
+    scores = scores_of(pool, loads, weights, totals)
     return {candidate.account.id: score for candidate, score in zip(pool, scores, strict=True)}
 
 

@@ -2,13 +2,14 @@
 
 import msgspec
 
-from headgate.core.ids import AccountId, SessionKey
+from headgate.core.ids import SessionKey
 from headgate.core.routing.stickiness import Home
 from headgate.state.redis.pipeline import Pipeline
 
-_PREFIX = "headgate:affinity:"
+_PREFIX = "headgate:home:"
+"""Not `headgate:affinity:`, which processes of earlier versions read as a number."""
 _ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder(Home | int)
+_DECODER = msgspec.json.Decoder(Home)
 
 
 class RedisAffinity:
@@ -18,12 +19,14 @@ class RedisAffinity:
         self._pipeline = pipeline
 
     async def get(self, session: SessionKey) -> Home | None:
-        """An account's number alone was written by a process of an earlier version."""
+        """What cannot be read (a newer version wrote it, or somebody else) is no home: one cold cache."""
         stored = await self._pipeline.call("GET", _PREFIX + session)
         if stored is None:
             return None
-        found = _DECODER.decode(stored)
-        return found if isinstance(found, Home) else Home(AccountId(found))
+        try:
+            return _DECODER.decode(stored)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
 
     async def bind(self, session: SessionKey, home: Home, *, ttl_s: int) -> None:
         await self._pipeline.call("SET", _PREFIX + session, _ENCODER.encode(home), "EX", ttl_s)
