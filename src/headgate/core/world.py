@@ -258,6 +258,8 @@ class ApiKey:
     quota_nano: int = 0
     """0 = unlimited."""
     windows: tuple[KeyWindow, ...] = ()
+    secret_until_ms: int | None = None
+    """When the secret that was sent stops working, where a newer one has replaced it."""
     ip_allow: tuple[str, ...] = ()
     ip_deny: tuple[str, ...] = ()
     concurrency: int = 0

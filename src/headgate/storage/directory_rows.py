@@ -187,7 +187,7 @@ def proxy_from(row: ProxyRow, vault: Vault) -> EgressProxy:
     return EgressProxy(id=ProxyId(row.id), url=Secret(url), is_active=is_active)
 
 
-def key_from(row: ApiKeyRow) -> ApiKey:
+def key_from(row: ApiKeyRow, *, secret_until: datetime | None = None) -> ApiKey:
     limits = {"5h": row.limit_5h_nano, "1d": row.limit_1d_nano, "7d": row.limit_7d_nano}
     return ApiKey(
         id=KeyId(row.id),
@@ -196,6 +196,7 @@ def key_from(row: ApiKeyRow) -> ApiKey:
         group_id=None if row.group_id is None else GroupId(row.group_id),
         status=row.status,
         expires_at_ms=ms(row.expires_at),
+        secret_until_ms=ms(secret_until),
         quota_nano=row.quota_nano,
         windows=tuple(
             KeyWindow(name=name, length_ms=WINDOW_MS[name], limit_nano=limit)

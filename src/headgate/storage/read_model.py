@@ -29,6 +29,7 @@ from headgate.storage.models import (
     GroupRow,
     PriceOverrideRow,
     ProxyRow,
+    RetiredKeyRow,
     SettingRow,
     SubscriptionRow,
     UsageRecordRow,
@@ -141,12 +142,13 @@ class ReadModel:
         query = (
             select(ApiKeyRow, UserRow)
             .join(UserRow, UserRow.id == ApiKeyRow.user_id)
-            .where(
-                ApiKeyRow.key_hash == key_hash, ApiKeyRow.deleted_at.is_(None), UserRow.deleted_at.is_(None)
-            )
+            .where(ApiKeyRow.deleted_at.is_(None), UserRow.deleted_at.is_(None))
         )
         async with self._reading() as session:
-            found = (await session.execute(query)).one_or_none()
+            found = (await session.execute(query.where(ApiKeyRow.key_hash == key_hash))).one_or_none()
+            retired = None if found is not None else await session.get(RetiredKeyRow, key_hash)
+            if retired is not None:
+                found = (await session.execute(query.where(ApiKeyRow.id == retired.key_id))).one_or_none()
             if found is None:
                 return None
             key, user = found
@@ -158,7 +160,8 @@ class ReadModel:
             subscriptions = await session.scalars(
                 select(mine).where(mine.user_id == user.id, mine.deleted_at.is_(None))
             )
-            return mapping.key_from(key), mapping.user_from(
+            until = None if retired is None else retired.valid_until
+            return mapping.key_from(key, secret_until=until), mapping.user_from(
                 user, dict(multipliers.all()), subscriptions.all()
             )
 

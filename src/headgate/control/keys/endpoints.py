@@ -3,7 +3,8 @@
 from headgate.control.groups.repository import GroupRepository
 from headgate.control.groups.schemas import group_view
 from headgate.control.keys.repository import KeyFilter, KeyRepository
-from headgate.control.keys.schemas import KeyCreate, KeyUpdate, KeyView, key_view
+from headgate.control.keys.rotation import end_overlaps, overlaps_until, rotate_key
+from headgate.control.keys.schemas import KeyCreate, KeyRotate, KeyUpdate, KeyView, key_view
 from headgate.control.keys.service import KeyService
 from headgate.control.web.envelope import MessageView, Page, PagingParams
 from headgate.control.web.fields import IdPath, IdQuery, Search
@@ -48,6 +49,23 @@ async def update_key(key_id: IdPath, body: KeyUpdate, work: CurrentWork) -> KeyV
     return (await _views(work, [await service.update(await service.own(key_id), body)]))[0]
 
 
+@routes.route("POST", "/{key_id}/rotate", Permission.USER, idempotent="user.api_keys.rotate")
+async def rotate(key_id: IdPath, body: KeyRotate, work: CurrentWork) -> KeyView:
+    """Give the key a new secret, shown once, in this response; everything else of it stays. The secret of now
+    goes on working for `overlap_hours`."""
+    row = await KeyService(work).own(key_id)
+    secret = await rotate_key(work, row, overlap_hours=body.overlap_hours)
+    (view,) = await _views(work, [row])
+    return view.model_copy(update={"key": secret})
+
+
+@routes.route("DELETE", "/{key_id}/older-secrets", Permission.USER)
+async def end_older_secrets(key_id: IdPath, work: CurrentWork) -> MessageView:
+    """End the overlap of a rotation: only the newest secret works from now on."""
+    await end_overlaps(work, (await KeyService(work).own(key_id)).id)
+    return MessageView(message="older secrets no longer work")
+
+
 @routes.route("DELETE", "/{key_id}", Permission.USER)
 async def delete_key(key_id: IdPath, work: CurrentWork) -> MessageView:
     """Delete a key; requests with it fail from now on."""
@@ -60,4 +78,13 @@ async def _views(work: Work, rows: list[ApiKeyRow]) -> list[KeyView]:
     ids = {row.group_id for row in rows if row.group_id is not None}
     groups = await GroupRepository(work.session).by_ids(ids)
     shown = {id_: group_view(group) for id_, group in groups.items()}
-    return [key_view(row, now_ms=work.now_ms(), group=shown.get(row.group_id or 0)) for row in rows]
+    until = await overlaps_until(work.session, [row.id for row in rows], work.now())
+    return [
+        key_view(
+            row,
+            now_ms=work.now_ms(),
+            group=shown.get(row.group_id or 0),
+            older_until=until.get(row.id),
+        )
+        for row in rows
+    ]

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from headgate.control.search import contains
 from headgate.control.web.envelope import Paging
 from headgate.errors import NotFound
-from headgate.storage.models import ApiKeyRow
+from headgate.storage.models import ApiKeyRow, RetiredKeyRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +34,10 @@ class KeyRepository:
         return row
 
     async def by_hash(self, key_hash: bytes) -> ApiKeyRow | None:
-        """Deleted ones too: a key is never given out twice."""
-        return await self._session.scalar(select(ApiKeyRow).where(ApiKeyRow.key_hash == key_hash))
+        """Deleted and replaced ones too: a key is never given out twice."""
+        retired = select(RetiredKeyRow.key_id).where(RetiredKeyRow.key_hash == key_hash)
+        query = select(ApiKeyRow).where(or_(ApiKeyRow.key_hash == key_hash, ApiKeyRow.id.in_(retired)))
+        return await self._session.scalar(query.limit(1))
 
     async def page_of_user(
         self, user_id: int, paging: Paging, wanted: KeyFilter | None = None

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field
 
 from headgate.control.groups.schemas import GroupView
+from headgate.control.keys.rotation import MAX_OVERLAP_HOURS
 from headgate.control.web.fields import Name, OptionalId, PerMinute, RequestBody, Usd, storable
 from headgate.core.money import to_usd
 from headgate.storage.directory_rows import window_used
@@ -57,6 +58,11 @@ class KeyUpdate(RequestBody):
     reset_rate_limit_usage: bool = False
 
 
+class KeyRotate(RequestBody):
+    overlap_hours: Annotated[float, Field(ge=0, le=MAX_OVERLAP_HOURS, allow_inf_nan=False)] = 24
+    """How long the secret of now goes on working; 0: every older one stops at once."""
+
+
 class KeyView(BaseModel):
     id: int
     user_id: int
@@ -88,6 +94,8 @@ class KeyView(BaseModel):
     reset_5h_at: datetime | None
     reset_1d_at: datetime | None
     reset_7d_at: datetime | None
+    older_secrets_until: datetime | None = None
+    """Until when a secret works that a rotation replaced."""
     group: GroupView | None = None
 
 
@@ -99,7 +107,12 @@ class KeyGroupAnswer(BaseModel):
 
 
 def key_view(
-    row: ApiKeyRow, *, now_ms: int, secret: str | None = None, group: GroupView | None = None
+    row: ApiKeyRow,
+    *,
+    now_ms: int,
+    secret: str | None = None,
+    group: GroupView | None = None,
+    older_until: datetime | None = None,
 ) -> KeyView:
     """`secret` only in the answer that creates the key. A window that is over shows nothing used."""
     windows: dict[str, Any] = {}
@@ -131,5 +144,6 @@ def key_view(
         rpm_limit=row.rpm_limit,
         tpm_limit=row.tpm_limit,
         **windows,
+        older_secrets_until=older_until,
         group=group,
     )

@@ -31,7 +31,7 @@ def check_caller(
 ) -> Fault | None:
     """The first check of spec 2.2 that fails; None: admitted. `skip_spending` for `/v1/usage`, which is
     free."""
-    fault = _identity_fault(key, user, client_ip) or _group_fault(key, group)
+    fault = _secret_fault(key, now_ms) or _identity_fault(key, user, client_ip) or _group_fault(key, group)
     if fault is not None or skip_spending or user is None:
         return fault
     return _spending_fault(key, user, group, now_ms)
@@ -95,6 +95,14 @@ def refused_fault(
     title = WINDOW_TITLES.get(bound.kind, bound.kind)
     return Fault(
         kind=kind, code=code, message=f"{owner} {title} limit used up{missing}{when}", retry_after_s=wait_s
+    )
+
+
+def _secret_fault(key: ApiKey, now_ms: int) -> Fault | None:
+    if key.secret_until_ms is None or now_ms < key.secret_until_ms:
+        return None
+    return _refuse(
+        FaultKind.KEY_DISABLED, "API_KEY_REPLACED", "This API key was replaced by a newer one; use that"
     )
 
 

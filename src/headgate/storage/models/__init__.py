@@ -11,7 +11,13 @@ from headgate.storage.models.books import (
 )
 from headgate.storage.models.configuration import ConfigRevisionRow
 from headgate.storage.models.notices import AnnouncementReadRow, AnnouncementRow
-from headgate.storage.models.people import ApiKeyRow, UserAllowedGroupRow, UserGroupMultiplierRow, UserRow
+from headgate.storage.models.people import (
+    ApiKeyRow,
+    RetiredKeyRow,
+    UserAllowedGroupRow,
+    UserGroupMultiplierRow,
+    UserRow,
+)
 from headgate.storage.models.quota_windows import AccountQuotaWindowRow
 from headgate.storage.models.rollups import UsageHourRow
 from headgate.storage.models.selling import PromoCodeRow, PromoCodeUsageRow, RedeemCodeRow, SubscriptionRow
@@ -52,6 +58,7 @@ __all__ = [
     "RedeemCodeRow",
     "RecoveryCodeRow",
     "RefreshTokenRow",
+    "RetiredKeyRow",
     "ScheduledTestPlanRow",
     "ScheduledTestResultRow",
     "SecuritySecretRow",

@@ -95,3 +95,15 @@ class ApiKeyRow(Identified, SoftDeleted, Base):
     tpm_limit: Mapped[int] = mapped_column(BigInteger, default=0)
     concurrency: Mapped[int] = mapped_column(Integer, default=0)
     """Slots of this key, within its user's; 0 = no limit of its own."""
+
+
+class RetiredKeyRow(Base):
+    """A secret that a rotation replaced. It works until `valid_until`, and is never given out again."""
+
+    __tablename__ = "retired_keys"
+    __table_args__ = (Index("ix_retired_keys_key_id", "key_id"),)
+
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    key_id: Mapped[int] = mapped_column(BigId, ForeignKey("api_keys.id"))
+    valid_until: Mapped[datetime] = mapped_column(EpochMs)
+    created_at: Mapped[datetime] = mapped_column(EpochMs)
