@@ -16,8 +16,9 @@ SHORTEST = 16
 """Characters; what is shorter is a placeholder."""
 _TAIL = 64
 """Of the state that are digested: it may be streamed in pieces, of which the last one is enough."""
-MOST = 4
-"""Newest states of an answer that are remembered."""
+MOST = 2
+"""Newest states of an answer that are remembered: the next request ends with the last one, or with the one
+before where a client drops what came after it."""
 _LOOKS = 8
 """Members that are looked at from the end before a request counts as one without state."""
 

@@ -5,9 +5,10 @@ from headgate.core.routing.stickiness import Home
 from headgate.kit.clock import Clock
 from headgate.state.memory.expiring import ExpiringMap
 
-MAX_SESSIONS = 100_000
-"""About 40 MB at 400 bytes an entry; at a time to live of one hour this is 28 new conversations a second.
-Beyond it the conversation idle for longest loses its account, which costs one cold prompt cache."""
+MAX_SESSIONS = 200_000
+"""About 80 MB at 400 bytes an entry; at a time to live of one hour this is 55 new conversations or signed
+thoughts a second. Beyond it the conversation idle for longest loses its account, which costs one cold prompt
+cache."""
 
 
 class MemoryAffinity:
