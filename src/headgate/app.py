@@ -23,6 +23,8 @@ from headgate.control.scheduled_tests import jobs as scheduled_tests
 from headgate.control.simple_mode import ensure_simple_mode
 from headgate.control.statistics import rollup
 from headgate.control.subscriptions import jobs as subscription_jobs
+from headgate.control.webhooks import delivery as webhook_delivery
+from headgate.control.webhooks import watch as webhook_watch
 from headgate.core.routing.degradation import Degradation
 from headgate.cors import with_cors
 from headgate.data_plane import DataPlane, Foundation, build_data_plane
@@ -231,7 +233,24 @@ def _chores(
             every_s=scheduled_tests.EVERY_S,
             run=lambda: scheduled_tests.run_due_tests(deps),
         ),
+        *_webhook_chores(base, uow, deps),
     )
+
+
+def _webhook_chores(base: Foundation, uow: Callable[[], UnitOfWork], deps: ControlDeps) -> Iterator[Chore]:
+    settings = base.settings.webhooks
+    yield Chore(
+        name="watch_for_webhook_events", every_s=webhook_watch.EVERY_S,
+        run=lambda: webhook_watch.watch_for_events(deps),
+    )  # fmt: skip
+    yield Chore(
+        name="deliver_webhooks", every_s=webhook_delivery.EVERY_S,
+        run=lambda: webhook_delivery.deliver_due(deps),
+    )  # fmt: skip
+    yield Chore(
+        name="delete_old_webhook_events", every_s=3600,
+        run=lambda: webhook_delivery.delete_old_events(uow, base.clock, settings),
+    )  # fmt: skip
 
 
 def _price_chores(base: Foundation, plane: DataPlane) -> Iterator[Chore]:

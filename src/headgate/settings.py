@@ -345,6 +345,17 @@ class TraceSettings(_Section):
     cleanup_interval_s: float = Field(3600, gt=0)
 
 
+class WebhookSettings(_Section):
+    """Events told to other programs (`/api/v1/admin/webhooks`)."""
+
+    balance_low_usd: float = Field(1.0, ge=0, le=1_000_000)
+    """Whoever's balance falls below this is told of."""
+    private_hosts: tuple[str, ...] = ()
+    """Receivers that may be on private networks and without TLS."""
+    retention_days: int = Field(30, ge=0, le=3_650)
+    """Events and deliveries older than this are deleted, and can no longer be sent again; 0 keeps them."""
+
+
 class MailSettings(_Section):
     """How mail is handed over; server, sender and password are settings of the running gateway."""
 
@@ -404,6 +415,7 @@ class Settings(BaseSettings):
     audit: AuditSettings = AuditSettings()
     trace: TraceSettings = TraceSettings()
     mail: MailSettings = MailSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("secret_key", "admin_password", mode="before")

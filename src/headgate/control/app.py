@@ -38,6 +38,7 @@ from headgate.control.web import documentation, faults
 from headgate.control.web.body_limit import BodyLimit
 from headgate.control.web.routing import GuardedRoute
 from headgate.control.web.security_headers import SecurityHeaders
+from headgate.control.webhooks import endpoints as webhooks
 
 SLICES = (
     auth,
@@ -63,6 +64,7 @@ SLICES = (
     scheduled_tests,
     settings,
     configuration,
+    webhooks,
     mail,
     health_rules,
     request_rules,

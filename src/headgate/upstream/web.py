@@ -1,5 +1,5 @@
-"""Calls to services around people: identity providers, Turnstile. Bounded in size and time, never redirected,
-through the address guard.
+"""Calls to services around people: identity providers, Turnstile, receivers of webhooks. Bounded in size and
+time, never redirected, through the address guard.
 
 Foreign exceptions end here, as `WebFailed`; it never quotes a body, a query or a header.
 """
@@ -52,12 +52,14 @@ def post_form(url: str, fields: Mapping[str, str], headers: Mapping[str, str] | 
 
 
 class WebClient:
-    """`auth.private_identity_hosts` may be on private networks and without TLS; nobody else."""
+    """`auth.private_identity_hosts` and `webhooks.private_hosts` may be on private networks and without TLS;
+    nobody else."""
 
     def __init__(self, settings: Settings) -> None:
         policy = settings.security.url_allowlist
         self._timeout_s = settings.auth.identity_timeout_s
-        self._private_hosts = frozenset(host.lower() for host in settings.auth.private_identity_hosts)
+        named = (*settings.auth.private_identity_hosts, *settings.webhooks.private_hosts)
+        self._private_hosts = frozenset(host.lower() for host in named)
         public = policy.model_copy(
             update={"upstream_hosts": (), "allow_private_hosts": False, "allow_insecure_http": False}
         )

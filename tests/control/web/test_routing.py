@@ -117,6 +117,9 @@ def test_who_only_reads_has_no_route_that_changes_anything():
 def test_what_an_operator_may_change_is_exactly_this():
     assert {f"{m} {path}" for m, path, permission in ROUTES if permission is Permission.OPERATE} == {
         "PUT /v1/admin/groups/sort-order",
+        "POST /v1/admin/webhooks/{endpoint_id}/test",
+        "POST /v1/admin/webhooks/{endpoint_id}/replay",
+        "POST /v1/admin/webhooks/deliveries/{delivery_id}/replay",
         "POST /v1/admin/scheduled-test-plans",
         "PUT /v1/admin/scheduled-test-plans/{plan_id}",
         "DELETE /v1/admin/scheduled-test-plans/{plan_id}",

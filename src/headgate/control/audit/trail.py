@@ -30,6 +30,9 @@ NOT_WATCHED = frozenset(
         "refresh_tokens",
         "usage_intents",
         "usage_records",
+        "webhook_deliveries",
+        "webhook_events",
+        "webhook_notices",
     }
 )
 """The books, our own bookkeeping, and what a session renews every few minutes."""

@@ -20,8 +20,10 @@ from headgate.control.subscriptions.granting import assign_or_extend
 from headgate.control.subscriptions.repository import SubscriptionRepository
 from headgate.control.users.balance import BalanceService
 from headgate.control.users.repository import UserRepository
+from headgate.control.webhooks.events import EventType
+from headgate.control.webhooks.outbox import tell
 from headgate.control.work import Work
-from headgate.core.money import NANO_PER_USD
+from headgate.core.money import NANO_PER_USD, to_usd
 from headgate.errors import BadRequest, Conflict
 from headgate.storage.models import RedeemCodeRow, UserRow
 
@@ -56,7 +58,21 @@ class Redeeming:
                 "this code was used by another user, or gives something else; make a new one",
                 reason="REDEEM_CODE_CONFLICT",
             )
-        return await self._use(code, user)
+        used = await self._use(code, user)
+        await self._tell(used, user)
+        return used
+
+    async def _tell(self, code: RedeemCodeRow, user: UserRow) -> None:
+        data = {
+            "user_id": user.id,
+            "email": user.email,
+            "kind": code.type,
+            "amount_usd": to_usd(code.value_nano) if code.type == BALANCE else None,
+            "group_id": code.group_id,
+            "validity_days": code.validity_days if code.type == SUBSCRIPTION else None,
+            "redeem_code_id": code.id,
+        }
+        await tell(self._work.session, EventType.PAYMENT_CREDITED, data, now_ms=self._work.now_ms())
 
     async def _create(self, text: str, terms: CodeTerms, *, notes: str) -> RedeemCodeRow:
         """The new code, or the one that another user's sale made meanwhile."""

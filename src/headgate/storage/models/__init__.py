@@ -32,6 +32,12 @@ from headgate.storage.models.system import (
     SettingRow,
 )
 from headgate.storage.models.tests import ScheduledTestPlanRow, ScheduledTestResultRow
+from headgate.storage.models.webhooks import (
+    WebhookDeliveryRow,
+    WebhookEndpointRow,
+    WebhookEventRow,
+    WebhookNoticeRow,
+)
 
 __all__ = [
     "AccountGroupRow",
@@ -71,4 +77,8 @@ __all__ = [
     "UserGroupMultiplierRow",
     "UserIdentityRow",
     "UserRow",
+    "WebhookDeliveryRow",
+    "WebhookEndpointRow",
+    "WebhookEventRow",
+    "WebhookNoticeRow",
 ]
