@@ -186,6 +186,9 @@ class GatewaySettings(_Section):
     max_account_switches: int = Field(10, ge=0)
     max_account_switches_gemini: int = Field(3, ge=0)
     max_same_account_retries: int = Field(1, ge=0)
+    unavailable_pause_s: float = Field(2.0, ge=0)
+    """When all accounts have been tried and the last one answered 503: before all may be tried once more, for
+    such trouble is mostly over in seconds; 0 = never (spec 3.9)."""
     max_failed_cost_usd: float = Field(5.0, ge=0)
     """What failed attempts of one request may cost before no other account is tried; 0 = no bound. A prompt
     of a million tokens costs a few dollars each time that a provider reads it in vain."""

@@ -97,6 +97,23 @@ def overloaded_and_alone(world: World) -> str:
 
 
 @scenario(
+    "503 of everybody for a moment",
+    expected="200 after 3 calls, started over: 1; for longer: 502 after 4 calls; healthy, healthy",
+)
+def unavailable_for_a_moment(world: World) -> str:
+    """When all have been tried and the last one said 503, all are tried once more after a pause."""
+    scene, before = world.scene(2), world.metric('headgate_failovers_total{event="started_over"}')
+    for number in (0, 1):
+        scene.suffer(number, "status=503", times=1)
+    status, calls = scene.ask("one").status, sum(scene.calls)
+    counted = world.metric('headgate_failovers_total{event="started_over"}') - before
+    for number in (0, 1):
+        scene.suffer(number, "status=503")
+    longer = f"{scene.ask('two').status} after {sum(scene.calls) - calls} calls"
+    return f"{status} after {calls} calls, started over: {counted:.0f}; for longer: {longer}; {scene.states}"
+
+
+@scenario(
     "slow but OK account",
     expected="60x200; the slow one answers less than half its share and is healthy",
 )

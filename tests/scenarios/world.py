@@ -31,6 +31,7 @@ SETTINGS = {
     "HEADGATE_AUTH__LOGIN_LIMIT_PER_MINUTE": "10000",
     "HEADGATE_AUTH__ACCESS_TOKEN_S": str(366 * 24 * 3600),  # hours go by in some scenarios
     "HEADGATE_GATEWAY__STREAM_IDLE_TIMEOUT_S": "0.4",
+    "HEADGATE_GATEWAY__UNAVAILABLE_PAUSE_S": "0.2",
 }
 _numbers = count(1)
 

@@ -193,9 +193,23 @@ class Pipeline:
                         await asyncio.sleep(plan.pause_s)
                     picked = await self._pick_again(exchange, plan, picked)
                 case "switch":
-                    picked = await self._pick(exchange, plan)
+                    picked = await self._elsewhere(exchange, plan)
                 case "stop":
                     raise RelayError(fault)
+
+    async def _elsewhere(self, exchange: Exchange, plan: FailoverPlan) -> Picked:
+        """Another account; where nobody is left and the last one was unavailable for the moment, anybody
+        again after a pause, once."""
+        pause_s = self.settings.unavailable_pause_s
+        try:
+            return await self._pick(exchange, plan)
+        except RelayError as error:
+            if error.fault is not plan.last_fault or pause_s <= 0 or not plan.start_over():
+                raise
+        exchange.trace.note("started_over", {"after_s": pause_s})
+        self.attribution.count("started_over")
+        await asyncio.sleep(pause_s)
+        return await self._pick(exchange, plan)
 
     def _note(self, exchange: Exchange, plan: FailoverPlan, decision: Retry) -> None:
         """What failed is seen in the trace, in the metrics and, where another account answers, by the

@@ -57,6 +57,28 @@ def test_without_retries_a_transport_accident_switches() -> None:
     assert plan(retries=0).after(A, fault(FaultKind.UPSTREAM_UNREACHABLE), response_started=False) == "switch"
 
 
+def test_after_a_503_of_the_last_account_all_may_be_tried_once_more() -> None:
+    running = plan()
+    assert not running.start_over(), "nobody has been tried"
+    unavailable = Fault(kind=FaultKind.UPSTREAM_ERROR, message="", upstream_status=503)
+    running.after(A, fault(FaultKind.UPSTREAM_ERROR), response_started=False)
+    assert not running.start_over(), "no 503"
+    running.after(B, unavailable, response_started=False)
+    assert running.start_over()
+    assert running.excluded == frozenset()
+    running.after(B, unavailable, response_started=False)
+    assert not running.start_over(), "once"
+
+
+@pytest.mark.parametrize("switches", [0, 1])
+def test_who_has_no_switches_left_does_not_start_over(switches: int) -> None:
+    running = plan(switches=switches)
+    running.after(
+        A, Fault(kind=FaultKind.UPSTREAM_ERROR, message="", upstream_status=503), response_started=False
+    )
+    assert not running.start_over()
+
+
 def test_switches_are_bounded() -> None:
     running = plan(switches=1)
     assert running.after(A, fault(FaultKind.UPSTREAM_ERROR), response_started=False) == "switch"

@@ -81,6 +81,7 @@ class FailoverPlan:
         "_max_switches",
         "_on_400",
         "excluded",
+        "has_started_over",
         "history",
         "is_out_of_money",
         "pause_s",
@@ -109,6 +110,7 @@ class FailoverPlan:
         """The last decision was `stop` for what the failed attempts have cost."""
         self.pause_s = 0.0
         """Before the next try of the same account."""
+        self.has_started_over = False
 
     def after(
         self,
@@ -132,6 +134,17 @@ class FailoverPlan:
             self.excluded |= {account_id}
         self.history += (FailedAttempt(account_id=account_id, fault=fault, decision=decision),)
         return decision
+
+    def start_over(self) -> bool:
+        """Everybody has been tried. Where the last one was merely unavailable (503), which seldom lasts, all
+        may be tried once more while switches remain (spec 3.9)."""
+        fault = self.last_fault
+        if self.has_started_over or fault is None or fault.upstream_status != 503:
+            return False
+        if self.switches >= self._max_switches:
+            return False
+        self.has_started_over, self.excluded = True, frozenset()
+        return True
 
     @property
     def last_fault(self) -> Fault | None:
