@@ -1,4 +1,4 @@
-import { LayoutDashboard, Server } from 'lucide-vue-next'
+import { BarChart3, CalendarClock, Gift, KeyRound, LayoutDashboard, MessageSquare, Server, UserCog } from 'lucide-vue-next'
 import type { Component } from 'vue'
 
 import type { Permission } from './permissions'
@@ -14,5 +14,12 @@ export interface NavItem {
 
 export const NAV: readonly NavItem[] = [
   { path: '/dashboard', label: 'dashboard', icon: LayoutDashboard, permission: 'user', section: 'mine' },
+  { path: '/keys', label: 'keys', icon: KeyRound, permission: 'user', section: 'mine' },
+  { path: '/usage', label: 'usage', icon: BarChart3, permission: 'user', section: 'mine' },
+  { path: '/playground', label: 'playground', icon: MessageSquare, permission: 'user', section: 'mine' },
+  { path: '/subscriptions', label: 'subscriptions', icon: CalendarClock, permission: 'user', section: 'mine' },
+  { path: '/redeem', label: 'redeem', icon: Gift, permission: 'user', section: 'mine' },
+  { path: '/profile', label: 'profile', icon: UserCog, permission: 'user', section: 'mine' },
+  { path: '/admin/usage', label: 'usage', icon: BarChart3, permission: 'read', section: 'admin' },
   { path: '/admin/accounts', label: 'accounts', icon: Server, permission: 'read', section: 'admin' },
 ]

@@ -24,6 +24,13 @@ const routes: RouteRecordRaw[] = [
     component: () => import('./shell/AppShell.vue'),
     children: [
       mine('/dashboard', () => import('@/features/dashboard/DashboardPage.vue')),
+      mine('/keys', () => import('@/features/keys/KeysPage.vue')),
+      mine('/usage', () => import('@/features/usage/UsagePage.vue')),
+      mine('/playground', () => import('@/features/playground/PlaygroundPage.vue')),
+      mine('/subscriptions', () => import('@/features/subscriptions/SubscriptionsPage.vue')),
+      mine('/redeem', () => import('@/features/codes/RedeemPage.vue')),
+      mine('/profile', () => import('@/features/profile/ProfilePage.vue')),
+      { ...admin('usage', () => import('@/features/usage/UsagePage.vue')), props: { isAdmin: true } } as RouteRecordRaw,
       admin('accounts', () => import('@/features/accounts/AccountsPage.vue')),
       { path: '/forbidden', component: () => import('./NoticePage.vue'), props: { kind: 'forbidden' } },
     ],
