@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from sqlalchemy import update
 
 from headgate.core.faults import Fault, FaultKind, RelayError
-from headgate.core.ids import AccountId, SessionKey
+from headgate.core.ids import AccountId, GroupId, SessionKey
 from headgate.core.limits.budget import NO_BUDGET, Need
 from headgate.core.pricing.cost import Quote
 from headgate.core.routing.failover import FailoverPlan
@@ -233,6 +233,17 @@ async def test_signed_thinking_that_goes_elsewhere_is_a_visible_state_that_ends_
     await picker.stick(exchange, AccountId(2))
     clock.advance(601)
     assert picker.degraded.now() == 0
+
+
+@pytest.mark.parametrize(("moved_from", "cause"), [(None, "gone"), (GroupId(9), "group_fallback")])
+async def test_a_home_outside_the_group_is_told_from_one_that_another_group_left(
+    picker: Picker, state: SharedState, moved_from: GroupId | None, cause: str
+) -> None:
+    await state.affinity.bind(SESSION, Home(AccountId(77)), ttl_s=60)
+    exchange = asking()
+    exchange.session, exchange.moved_from = SESSION, moved_from
+    await picker.pick(exchange, plan())
+    assert exchange.moved_because == cause
 
 
 async def test_thinking_of_unknown_origin_follows_its_conversation(

@@ -87,7 +87,7 @@ class Homes:
             exchange.moved_because = None
             return
         rejection = selection.rejections.get(home.account_id)
-        cause = "gone" if rejection is None else rejection.reason.value
+        cause = _absent(exchange) if rejection is None else rejection.reason.value
         balance = selection.stickiness
         if rejection is not None and rejection.reason is Reason.LEFT_HOME and balance is not None:
             cause = balance.cause
@@ -105,7 +105,7 @@ class Homes:
             exchange.trace.facts.pop("degraded", None)
             return
         rejection = selection.rejections.get(minter)
-        because = "gone" if rejection is None else rejection.reason.value
+        because = _absent(exchange) if rejection is None else rejection.reason.value
         exchange.announce_degraded(what)
         exchange.trace.note(
             "degraded",
@@ -134,6 +134,11 @@ class Homes:
                 await self._affinity.bind(session, Home(account_id), ttl_s=self._ttl_s)
         except StateUnavailable:  # the client has its answer already: only a warm cache may be missed
             log.warning("session_not_bound", exchange_id=exchange.id)
+
+
+def _absent(exchange: Exchange) -> str:
+    """Why an account is not even among those that could have been chosen."""
+    return "gone" if exchange.moved_from is None else "group_fallback"
 
 
 def stickiness_prices(settings: StickinessSettings) -> StickinessPrices:
