@@ -15,6 +15,7 @@ from headgate.control.codes import endpoints as codes
 from headgate.control.configuration import endpoints as configuration
 from headgate.control.degradations import endpoints as degradations
 from headgate.control.deps import ControlDeps
+from headgate.control.error_rules import endpoints as error_rules
 from headgate.control.groups import endpoints as groups
 from headgate.control.keys import endpoints as keys
 from headgate.control.mail import endpoints as mail
@@ -68,6 +69,7 @@ SLICES = (
     mail,
     health_rules,
     request_rules,
+    error_rules,
     audit,
     announcements,
 )

@@ -151,6 +151,17 @@ _TABLE: dict[FaultKind, tuple[int, Blame, Retry]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownError:
+    """What the client sees of a provider's refusal, by an operator's rule (core/error_rules.py)."""
+
+    status: int
+    message: str
+    rule_id: int
+    is_unmonitored: bool = False
+    """It is expected: counted apart from failures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One classified failure. `message` is safe for the client; `upstream_*` are for the operator's trace."""
 
@@ -163,6 +174,26 @@ class Fault:
     upstream_content_type: str | None = None
     code: str | None = None
     """Stable machine code of the flat auth errors (spec 2.2), e.g. `INVALID_API_KEY`."""
+    shown: ShownError | None = None
+    """Shown instead, as `upstream_error`."""
+
+    @property
+    def shown_status(self) -> int:
+        """HTTP status of the answer."""
+        if self.shown is not None:
+            return self.shown.status
+        if self.upstream_body is not None and self.upstream_status:
+            return self.upstream_status
+        return self.kind.http_status
+
+    @property
+    def shown_message(self) -> str:
+        return self.message if self.shown is None else self.shown.message
+
+    @property
+    def passed_body(self) -> bytes | None:
+        """The provider's body, where it is what the client sees."""
+        return self.upstream_body if self.shown is None else None
 
 
 class RelayError(Exception):

@@ -272,6 +272,25 @@ class ApiKey:
         return self.quota_nano > 0 or bool(self.windows)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorRule:
+    """What clients are shown of certain refusals (core/error_rules.py)."""
+
+    id: int
+    codes: frozenset[int] = frozenset()
+    keywords: tuple[str, ...] = ()
+    """Lower case."""
+    needs_both: bool = False
+    """Where it has codes and keywords: both, or either?"""
+    providers: frozenset[Provider] = frozenset()
+    """Empty: all."""
+    status: int | None = None
+    """None: the provider's."""
+    message: str | None = None
+    """None: the provider's."""
+    is_unmonitored: bool = False
+
+
 class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The authenticated (key, user, group) of one exchange."""
 

@@ -276,6 +276,9 @@ class _Attempt:
         body = await _decoded_body(answer, self._runner.settings.upstream_error_body_max_bytes)
         fault = self._exchange.handler.classify(answer.status, answer.headers, body)
         await self._judge(fault, answer.headers, body)
+        fault = self._runner.client_rules.as_shown(fault, self._picked.account, answer.status, body)
+        if fault.shown is not None:
+            self._note["error_rule"] = fault.shown.rule_id
         return fault
 
     async def _judge(self, fault: Fault, headers: Mapping[str, str], body: bytes) -> None:

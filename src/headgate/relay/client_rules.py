@@ -28,6 +28,7 @@ from headgate.core.client_rules.rectifiers import (
 )
 from headgate.core.client_rules.warm_up import WarmUp, streamed_answer, warm_up_of, whole_answer
 from headgate.core.dialects.contract import Operation, PreparedBody
+from headgate.core.error_rules import Refusal, with_rule
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.limits.admission import check_caller
 from headgate.core.world import Account, Dialect
@@ -146,6 +147,15 @@ class ClientRules:
         if not filtered.header:
             del changed[_BETA]
         return changed, tuple(f"beta-{token}" for token in filtered.removed)
+
+    def as_shown(self, fault: Fault, account: Account, status: int, body: bytes) -> Fault:
+        """A refusal as the operator's rules want the client to see it."""
+        rules = self._directory.error_rules
+        if not rules:
+            return fault
+        credential = account.secret.reveal()
+        refusal = Refusal(provider=account.provider, status=status, body=body, credential=credential)
+        return with_rule(fault, rules, refusal)
 
     def may_rectify(self, exchange: Exchange, account: Account, fault: Fault) -> bool:
         """The provider refused a formality that an edit can mend: the next attempt makes it. True at most

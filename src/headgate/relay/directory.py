@@ -15,7 +15,7 @@ import structlog
 
 from headgate.core.ids import AccountId, GroupId
 from headgate.core.pricing.book import PriceBook
-from headgate.core.world import Account, ApiKey, Group, Provider, User
+from headgate.core.world import Account, ApiKey, ErrorRule, Group, Provider, User
 from headgate.kit.clock import Clock
 from headgate.kit.crypto import Vault
 from headgate.state.protocols import StateUnavailable
@@ -54,6 +54,7 @@ class Directory:
         """Groups, patterns and accounts of model routing that leads nowhere."""
         self.stale_since_ms: int | None = None
         """Since when looking for changes fails; None: it works."""
+        self.error_rules: tuple[ErrorRule, ...] = ()
         self._refreshing = asyncio.Lock()
         self.on_refreshed: list[Callable[[], Awaitable[None]]] = []
 
@@ -160,6 +161,7 @@ class Directory:
         self._note_lost_routes(data.groups)
         self.prices = self._build_prices(data)
         self.settings = data.settings
+        self.error_rules = data.error_rules
         self._keys.clear()
         self._unknown.clear()
         self.version = data.version

@@ -164,6 +164,8 @@ class Gateway:
     def _finished(self, exchange: Exchange, fault: Fault | None) -> None:
         seconds = asyncio.get_running_loop().time() - exchange.started
         status = "ok" if fault is None else fault.kind.value
+        if fault is not None and fault.shown is not None and fault.shown.is_unmonitored:
+            status = "expected_error"
         target = exchange.target
         self._metrics.finished(target.dialect.value, target.operation.value, status, seconds)
         caller = exchange.caller if exchange.has_caller else None

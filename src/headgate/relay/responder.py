@@ -130,18 +130,11 @@ class Responder:
             await self.write(event, self._loop.time())
             await self.finish()
             return
-        if fault.upstream_body is not None:
-            content_type = fault.upstream_content_type or "application/json"
-            body = fault.upstream_body
-        else:
-            content_type = "application/json"
-            body = self._handler.render_fault(fault, request_id=self._request_id)
-        status = (
-            fault.upstream_status
-            if fault.upstream_body is not None and fault.upstream_status
-            else fault.kind.http_status
-        )
-        await self.whole(status, _fault_headers(fault, content_type), body)
+        body = self._handler.render_fault(fault, request_id=self._request_id)
+        content_type = "application/json"
+        if fault.passed_body is not None:
+            content_type = fault.upstream_content_type or content_type
+        await self.whole(fault.shown_status, _fault_headers(fault, content_type), body)
 
     async def _emit(self, message: MutableMapping[str, Any]) -> None:
         if self._connection.is_gone:

@@ -28,6 +28,7 @@ from headgate.core.world import (
     CredentialKind,
     DisconnectPolicy,
     EgressProxy,
+    ErrorRule,
     Group,
     KeyWindow,
     OffBecause,
@@ -46,6 +47,7 @@ from headgate.storage.journal_rows import SUBSCRIPTION_WINDOW_MS, WINDOW_MS
 from headgate.storage.models import (
     AccountRow,
     ApiKeyRow,
+    ErrorRuleRow,
     GroupRow,
     PriceOverrideRow,
     ProxyRow,
@@ -97,6 +99,20 @@ def group_from(row: GroupRow) -> Group | None:
         fallback=_group_id(row.fallback_group_id),
         too_long_fallback=_group_id(row.fallback_group_id_on_invalid_request),
         model_routes=routes_from(row.model_routing) if row.model_routing_enabled else {},
+    )
+
+
+def error_rule_from(row: ErrorRuleRow) -> ErrorRule:
+    known = set(Provider)
+    return ErrorRule(
+        id=row.id,
+        codes=frozenset(row.error_codes),
+        keywords=tuple(word.lower() for word in row.keywords),
+        needs_both=row.match_mode == "all",
+        providers=frozenset(Provider(name) for name in row.platforms if name in known),
+        status=None if row.passthrough_code else row.response_code,
+        message=None if row.passthrough_body else row.custom_message,
+        is_unmonitored=row.skip_monitoring,
     )
 
 

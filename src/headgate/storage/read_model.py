@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from headgate.core.ids import AccountId, KeyId, SubscriptionId
 from headgate.core.pricing.book import NO_LIST, Dates, PriceList
-from headgate.core.world import Account, ApiKey, Group, User
+from headgate.core.world import Account, ApiKey, ErrorRule, Group, User
 from headgate.kit.clock import Clock, SystemClock
 from headgate.kit.crypto import Vault
 from headgate.storage import directory_rows as mapping
@@ -26,6 +26,7 @@ from headgate.storage.models import (
     AccountRow,
     ApiKeyRow,
     DirectoryVersionRow,
+    ErrorRuleRow,
     GroupRow,
     PriceOverrideRow,
     ProxyRow,
@@ -54,6 +55,8 @@ class DirectoryData:
     price_file: PriceList = NO_LIST
     """The prices of the file in use, whether or not this process is configured to use one."""
     settings: Mapping[str, str] = field(default_factory=dict)
+    error_rules: tuple[ErrorRule, ...] = ()
+    """Enabled ones, in the order in which they are asked."""
 
     @classmethod
     def empty(cls) -> "DirectoryData":
@@ -119,6 +122,11 @@ class ReadModel:
             prices = await session.scalars(select(PriceOverrideRow))
             found = await session.execute(select(SettingRow.key, SettingRow.value))
             settings = dict(found.all())
+            rules = await session.scalars(
+                select(ErrorRuleRow)
+                .where(ErrorRuleRow.enabled)
+                .order_by(ErrorRuleRow.priority, ErrorRuleRow.id)
+            )
             return DirectoryData(
                 version=version,
                 groups=tuple(group for row in groups if (group := mapping.group_from(row)) is not None),
@@ -126,6 +134,7 @@ class ReadModel:
                 price_overrides=mapping.overrides_from(prices),
                 price_file=await self._file_in_use(session, settings),
                 settings=settings,
+                error_rules=tuple(mapping.error_rule_from(row) for row in rules),
             )
 
     async def _file_in_use(self, session: AsyncSession, settings: Mapping[str, str]) -> PriceList:

@@ -201,8 +201,8 @@ def _first(found: Iterable[tuple[int, str] | None], reason: str, now_ms: int) ->
 def error_object(fault: Fault) -> dict[str, str | None]:
     default = "invalid_request_error" if fault.kind.blame is Blame.CLIENT else "api_error"
     return {
-        "message": fault.message,
-        "type": _TYPE_BY_KIND.get(fault.kind, default),
+        "message": fault.shown_message,
+        "type": _TYPE_BY_KIND.get(fault.kind, default) if fault.shown is None else "upstream_error",
         "param": None,
         "code": auth_code(fault) or fault.code or _CODE_BY_KIND.get(fault.kind),
     }
@@ -211,8 +211,8 @@ def error_object(fault: Fault) -> dict[str, str | None]:
 def render_fault(fault: Fault) -> bytes:
     """The provider's own body where it may pass, else ours; auth errors carry `code` and `message` flat as
     well."""
-    if fault.upstream_body is not None:
-        return fault.upstream_body
+    if fault.passed_body is not None:
+        return fault.passed_body
     error = error_object(fault)
     envelope: dict[str, object] = {"error": error}
     if auth_code(fault) is not None:

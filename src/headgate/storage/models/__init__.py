@@ -10,6 +10,7 @@ from headgate.storage.models.books import (
     UsageRecordRow,
 )
 from headgate.storage.models.configuration import ConfigRevisionRow
+from headgate.storage.models.error_rules import ErrorRuleRow
 from headgate.storage.models.notices import AnnouncementReadRow, AnnouncementRow
 from headgate.storage.models.people import (
     ApiKeyRow,
@@ -50,6 +51,7 @@ __all__ = [
     "Base",
     "ConfigRevisionRow",
     "DirectoryVersionRow",
+    "ErrorRuleRow",
     "ExchangeTraceRow",
     "GroupRow",
     "IdempotencyRecordRow",

@@ -153,10 +153,11 @@ def _first(found: Iterable[tuple[int, str] | None], reason: str, now_ms: int) ->
 def render_fault(fault: Fault, *, request_id: str) -> bytes:
     """The provider's own body where it may pass, else our envelope; auth errors carry `code` and `message`
     flat as well."""
-    if fault.upstream_body is not None:
-        return fault.upstream_body
+    if fault.passed_body is not None:
+        return fault.passed_body
     code = auth_code(fault) or fault.code
-    error = {"type": _error_type(fault.kind), "message": fault.message} | ({"code": code} if code else {})
+    kind = _error_type(fault.kind) if fault.shown is None else "upstream_error"
+    error = {"type": kind, "message": fault.shown_message} | ({"code": code} if code else {})
     envelope: dict[str, object] = {"type": "error", "error": error, "request_id": request_id}
     if auth_code(fault) is not None:
         envelope |= {"code": code, "message": fault.message}

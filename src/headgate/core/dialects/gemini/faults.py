@@ -180,11 +180,11 @@ def _hint(known: tuple[int, str] | None, reason: str, now_ms: int) -> CooldownHi
 def render_fault(fault: Fault) -> bytes:
     """The provider's own body where it may pass, else Google's envelope with the stable code as reason and
     how long to wait."""
-    if fault.upstream_body is not None:
-        return fault.upstream_body
-    status = fault.kind.http_status
+    if fault.passed_body is not None:
+        return fault.passed_body
+    status = fault.shown_status
     name = "INTERNAL" if status >= 500 else _STATUS_BY_HTTP.get(status, "UNKNOWN")
-    error: dict[str, object] = {"code": status, "message": fault.message, "status": name}
+    error: dict[str, object] = {"code": status, "message": fault.shown_message, "status": name}
     if details := _details(fault):
         error["details"] = details
     return msgspec.json.encode({"error": error})
