@@ -12,7 +12,7 @@ from typing import Any
 from tests.crash.nursery import SIGKILLED, Nursery
 from tests.support.gateway import Gateway
 
-_READY_S = 40.0
+_READY_S = 120.0
 _LOOK_S = 0.01
 
 

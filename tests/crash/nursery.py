@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, Self
 
 _ROOT = Path(__file__).resolve().parents[2]
-_BORN_S = 20.0
+_BORN_S = 120.0
+"""The first birth waits for all imports, which on a busy machine at low priority takes a minute."""
 SIGKILLED = -signal.SIGKILL
 
 

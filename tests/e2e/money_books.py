@@ -133,9 +133,9 @@ def compare(record: Record, line: Line) -> None:
             # was ended because the money was, for the usage that its own end would have said; one that broke
             # off, for the output that was passed after the last report
             assert reported is None or record["outcome"] in ("failed", "partial"), shown
-            if reported is not None and record["fault"] in _BROKE_OFF and line["status"] != "complete":
-                told = {**reported, "output": ours["output"], "reasoning": ours["reasoning"]}
-                assert ours == told or record["outcome"] == "failed", shown
+            broke_off = record["outcome"] == "partial" and record["fault"] in _BROKE_OFF
+            if reported is not None and broke_off and line["status"] != "complete":
+                assert ours == {**reported, "output": ours["output"], "reasoning": ours["reasoning"]}, shown
                 assert ours["output"] >= reported["output"], shown
             assert record["outcome"] != "failed" or record["charge_nano"] == 0, shown
         case _:

@@ -1,5 +1,6 @@
 """Money is held before a call against every bound, and a refusal is believed only after a second look."""
 
+import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.limits.admission import charge_multiplier
-from headgate.core.limits.budget import Need, budget_of
+from headgate.core.limits.budget import Need, budget_of, charge_of
 from headgate.core.world import KeyWindow
 from headgate.kit.clock import FakeClock
 from headgate.relay.exchange import Exchange
@@ -37,14 +38,21 @@ def asking(name: str = "x1", **limits: Any) -> Exchange:
 
 
 async def hold(
-    reserver: Reserver, exchange: Exchange, nano: int, *, wanted: int = 0, floor: int = 0, per_token: int = 0
+    reserver: Reserver,
+    exchange: Exchange,
+    nano: int,
+    *,
+    wanted: int = 0,
+    floor: int = 0,
+    per_token: int = 0,
+    likely: int | None = None,
 ) -> int:
     """Reserve a list cost of `nano`, and so much more per output token."""
     caller = exchange.caller
     need = Need(
         budget=budget_of(caller, charge_multiplier(caller.user, caller.group), now_ms=NOW_MS),
         fixed_nano=nano, output_nano_per_mtok=per_token * 1_000_000, wanted_tokens=wanted,
-        plenty_tokens=wanted, floor_tokens=floor,
+        plenty_tokens=wanted, floor_tokens=floor, likely_nano=likely,
     )  # fmt: skip
     return await reserver.reserve(exchange, need)
 
@@ -197,3 +205,55 @@ async def test_a_user_whose_other_exchanges_settle_all_the_time_is_served(
     reserver = Reserver(state.reservations, read_model, clock, LimitsSettings(held_money_wait_s=0))
     await hold(reserver, asking(), 1000)
     assert await state.reservations.outstanding(BALANCE) == 1000
+
+
+async def test_a_conversation_is_admitted_on_what_its_warm_cache_will_cost(reserver: Reserver) -> None:
+    """400 are left; 600 would be needed if the cache missed, 100 and 200 of output when it does not."""
+    await hold(reserver, asking("x0"), DOLLAR - 400)
+    exchange = asking("x1")
+    granted = await hold(reserver, exchange, 600, likely=100, wanted=200, floor=10, per_token=1)
+    assert granted == 200
+    assert exchange.hold is not None
+    assert exchange.hold.list_nano == 300, (
+        "a stream that went on for what is held for a cold cache would overdraw"
+    )
+    assert await reserver.extend(exchange.hold, "x1", 100, may_overdraw=False) is None, "100 are really left"
+    assert await reserver.extend(exchange.hold, "x1", 1, may_overdraw=False) is not None
+    assert exchange.trace.facts["reserved"]["input"] == "as this conversation's last"
+
+
+async def test_a_warm_conversation_too_gets_the_output_that_can_be_paid_for(reserver: Reserver) -> None:
+    await hold(reserver, asking("x0"), DOLLAR - 130)
+    assert await hold(reserver, asking("x1"), 600, likely=100, wanted=200, floor=10, per_token=1) == 30
+    fault = await refusal(reserver, asking("x2"), 1)
+    assert fault.kind is FaultKind.BALANCE_INSUFFICIENT
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("multiplier", [10_000, 12_345])
+async def test_caches_that_miss_after_all_overdraw_by_one_conversation_and_not_by_each(
+    reserver: Reserver, seed: int, multiplier: int
+) -> None:
+    """All of a user's warm conversations come at once when the money is nearly gone, and every cache misses:
+    the balance ends below zero by at most what one of them cost more than expected."""
+    luck = random.Random(seed)
+    left = luck.randrange(1, 3_000)
+    await hold(reserver, asking("before"), DOLLAR - left)
+    costs: list[int] = []
+    surprises = [0]
+    for number in range(30):
+        exchange = asking(f"x{number}", multiplier=multiplier)
+        exchange.charge_multiplier = multiplier
+        high = luck.randrange(1, 1_000)
+        likely = luck.randrange(0, high)
+        try:
+            output = await hold(reserver, exchange, high, likely=likely, wanted=50, floor=5, per_token=1)
+        except RelayError:
+            continue
+        assert exchange.hold is not None
+        more = luck.randrange(1, 200)
+        is_refused = await reserver.extend(exchange.hold, exchange.id, more, may_overdraw=False)
+        costs.append(charge_of(high + output + (0 if is_refused else more), multiplier))
+        surprises.append(high - likely)
+    worst = -(-max(surprises) * multiplier // 10_000)
+    assert left - sum(costs) >= -worst

@@ -47,6 +47,8 @@ class Hold(msgspec.Struct, kw_only=True, gc=False):
     budget: Budget
     list_nano: int
     """List cost that is covered."""
+    surprise_nano: int = 0
+    """List cost that is held on top, for input that may turn out dearer than what is covered."""
     left_nano: int | None = None
     """The least that was left of any of its bounds after it was taken; None: not asked, or no limit."""
 

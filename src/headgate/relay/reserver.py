@@ -64,10 +64,13 @@ class Reserver:
     async def extend(
         self, hold: Hold, reservation_id: str, list_nano: int, *, may_overdraw: bool
     ) -> Refused | None:
-        """Hold so much more list cost for a running stream; None: held. Raises `StateUnavailable`."""
-        overdrafts = (
-            {bound.name: bound.overdraft_nano for bound in hold.budget.bounds} if may_overdraw else {}
-        )
+        """Hold so much more list cost for a running stream; None: held. What is held for its own surprise is
+        not in its way. Raises `StateUnavailable`."""
+        overdrafts = {
+            bound.name: _surprise(hold.budget, bound, hold.list_nano, hold.surprise_nano)
+            + (bound.overdraft_nano if may_overdraw else 0)
+            for bound in hold.budget.bounds
+        }
         answer = await self.ask(reservation_id, _more(hold, list_nano, overdrafts))
         if isinstance(answer, Refused):
             return answer
@@ -143,6 +146,10 @@ class _Search:
         self._exchange = exchange
         self._need = need
         self._tokens = need.wanted_tokens
+        self._surprise_nano = 0
+        """What the input would cost beyond `fixed_nano` (list cost), should the conversation's cache be cold
+        after all. It is held as well, left or not, so that nobody else is admitted on that money: a balance
+        ends below zero by one such surprise at most, however many warm conversations come at once."""
         self._waited_s = 0.0
         self._pause_s = _FIRST_LOOK_S
 
@@ -150,7 +157,8 @@ class _Search:
         budget = self._need.budget
         while True:
             list_nano = self._need.list_nano(self._tokens)
-            answer = await self._reserver.ask(self._exchange.id, _claims(budget, list_nano))
+            claims = _claims(budget, list_nano, surprise_nano=self._surprise_nano)
+            answer = await self._reserver.ask(self._exchange.id, claims)
             if isinstance(answer, Reserved):
                 return self._held(list_nano, answer.remaining)
             if not await self._reserver.reread(answer.bound):
@@ -167,6 +175,7 @@ class _Search:
         elif need.floor_tokens <= fewer < self._tokens:
             self._tokens = fewer
         elif need.likely_nano is not None and need.likely_nano < need.fixed_nano:
+            self._surprise_nano = need.fixed_nano - need.likely_nano
             self._need = replace(need, fixed_nano=need.likely_nano, likely_nano=None)
             self._tokens = need.wanted_tokens
         else:
@@ -195,8 +204,8 @@ class _Search:
 
     def _held(self, list_nano: int, remaining: int) -> int:
         exchange, budget = self._exchange, self._need.budget
-        exchange.hold = Hold(budget=budget, list_nano=list_nano)
-        exchange.budget_left_nano = None if remaining >= NO_LIMIT else remaining
+        exchange.hold = Hold(budget=budget, list_nano=list_nano, surprise_nano=self._surprise_nano)
+        exchange.budget_left_nano = None if remaining >= NO_LIMIT else max(0, remaining)
         facts = {
             "list_nano": list_nano,
             "output_tokens": self._tokens,
@@ -204,15 +213,27 @@ class _Search:
         }
         if self._waited_s:
             facts["waited_ms"] = round(self._waited_s * 1000)
-        if self._need.fixed_nano < exchange.high_input_nano:
+        if self._surprise_nano:
             facts["input"] = "as this conversation's last"
         exchange.need = self._need
         exchange.trace.note("reserved", facts)
         return self._tokens
 
 
-def _claims(budget: Budget, list_nano: int) -> list[Claim]:
-    return [Claim(bound.name, budget.amount(bound, list_nano)) for bound in budget.bounds]
+def _claims(budget: Budget, list_nano: int, *, surprise_nano: int = 0) -> list[Claim]:
+    """`list_nano`, which must be left, and `surprise_nano` on top, which need not."""
+    return [
+        Claim(
+            bound.name,
+            budget.amount(bound, list_nano + surprise_nano),
+            _surprise(budget, bound, list_nano, surprise_nano),
+        )
+        for bound in budget.bounds
+    ]
+
+
+def _surprise(budget: Budget, bound: SpendingBound, list_nano: int, surprise_nano: int) -> int:
+    return budget.amount(bound, list_nano + surprise_nano) - budget.amount(bound, list_nano)
 
 
 def _more(hold: Hold, list_nano: int, overdrafts: Mapping[str, int]) -> list[Claim]:

@@ -130,8 +130,8 @@ class StreamCover:
         never more than was covered (an estimate does not overdraw)."""
         usage = self._usage(BYTES_PER_OUTPUT_TOKEN)
         if usage.total == usage.output:
-            usage = replace(usage, input=self._input_estimate)
-        return self.within(usage, told=NO_USAGE)
+            return self.within(replace(usage, input=self._input_estimate), told=NO_USAGE)
+        return self.within(usage, told=replace(usage, output=0))
 
     def within(self, usage: TokenUsage, *, told: TokenUsage) -> TokenUsage:
         """The same, but what was estimated in it beyond what was `told` keeps to what was covered: first the
