@@ -1,5 +1,6 @@
 """The one choke point: a slot and the money before any upstream call, and both back whatever happens."""
 
+import asyncio
 from dataclasses import replace as replace_dataclass
 from typing import Any
 
@@ -8,7 +9,9 @@ from msgspec.structs import replace
 from sqlalchemy import update
 
 from headgate.core.faults import FaultKind, RelayError
+from headgate.core.ids import UserId
 from headgate.core.limits.budget import budget_of
+from headgate.core.limits.fair_share import FairSharing
 from headgate.core.limits.rate_limit import RateLimit
 from headgate.kit.clock import FakeClock
 from headgate.kit.tasks import TaskOwner
@@ -23,12 +26,12 @@ from headgate.relay.rate_gate import RateGate
 from headgate.relay.reserver import Reserver
 from headgate.relay.slot_queue import SlotQueue
 from headgate.settings import GatewaySettings, LimitsSettings, PricingSettings
-from headgate.state.protocols import SharedState
+from headgate.state.protocols import SharedState, SlotLoad
 from headgate.storage.models import UserRow
 from headgate.storage.read_model import ReadModel
 from tests.relay.conftest import Change
 from tests.relay.people import MODEL, caller, exchange_for
-from tests.storage.books import VAULT
+from tests.storage.books import VAULT, user_row
 
 USER, BALANCE = "user:1", "user:1:balance"
 HOUSE_MODEL = "a-house-model"
@@ -50,10 +53,10 @@ def admission(
 
 def admission_over(
     directory: Directory, state: SharedState, read_model: ReadModel, clock: FakeClock, tasks: TaskOwner,
-    leases: LeaseKeeper,
+    leases: LeaseKeeper, *, wait_s: float = 0.05,
 ) -> Admission:  # fmt: skip
     limits = LimitsSettings()
-    gateway = GatewaySettings(user_wait_timeout_s=0.05, user_max_waiting=0)
+    gateway = GatewaySettings(user_wait_timeout_s=wait_s, user_max_waiting=0)
     reserver = Reserver(state.reservations, read_model, clock, limits)
     queue = SlotQueue(state.slots, tasks)
     rates = RateGate(state.rates, clock, Experience(), limits)
@@ -211,3 +214,37 @@ async def test_a_model_without_a_price_is_refused_where_the_operator_wants_that(
     assert caught.value.fault.kind is FaultKind.PRICE_UNKNOWN
     assert await in_use(state) == 0
     assert first_cost(admission, asking(model=MODEL)) > 0
+
+
+def of_user(exchange: Exchange, user_id: int, sharing: FairSharing) -> Exchange:
+    """The same exchange, as if another user had asked."""
+    made = exchange.caller
+    user = replace_dataclass(made.user, id=UserId(user_id), concurrency=0)
+    group = replace_dataclass(made.group, sharing=sharing)
+    exchange.caller = replace(made, user=user, group=group)
+    return exchange
+
+
+async def test_a_group_that_shares_serves_its_users_in_turns_and_gives_every_slot_back(
+    directory: Directory, state: SharedState, read_model: ReadModel, clock: FakeClock, tasks: TaskOwner,
+    leases: LeaseKeeper, change: Change,
+) -> None:  # fmt: skip
+    admission = admission_over(directory, state, read_model, clock, tasks, leases, wait_s=20)
+    await change(user_row(2, balance_nano=10**12), update(UserRow).values(balance_nano=10**12))
+    sharing = FairSharing(slots=1)
+    served: list[str] = []
+
+    async def one(name: str, user_id: int) -> None:
+        exchange = of_user(asking(name, concurrency=0), user_id, sharing)
+        lease = await admission.enter(exchange)
+        served.append(name)
+        await asyncio.sleep(0.01)
+        await admission.leave(exchange, lease)
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as crowd:
+        for name in ("a1", "a2", "a3", "b1"):
+            crowd.create_task(one(name, 1 if name[0] == "a" else 2))
+            await asyncio.sleep(0.002)
+    assert served == ["a1", "b1", "a2", "a3"], "the second user need not wait for all of the first"
+    assert (await state.slots.load(["group:1"]))["group:1"] == SlotLoad(0, 0)
+    assert not len(leases)

@@ -167,3 +167,15 @@ async def test_a_client_that_does_not_read_is_seen_waiting() -> None:
     client.stuck.set()
     await writing
     assert responder.writing_since is None
+
+
+async def test_a_ping_tells_the_place_in_line_as_a_comment_that_every_client_skips() -> None:
+    client = Client()
+    responder = responder_for(client)
+    responder.expect_stream(StreamFraming.SSE)
+    places = iter((3, 1, 0))
+    responder.place_in_line = lambda: next(places)
+    for _ in range(3):
+        await responder.ping()
+    ping = HANDLERS[Dialect.ANTHROPIC_MESSAGES].ping or b""
+    assert client.body == b": place in line 3\n\n" + ping + b": place in line 1\n\n" + ping * 2

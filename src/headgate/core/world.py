@@ -13,6 +13,7 @@ import msgspec
 
 from headgate.core.ids import AccountId, GroupId, KeyId, ProxyId, SubscriptionId, UserId
 from headgate.core.limits.account_limits import AccountLimits
+from headgate.core.limits.fair_share import FairSharing
 from headgate.core.limits.rate_limit import UNLIMITED_RATE, RateLimit
 from headgate.core.routing.account_policy import AccountPolicy
 from headgate.core.routing.model_mapping import ModelRules, rules_of
@@ -204,6 +205,8 @@ class Group:
     fallback: GroupId | None = None
     too_long_fallback: GroupId | None = None
     """Group that takes over requests whose prompt is too long for this one's models."""
+    sharing: FairSharing | None = None
+    """How its slots are shared among its users; None: they are not."""
     model_routes: Mapping[str, frozenset[AccountId]] = field(default_factory=dict)
     """Model name or `prefix*` -> accounts that serve it before all others; empty: routing is off."""
 
@@ -264,6 +267,8 @@ class ApiKey:
     ip_deny: tuple[str, ...] = ()
     concurrency: int = 0
     """Slots, within the user's; 0 = no limit of its own."""
+    is_background: bool = False
+    """Its requests let others go first where slots are shared."""
     rate: RateLimit = UNLIMITED_RATE
 
     @property

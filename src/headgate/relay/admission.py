@@ -1,11 +1,12 @@
 """The one choke point (DESIGN 9.7): every billable exchange passes `admit` before any upstream call.
 
-Takes the key's slot (where it has a limit of its own) and the user's, and reserves money for the input plus a
-first slice of output against every bound that applies (balance, key quota, key windows). What cannot be
-covered is refused here, with the limit named.
+Takes the key's slot (where it has a limit of its own), the user's and its share of the group's, and reserves
+money for the input plus a first slice of output against every bound that applies (balance, key quota, key
+windows). What cannot be covered is refused here, with the limit named.
 """
 
 from headgate.core.limits.budget import budget_of
+from headgate.core.limits.fair_share import Share
 from headgate.core.limits.rates import has_rate_limit
 from headgate.relay.estimator import Estimator
 from headgate.relay.exchange import Exchange
@@ -56,8 +57,10 @@ class Admission:
             lease = await self._user_slot(exchange)
             self._leases.hold(lease)
             try:
+                await self._take_group_slot(exchange)
                 await self._cover(exchange)
             except BaseException:
+                await self._give_group_slot(exchange)
                 await self._leases.release(lease)
                 raise
         except BaseException:
@@ -72,6 +75,7 @@ class Admission:
 
     async def leave(self, exchange: Exchange, lease: SlotLease) -> None:
         """Give the slot back, and what is still reserved: failed and refused exchanges cost nothing."""
+        await self._give_group_slot(exchange)
         await self._leases.release(lease)
         await self._give_key_slot(exchange)
         await self._drop_reservation(exchange)
@@ -88,25 +92,47 @@ class Admission:
         if lease is not None:
             await self._leases.release(lease)
 
+    async def _take_group_slot(self, exchange: Exchange) -> None:
+        """Last, so that who waits for the group's other users waits with nothing left to wait for but an
+        account."""
+        caller = exchange.caller
+        sharing = caller.group.sharing
+        if sharing is None:
+            return
+        share = sharing.share_of(caller.user.id, is_background=caller.key.is_background)
+        name = f"group:{caller.group.id}"
+        lease = await self._slot(exchange, name, sharing.slots, "this group", share)
+        exchange.group_lease = lease
+        self._leases.hold(lease)
+
+    async def _give_group_slot(self, exchange: Exchange) -> None:
+        lease, exchange.group_lease = exchange.group_lease, None
+        if lease is not None:
+            await self._leases.release(lease)
+
     async def _user_slot(self, exchange: Exchange) -> SlotLease:
         user = exchange.caller.user
         return await self._slot(exchange, f"user:{user.id}", user.concurrency, "user")
 
-    async def _slot(self, exchange: Exchange, resource: str, limit: int, whose: str) -> SlotLease:
+    async def _slot(
+        self, exchange: Exchange, resource: str, limit: int, whose: str, share: Share | None = None
+    ) -> SlotLease:
         """A slot at once, or after its turn in the queue. Raises `RelayError`."""
-        lease = await self._slots.try_acquire(resource, limit=limit, owner=exchange.id)
+        more = self._gateway.user_max_waiting if share is None else self._gateway.account_max_waiting
+        lease = await self._slots.try_acquire(resource, limit=limit, owner=exchange.id, share=share)
         if lease is not None:
             return lease
         return await self._queueing.wait(
             exchange,
             resource,
             limit=limit,
-            max_waiting=limit + self._gateway.user_max_waiting,
+            max_waiting=limit + more,
             timeout_s=self._gateway.user_wait_timeout_s,
             refusals=(
                 "Too many pending requests, please retry later",
                 f"Concurrency limit exceeded for {whose}, please retry later",
             ),
+            share=share,
         )
 
     async def _cover(self, exchange: Exchange) -> None:

@@ -130,6 +130,10 @@ class Exchange:
     """Account cost of the attempts that failed."""
     suspended: list[Suspended] = field(default_factory=list)
     """Faults whose meaning for their accounts the rest of the exchange will show."""
+    group_lease: SlotLease | None = None
+    """A slot of the group, where its users share them."""
+    place_in_line: int = 0
+    """1-based, while it waits for a slot; 0: it does not wait."""
     account_pass: AccountPass | None = None
     account_refusals: list[Cooldown] = field(default_factory=list)
     """Limits of accounts that have no room for this exchange."""

@@ -144,6 +144,7 @@ class Pipeline:
                 exchange.trace.note("resent_after", before)
         exchange.charge_multiplier = charge_multiplier(caller.user, caller.group)
         responder.expect_stream(peek.framing)
+        responder.place_in_line = lambda: exchange.place_in_line
 
     async def _serve(self, exchange: Exchange, responder: Responder, watchdog: Watchdog) -> None:
         """Attempts until one answers, the plan says stop, or nobody is left."""

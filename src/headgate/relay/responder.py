@@ -36,6 +36,7 @@ class Responder:
         "announced",
         "head_sent",
         "last_write",
+        "place_in_line",
         "writing_since",
     )
 
@@ -59,6 +60,8 @@ class Responder:
         """Headers of ours on every head; steps add to them until the head is out."""
         self._framing = StreamFraming.NONE
         self._loop = asyncio.get_running_loop()
+        self.place_in_line: Callable[[], int] = _nowhere
+        """Told in pings, as a comment, which every client of this framing skips."""
         self.head_sent = False
         self.last_write = self._loop.time()
         self.writing_since: float | None = None
@@ -119,7 +122,9 @@ class Responder:
         if self._handler.ping is None or self._framing is not StreamFraming.SSE:
             return
         await self.stream_head([(b"content-type", _STREAM_TYPES[StreamFraming.SSE])])
-        await self.write(self._handler.ping, self._loop.time())
+        place = self.place_in_line()
+        said = b": place in line %d\n\n" % place if place > 0 else b""
+        await self.write(said + self._handler.ping, self._loop.time())
 
     async def fail(self, fault: Fault) -> None:
         """Render a fault: as an envelope while no head is out, in-band afterwards. Ends the answer."""
@@ -156,3 +161,7 @@ def _fault_headers(fault: Fault, content_type: str) -> RawHeaderList:
     if fault.kind.http_status in (408, 413):
         headers.append((b"connection", b"close"))
     return headers
+
+
+def _nowhere() -> int:
+    return 0

@@ -1,8 +1,10 @@
-"""Waiting for a slot: FIFO, bounded, on record in the trace, and left at once when the client goes away."""
+"""Waiting for a slot: FIFO or by shares, bounded, on record in the trace, and left at once when the client
+goes away."""
 
 import asyncio
 
 from headgate.core.faults import Fault, FaultKind, RelayError
+from headgate.core.limits.fair_share import Share
 from headgate.kit.tasks import TaskOwner
 from headgate.relay.exchange import Exchange
 from headgate.state.protocols import QueueFull, QueueTimeout, SlotLease, SlotStore
@@ -24,18 +26,25 @@ class SlotQueue:
         max_waiting: int,
         timeout_s: float,
         refusals: tuple[str, str],
+        share: Share | None = None,
     ) -> SlotLease:
         """A slot of `resource`. Raises `RelayError`: QUEUE_FULL and QUEUE_TIMEOUT with the given messages, or
         CLIENT_GONE."""
         loop = asyncio.get_running_loop()
         queued_at, positions = loop.time(), list[int]()
+
+        def told(place: int) -> None:
+            exchange.place_in_line = place
+            positions.append(place)
+
         work = self._slots.acquire(
             resource,
             limit=limit,
             owner=exchange.id,
             max_waiting=max_waiting,
             timeout_s=timeout_s,
-            on_position=positions.append,
+            on_position=told,
+            share=share,
         )
         waiting = self._tasks.spawn(work, name="wait_for_slot")
         exchange.connection.on_gone(waiting.cancel)
@@ -48,6 +57,7 @@ class SlotQueue:
             raise
         finally:
             self.waiting -= 1
+            exchange.place_in_line = 0
             waiting.cancel()
         exchange.trace.facts.setdefault("waits", []).append(
             {

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from headgate.core.ids import AccountId, SessionKey
+from headgate.core.limits.fair_share import Share
 from headgate.core.limits.quota_windows import QuotaReading
 from headgate.core.limits.token_bucket import RateCharge, RateLevel
 from headgate.core.routing.health import HealthEvent
@@ -53,9 +54,12 @@ class QueueTimeout:
 class SlotStore(Protocol):
     """Concurrency slots with FIFO waiting. Resources are names such as `account:7`, `user:3`."""
 
-    async def try_acquire(self, resource: str, *, limit: int, owner: str) -> SlotLease | None:
+    async def try_acquire(
+        self, resource: str, *, limit: int, owner: str, share: Share | None = None
+    ) -> SlotLease | None:
         """Take a slot at once, or None. Never overtakes somebody who waits. `limit` <= 0 means unlimited
-        (still counted)."""
+        (still counted). `share`: what it claims of a resource that is shared fairly
+        (core/limits/fair_share.py); on such a resource everybody claims one."""
         ...
 
     async def acquire(
@@ -67,9 +71,10 @@ class SlotStore(Protocol):
         max_waiting: int,
         timeout_s: float,
         on_position: Callable[[int], None] | None = None,
+        share: Share | None = None,
     ) -> SlotLease | QueueFull | QueueTimeout:
-        """Take a slot, waiting FIFO. `on_position` hears the 1-based place when it changes. Cancelling leaves
-        the queue."""
+        """Take a slot, waiting FIFO, or by shares. `on_position` hears the 1-based place when it changes.
+        Cancelling leaves the queue."""
         ...
 
     async def release(self, lease: SlotLease) -> None:

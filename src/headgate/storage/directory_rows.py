@@ -14,6 +14,7 @@ import structlog
 
 from headgate.core.ids import AccountId, GroupId, KeyId, ProxyId, SubscriptionId, UserId
 from headgate.core.limits.account_limits import limits_from
+from headgate.core.limits.fair_share import sharing_from
 from headgate.core.limits.rate_limit import UNLIMITED_RATE, RateLimit
 from headgate.core.limits.windows import is_over
 from headgate.core.pricing.book import Dates
@@ -98,6 +99,7 @@ def group_from(row: GroupRow) -> Group | None:
         is_claude_code_only=row.claude_code_only,
         fallback=_group_id(row.fallback_group_id),
         too_long_fallback=_group_id(row.fallback_group_id_on_invalid_request),
+        sharing=sharing_from(row.fair_sharing),
         model_routes=routes_from(row.model_routing) if row.model_routing_enabled else {},
     )
 
@@ -222,6 +224,7 @@ def key_from(row: ApiKeyRow, *, secret_until: datetime | None = None) -> ApiKey:
         ip_allow=tuple(row.ip_whitelist or ()),
         ip_deny=tuple(row.ip_blacklist or ()),
         concurrency=max(row.concurrency, 0),
+        is_background=row.priority == "background",
         rate=rate_from(row),
     )
 

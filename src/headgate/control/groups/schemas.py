@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from headgate.control.web.fields import (
     MAX_ID,
@@ -17,6 +17,7 @@ from headgate.control.web.fields import (
     RequestBody,
     Usd,
 )
+from headgate.core.limits.fair_share import MAX_SLOTS, MAX_USERS, MAX_WEIGHT
 from headgate.core.money import MULTIPLIER_ONE, to_usd
 from headgate.storage.models import GroupRow
 
@@ -42,6 +43,30 @@ Limit = Annotated[
 ModelRouting = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=200)], Ids], Field(max_length=500)
 ]
+
+
+class UserShareFields(RequestBody):
+    weight: Annotated[int, Field(strict=True, ge=1, le=MAX_WEIGHT)] = 1
+    guaranteed: Annotated[int, Field(strict=True, ge=0, le=MAX_SLOTS)] | None = None
+    """Null: what the group guarantees everybody."""
+
+
+UserIdText = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,17}$")]
+
+
+class FairSharingFields(RequestBody):
+    slots: Annotated[int, Field(strict=True, ge=0, le=MAX_SLOTS)]
+    guaranteed: Annotated[int, Field(strict=True, ge=0, le=MAX_SLOTS)] = 0
+    """To every user; what is not used is lent to others until it is asked for."""
+    users: Annotated[dict[UserIdText, UserShareFields], Field(max_length=MAX_USERS)] = {}
+    """By user id."""
+
+    @model_validator(mode="after")
+    def _can_be_kept(self) -> "FairSharingFields":
+        promised = sum(share.guaranteed or 0 for share in self.users.values())
+        if self.slots and max(promised, self.guaranteed) > self.slots:
+            raise ValueError(f"guarantees come to more than the {self.slots} slots")
+        return self
 
 
 class GroupFields(RequestBody):
@@ -81,6 +106,9 @@ class GroupFields(RequestBody):
     """Ours: what subscription windows and key quotas count; a balance always pays the charge (ADR 15)."""
     scheduling_policy: Literal["layered", "scored"] | None = None
     """Ours: how an account is chosen (docs/operations/scheduling.md)."""
+    fair_sharing: FairSharingFields | None = None
+    """Ours: slots of the group and how its users share them (docs/operations/fair-sharing.md); `slots` 0:
+    they do not."""
     rpm_limit: PerMinute | None = None
     tpm_limit: PerMinute | None = None
     """Ours: of all users of the group together."""
@@ -157,6 +185,7 @@ class AdminGroupView(GroupView):
     overdraft_limit_usd: float
     unknown_price: str
     scheduling_policy: str
+    fair_sharing: Mapping[str, Any] | None
     account_count: int = 0
     active_account_count: int = 0
     rate_limited_account_count: int = 0
@@ -190,6 +219,7 @@ def admin_group_view(row: GroupRow, counts: Mapping[str, int] | None = None) -> 
         overdraft_limit_usd=to_usd(row.overdraft_limit_nano),
         unknown_price=row.unknown_price,
         scheduling_policy=row.scheduling_policy,
+        fair_sharing=row.fair_sharing,
         **(counts or {}),
     )
 

@@ -148,6 +148,7 @@ class GroupService:
             await check_model_routing(self._groups, row.platform, fields.model_routing)
         if fields.overdraft_limit_usd is not None:
             row.overdraft_limit_nano = from_usd(fields.overdraft_limit_usd)
+        _apply_sharing(row, fields)
         _check_overdraft(row)
         for name in _REFERENCES:
             if (reference := getattr(fields, name)) is not None:
@@ -199,6 +200,11 @@ class GroupService:
         holder = await self._groups.by_name(name)
         if holder is not None and holder.id != owner:
             raise Conflict(f"a group named {name!r} exists already", reason="GROUP_EXISTS")
+
+
+def _apply_sharing(row: GroupRow, fields: GroupFields) -> None:
+    if (sharing := fields.fair_sharing) is not None:
+        row.fair_sharing = sharing.model_dump() if sharing.slots else None
 
 
 def _check_overdraft(row: GroupRow) -> None:

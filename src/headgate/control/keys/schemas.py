@@ -20,6 +20,9 @@ Slots = Annotated[int, Field(ge=0, le=1_000_000)]
 WINDOW_LENGTHS = {"5h": timedelta(hours=5), "1d": timedelta(days=1), "7d": timedelta(days=7)}
 
 
+KeyPriority = Literal["normal", "background"]
+
+
 class KeyCreate(RequestBody):
     name: Name
     group_id: OptionalId | None = None
@@ -33,6 +36,8 @@ class KeyCreate(RequestBody):
     rate_limit_7d: Usd = 0
     concurrency: Slots = 0
     """Requests under way at once, within the owner's own limit; 0: no limit of its own."""
+    priority: KeyPriority = "normal"
+    """Background requests let others go first where a group shares its slots."""
     rpm_limit: PerMinute = 0
     tpm_limit: PerMinute = 0
 
@@ -53,6 +58,7 @@ class KeyUpdate(RequestBody):
     rate_limit_1d: Usd | None = None
     rate_limit_7d: Usd | None = None
     concurrency: Slots | None = None
+    priority: KeyPriority | None = None
     rpm_limit: PerMinute | None = None
     tpm_limit: PerMinute | None = None
     reset_rate_limit_usage: bool = False
@@ -83,6 +89,7 @@ class KeyView(BaseModel):
     rate_limit_1d: float
     rate_limit_7d: float
     concurrency: int
+    priority: str
     rpm_limit: int
     tpm_limit: int
     usage_5h: float
@@ -141,6 +148,7 @@ def key_view(
         rate_limit_1d=to_usd(row.limit_1d_nano),
         rate_limit_7d=to_usd(row.limit_7d_nano),
         concurrency=row.concurrency,
+        priority=row.priority,
         rpm_limit=row.rpm_limit,
         tpm_limit=row.tpm_limit,
         **windows,

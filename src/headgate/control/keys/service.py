@@ -63,6 +63,7 @@ class KeyService:
             limit_1d_nano=from_usd(draft.rate_limit_1d),
             limit_7d_nano=from_usd(draft.rate_limit_7d),
             concurrency=draft.concurrency,
+            priority=draft.priority,
             rpm_limit=draft.rpm_limit,
             tpm_limit=draft.tpm_limit,
             created_at=now,
@@ -162,7 +163,7 @@ class KeyService:
             if change.reset_rate_limit_usage:
                 setattr(row, f"used_{window}_nano", 0)
                 setattr(row, f"window_{window}_start", None)
-        for name in ("concurrency", "rpm_limit", "tpm_limit"):
+        for name in ("concurrency", "priority", "rpm_limit", "tpm_limit"):
             if (limit := getattr(change, name)) is not None:
                 setattr(row, name, limit)
         if change.quota is not None:

@@ -13,7 +13,8 @@ routes = RouteTable("", tag="slots")
 
 @routes.route("GET", "/admin/slots", Permission.READ)
 async def slots_of(resource: Annotated[str, Query(max_length=30)], work: CurrentWork) -> AdminSlotsView:
-    """Who holds the slots of `user:<id>`, `key:<id>` or `account:<id>`, since when, and how many wait."""
+    """Who holds the slots of `user:<id>`, `key:<id>`, `account:<id>` or `group:<id>`, since when, and how
+    many wait."""
     return await SlotService(work).of(resource_from(resource))
 
 

@@ -1,4 +1,4 @@
-"""Who holds the slots of a user, a key or an account, and how many wait for one (issue 4, point 4)."""
+"""Who holds the slots of a user, a key, an account or a group, and how many wait for one."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 
 from headgate.control.accounts.repository import AccountRepository
+from headgate.control.groups.repository import GroupRepository
 from headgate.control.keys.repository import KeyRepository
 from headgate.control.slots.schemas import (
     AdminHolderView,
@@ -17,12 +18,13 @@ from headgate.control.slots.schemas import (
 )
 from headgate.control.users.repository import UserRepository
 from headgate.control.work import Work
+from headgate.core.limits.fair_share import sharing_from
 from headgate.errors import BadRequest
 from headgate.storage.models import UsageIntentRow
 
 MAX_HOLDERS = 1000
 """Shown, oldest first; `in_use` counts all."""
-_RESOURCE = re.compile(r"(user|account|key):([1-9][0-9]{0,17})", re.ASCII)
+_RESOURCE = re.compile(r"(user|account|key|group):([1-9][0-9]{0,17})", re.ASCII)
 
 
 class Resource(NamedTuple):
@@ -37,7 +39,7 @@ def resource_from(text: str) -> Resource:
     """Raises INVALID_INPUT."""
     found = _RESOURCE.fullmatch(text)
     if found is None:
-        raise BadRequest("resource must be user:<id>, key:<id> or account:<id>")
+        raise BadRequest("resource must be user:<id>, key:<id>, account:<id> or group:<id>")
     return Resource(found[1], int(found[2]))
 
 
@@ -73,6 +75,9 @@ class SlotService:
             return (await UserRepository(session).get(resource.id)).concurrency
         if resource.kind == "key":
             return (await KeyRepository(session).get(resource.id)).concurrency
+        if resource.kind == "group":
+            sharing = sharing_from((await GroupRepository(session).get(resource.id)).fair_sharing)
+            return 0 if sharing is None else sharing.slots
         return (await AccountRepository(session).get(resource.id)).concurrency
 
     async def _open_calls(self, exchange_ids: Collection[str]) -> Mapping[str, UsageIntentRow]:

@@ -10,19 +10,26 @@ import asyncio
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 
+from headgate.core.limits.fair_share import NOBODYS, FairLine, Rank, Share
 from headgate.kit.clock import Clock
 from headgate.state.protocols import QueueFull, QueueTimeout, SlotLease, SlotLoad
 
 RECLAIM_EVERY_S = 0.25
 """While somebody waits, how often lost leases are looked for; far below the shortest lease (3 s)."""
 _NEVER = 1 << 62
+_ABSENT = object()
 
 
 class _Waiter:
-    __slots__ = ("future", "lease", "on_position", "owner", "place")
+    __slots__ = ("entered", "future", "lease", "on_position", "owner", "place", "seq", "share")
 
-    def __init__(self, owner: str, on_position: Callable[[int], None] | None) -> None:
+    def __init__(
+        self, owner: str, on_position: Callable[[int], None] | None, share: Share | None, seq: int
+    ) -> None:
         self.owner = owner
+        self.share = share
+        self.seq = seq
+        self.entered = 0
         self.on_position = on_position
         self.place = 0
         self.lease: SlotLease | None = None
@@ -30,27 +37,65 @@ class _Waiter:
 
 
 class _Held:
-    __slots__ = ("expires_ms", "owner", "since_ms")
+    __slots__ = ("expires_ms", "owner", "share", "since_ms")
 
-    def __init__(self, owner: str, since_ms: int, expires_ms: int) -> None:
+    def __init__(self, owner: str, since_ms: int, expires_ms: int, share: Share | None) -> None:
         self.owner = owner
+        self.share = share
         self.since_ms = since_ms
         self.expires_ms = expires_ms
 
 
 class _Resource:
-    """`next_expiry_ms` is a lower bound: no lease ends before it."""
+    """`next_expiry_ms` is a lower bound: no lease ends before it. `fair`: once a request has claimed a
+    share."""
 
-    __slots__ = ("held", "limit", "next_expiry_ms", "queue")
+    __slots__ = ("fair", "held", "limit", "next_expiry_ms", "queue")
 
     def __init__(self) -> None:
         self.limit = 0
         self.held: dict[str, _Held] = {}
         self.queue: dict[_Waiter, None] = {}
         self.next_expiry_ms = _NEVER
+        self.fair: FairLine | None = None
 
     def has_room(self) -> bool:
         return self.limit <= 0 or len(self.held) < self.limit
+
+    def line_up(self, waiter: _Waiter) -> None:
+        self.queue[waiter] = None
+        if waiter.share is not None:
+            self.fair = self.fair or FairLine()
+            waiter.entered = self.fair.lined_up(waiter.share)
+
+    def leave(self, waiter: _Waiter) -> None:
+        """Out of the line; nothing when it is not in it."""
+        if self.queue.pop(waiter, _ABSENT) is None and self.fair is not None and waiter.share is not None:
+            self.fair.left(waiter.share)
+
+    def hold(self, token: str, held: _Held) -> None:
+        self.held[token] = held
+        if held.share is not None:
+            self.fair = self.fair or FairLine()
+            self.fair.held(held.share)
+
+    def free(self, token: str) -> bool:
+        """False: the lease is over already."""
+        held = self.held.pop(token, None)
+        if held is not None and held.share is not None and self.fair is not None:
+            self.fair.freed(held.share)
+        return held is not None
+
+    def line(self) -> Sequence[_Waiter]:
+        """In the order in which they would be served now."""
+        return list(self.queue) if self.fair is None else sorted(self.queue, key=self._rank)
+
+    def first(self) -> _Waiter:
+        return next(iter(self.queue)) if self.fair is None else min(self.queue, key=self._rank)
+
+    def _rank(self, waiter: _Waiter) -> Rank:
+        assert self.fair is not None
+        return self.fair.rank(waiter.share or NOBODYS, entered=waiter.entered, seq=waiter.seq)
 
 
 class MemorySlots:
@@ -61,9 +106,12 @@ class MemorySlots:
         self._lease_ms = round(lease_s * 1000)
         self._resources: dict[str, _Resource] = {}
         self._tokens = itertools.count(1)
+        self._arrivals = itertools.count(1)
 
-    async def try_acquire(self, resource: str, *, limit: int, owner: str) -> SlotLease | None:
-        return self._take(resource, self._known(resource, limit), owner)
+    async def try_acquire(
+        self, resource: str, *, limit: int, owner: str, share: Share | None = None
+    ) -> SlotLease | None:
+        return self._take(resource, self._known(resource, limit), owner, share)
 
     async def acquire(
         self,
@@ -74,21 +122,22 @@ class MemorySlots:
         max_waiting: int,
         timeout_s: float,
         on_position: Callable[[int], None] | None = None,
+        share: Share | None = None,
     ) -> SlotLease | QueueFull | QueueTimeout:
         state = self._known(resource, limit)
-        lease = self._take(resource, state, owner)
+        lease = self._take(resource, state, owner, share)
         if lease is not None:
             return lease
         if len(state.queue) >= max_waiting:
             return QueueFull(len(state.queue))
-        waiter = _Waiter(owner, on_position)
-        state.queue[waiter] = None
+        waiter = _Waiter(owner, on_position, share, next(self._arrivals))
+        state.line_up(waiter)
         self._announce(state)
         return await self._wait(resource, state, waiter, timeout_s)
 
     async def release(self, lease: SlotLease) -> None:
         state = self._resources.get(lease.resource)
-        if state is None or state.held.pop(lease.token, None) is None:
+        if state is None or not state.free(lease.token):
             return
         if state.queue:
             self._grant(lease.resource, state)
@@ -122,30 +171,30 @@ class MemorySlots:
             self._grant(resource, state)  # a raised limit serves those who wait before the newcomer
         return state
 
-    def _take(self, resource: str, state: _Resource, owner: str) -> SlotLease | None:
+    def _take(self, resource: str, state: _Resource, owner: str, share: Share | None) -> SlotLease | None:
         if state.queue or not state.has_room():
             self._reclaim(resource, state)
             if state.queue or not state.has_room():
                 return None
-        return self._hold(resource, state, owner)
+        return self._hold(resource, state, owner, share)
 
-    def _hold(self, resource: str, state: _Resource, owner: str) -> SlotLease:
+    def _hold(self, resource: str, state: _Resource, owner: str, share: Share | None) -> SlotLease:
         now = self._clock.now_ms()
         token = str(next(self._tokens))
         expires_ms = now + self._lease_ms
-        state.held[token] = _Held(owner, now, expires_ms)
+        state.hold(token, _Held(owner, now, expires_ms, share))
         if expires_ms < state.next_expiry_ms:
             state.next_expiry_ms = expires_ms
         return SlotLease(resource, token)
 
     def _grant(self, resource: str, state: _Resource) -> None:
-        """Serve the queue from its head while there is room."""
+        """Serve who is next while there is room."""
         if not state.queue:
             return
         while state.queue and state.has_room():
-            waiter = next(iter(state.queue))
-            del state.queue[waiter]
-            waiter.lease = self._hold(resource, state, waiter.owner)
+            waiter = state.first()
+            state.leave(waiter)
+            waiter.lease = self._hold(resource, state, waiter.owner, waiter.share)
             if not waiter.future.done():
                 waiter.future.set_result(None)
         self._announce(state)
@@ -157,7 +206,7 @@ class MemorySlots:
             return
         lost = [token for token, held in state.held.items() if held.expires_ms <= now]
         for token in lost:
-            del state.held[token]
+            state.free(token)
         state.next_expiry_ms = min((held.expires_ms for held in state.held.values()), default=_NEVER)
         self._grant(resource, state)
 
@@ -173,7 +222,7 @@ class MemorySlots:
                 self._reclaim(resource, state)
             delivered = True
         finally:
-            state.queue.pop(waiter, None)
+            state.leave(waiter)
             waiter.place = 0  # what is still scheduled for this listener stays unsaid
             if waiter.lease is not None and not delivered:
                 await self.release(waiter.lease)  # granted at the instant of cancellation; never suspends
@@ -184,7 +233,7 @@ class MemorySlots:
     def _announce(self, state: _Resource) -> None:
         """Tell those whose place changed; each in its own callback, so that one failing listener harms
         nobody."""
-        for place, waiter in enumerate(state.queue, start=1):
+        for place, waiter in enumerate(state.line(), start=1):
             if waiter.place != place:
                 waiter.place = place
                 if waiter.on_position is not None:

@@ -12,6 +12,7 @@ import itertools
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 
+from headgate.core.limits.fair_share import Share
 from headgate.state.protocols import QueueFull, QueueTimeout, SlotLease, SlotLoad, StateUnavailable
 from headgate.state.redis.pipeline import Pipeline
 from headgate.state.redis.scripts import read_script
@@ -41,10 +42,12 @@ class RedisSlots:
         self._load = read_script("slot_load", shared="slots")
         self._holders = read_script("slot_holders", shared="slots")
 
-    async def try_acquire(self, resource: str, *, limit: int, owner: str) -> SlotLease | None:
+    async def try_acquire(
+        self, resource: str, *, limit: int, owner: str, share: Share | None = None
+    ) -> SlotLease | None:
         lease = self._new_lease(resource)
         try:
-            answer = await self._enter(lease, limit=limit, owner=owner, max_waiting=0)
+            answer = await self._enter(lease, limit=limit, owner=owner, max_waiting=0, share=share)
         except asyncio.CancelledError:
             self._abandon(lease)
             raise
@@ -59,14 +62,17 @@ class RedisSlots:
         max_waiting: int,
         timeout_s: float,
         on_position: Callable[[int], None] | None = None,
+        share: Share | None = None,
     ) -> SlotLease | QueueFull | QueueTimeout:
         lease = self._new_lease(resource)
         try:
-            match await self._enter(lease, limit=limit, owner=owner, max_waiting=max_waiting):
+            match await self._enter(lease, limit=limit, owner=owner, max_waiting=max_waiting, share=share):
                 case [b"full", waiting]:
                     return QueueFull(int(waiting))
                 case [b"waiting", place, seq]:
-                    return await self._wait(lease, owner, int(place), int(seq), timeout_s, on_position)
+                    return await self._wait(
+                        lease, owner, int(place), int(seq), timeout_s, on_position, _claim(share)
+                    )
                 case _:
                     return lease
         except asyncio.CancelledError:
@@ -100,7 +106,9 @@ class RedisSlots:
     def _new_lease(self, resource: str) -> SlotLease:
         return SlotLease(resource, f"{self._process}.{next(self._numbers)}")
 
-    async def _enter(self, lease: SlotLease, *, limit: int, owner: str, max_waiting: int) -> Sequence[bytes]:
+    async def _enter(
+        self, lease: SlotLease, *, limit: int, owner: str, max_waiting: int, share: Share | None
+    ) -> Sequence[bytes]:
         answer: Sequence[bytes] = await self._pipeline.run(
             self._acquire,
             lease.resource,
@@ -110,6 +118,7 @@ class RedisSlots:
             self._lease_ms,
             max_waiting,
             WAITER_ALIVE_MS,
+            _claim(share),
         )
         return answer
 
@@ -121,6 +130,7 @@ class RedisSlots:
         seq: int,
         timeout_s: float,
         on_position: Callable[[int], None] | None,
+        claim: str,
     ) -> SlotLease | QueueTimeout:
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -130,16 +140,16 @@ class RedisSlots:
                 told = place
                 loop.call_soon(on_position, place)  # a failing listener does not cost the place in line
             await asyncio.sleep(min(left, POLL_MAX_S, POLL_PER_PLACE_S * place))
-            place = await self._ask(lease, owner, seq)
+            place = await self._ask(lease, owner, seq, claim)
             if place == 0:
                 return lease
         came_late = await self._pipeline.run(self._give_up, lease.resource, lease.token, self._lease_ms)
         return lease if came_late else QueueTimeout(loop.time() - began)
 
-    async def _ask(self, lease: SlotLease, owner: str, seq: int) -> int:
+    async def _ask(self, lease: SlotLease, owner: str, seq: int, claim: str) -> int:
         return int(
             await self._pipeline.run(
-                self._poll, lease.resource, lease.token, owner, seq, self._lease_ms, WAITER_ALIVE_MS
+                self._poll, lease.resource, lease.token, owner, seq, self._lease_ms, WAITER_ALIVE_MS, claim
             )
         )
 
@@ -153,3 +163,9 @@ class RedisSlots:
             await self.release(lease)
         except StateUnavailable:
             return  # the lease ends by itself
+
+
+def _claim(share: Share | None) -> str:
+    if share is None:
+        return ""
+    return f"{share.weight}:{share.guaranteed}:{int(share.is_background)}:{share.party}"

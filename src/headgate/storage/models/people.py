@@ -95,6 +95,8 @@ class ApiKeyRow(Identified, SoftDeleted, Base):
     tpm_limit: Mapped[int] = mapped_column(BigInteger, default=0)
     concurrency: Mapped[int] = mapped_column(Integer, default=0)
     """Slots of this key, within its user's; 0 = no limit of its own."""
+    priority: Mapped[str] = mapped_column(String(10), default="normal")
+    """normal | background: who is served later where slots are shared."""
 
 
 class RetiredKeyRow(Base):

@@ -54,6 +54,8 @@ class GroupRow(Identified, SoftDeleted, Base):
     tpm_limit: Mapped[int] = mapped_column(BigInteger, default=0)
     scheduling_policy: Mapped[str] = mapped_column(String(10), default="layered")
     """How an account is chosen: layered | scored."""
+    fair_sharing: Mapped[Any] = mapped_column(JsonText, default=None, nullable=True)
+    """How the group's slots are shared among its users (core/limits/fair_share.py); None: they are not."""
 
 
 class ProxyRow(Identified, SoftDeleted, Base):

@@ -2,6 +2,6 @@
 local k, token = keys_of(ARGV[1]), ARGV[2]
 tidy(k, now_ms(), tonumber(ARGV[3]))
 if redis.call('ZSCORE', k.lease, token) then return 1 end
-leave_queue(k, token)
+drop_waiter(k, token)
 redis.call('HDEL', k.info, token)
 return 0

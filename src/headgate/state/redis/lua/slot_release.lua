@@ -1,7 +1,6 @@
 -- resource, token, lease_ms: leave, whether holding or waiting.
 local k, token = keys_of(ARGV[1]), ARGV[2]
-local held = redis.call('ZREM', k.lease, token)
-if held + leave_queue(k, token) > 0 then
+if drop_lease(k, token) + drop_waiter(k, token) > 0 then
   redis.call('HDEL', k.info, token)
   tidy(k, now_ms(), tonumber(ARGV[3]))
 end
