@@ -135,7 +135,7 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
         "headgate_body_bytes_held": ("Request bodies in memory", lambda: bodies.held_bytes),
         "headgate_directory_version": ("Version of the snapshot in use", lambda: directory.version),
     }
-    standings = Standings(directory, state.cooldowns, clock, pipeline.attribution, billing)
+    standings = Standings(directory, state.cooldowns, clock, pipeline.attribution, billing, pipeline.quotas)
     metrics.labelled_gauges |= standings.gauges()
     return DataPlane(
         directory=directory,

@@ -78,6 +78,22 @@ async def test_an_account_that_cannot_cover_the_next_attempt_is_no_candidate_for
     assert quotas.refused() == ()
 
 
+async def test_a_quota_counts_as_used_up_until_a_request_finds_room_or_nobody_asks_any_more(
+    quotas: AccountQuotas, account: Account, clock: FakeClock
+) -> None:
+    began = clock.now_ms()
+    for name in ("x1", "x2"):
+        assert not await quotas.hold(costing(LIMIT + 1, name), account)
+        clock.advance(10)
+    (seen,) = quotas.used_up().values()
+    assert (seen.bound, seen.since_ms) == (BOUND, began)
+    assert await quotas.hold(costing(1, "x3"), account)
+    assert quotas.used_up() == {}
+    assert not await quotas.hold(costing(LIMIT + 1, "x4"), account)
+    clock.advance(16 * 60)
+    assert quotas.used_up() == {}
+
+
 async def test_an_account_without_a_quota_holds_nothing(quotas: AccountQuotas, account: Account) -> None:
     exchange = costing(10**12)
     assert await quotas.hold(exchange, replace(account, quota=None))

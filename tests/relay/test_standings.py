@@ -10,15 +10,18 @@ from headgate.core.routing.degradation import Kind
 from headgate.kit.clock import FakeClock
 from headgate.observability.metrics import RelayMetrics, render
 from headgate.relay.account_health import AccountHealth
+from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.attribution import Attribution
 from headgate.relay.billing_gate import BillingGate
 from headgate.relay.directory import Directory
 from headgate.relay.probes import Probes
+from headgate.relay.reserver import Reserver
 from headgate.relay.standings import Standings
-from headgate.settings import CircuitBreakerSettings
+from headgate.settings import CircuitBreakerSettings, LimitsSettings
 from headgate.state.memory.cooldowns import MemoryCooldowns
 from headgate.state.protocols import Cooldown, SharedState, StateUnavailable
 from headgate.storage.journal import Journal, StorageUnavailable
+from headgate.storage.read_model import ReadModel
 
 
 class Away(MemoryCooldowns):
@@ -33,6 +36,12 @@ def attribution(directory: Directory, state: SharedState, journal: Journal, cloc
     return Attribution(health, clock, failing_s=60)
 
 
+@pytest.fixture
+def quotas(state: SharedState, read_model: ReadModel, clock: FakeClock) -> AccountQuotas:
+    reserver = Reserver(state.reservations, read_model, clock, LimitsSettings())
+    return AccountQuotas(reserver, state.reservations, clock)
+
+
 def cooldown(account: int, clock: FakeClock) -> Cooldown:
     until = clock.now_ms() + 60_000
     return Cooldown(
@@ -41,11 +50,11 @@ def cooldown(account: int, clock: FakeClock) -> Cooldown:
 
 
 async def test_all_that_is_out_is_counted_and_named(
-    directory: Directory, clock: FakeClock, attribution: Attribution
+    directory: Directory, clock: FakeClock, attribution: Attribution, quotas: AccountQuotas
 ) -> None:
     cooldowns = MemoryCooldowns(clock)
     billing = BillingGate(CircuitBreakerSettings(failure_threshold=1), clock)
-    standings = Standings(directory, cooldowns, clock, attribution, billing)
+    standings = Standings(directory, cooldowns, clock, attribution, billing, quotas)
     assert (await standings.look()).degradations == ()
     for account in (1, 2):
         await cooldowns.set(cooldown(account, clock))
@@ -70,9 +79,9 @@ async def test_all_that_is_out_is_counted_and_named(
 
 
 async def test_without_the_shared_state_the_directory_alone_is_asked(
-    directory: Directory, clock: FakeClock, attribution: Attribution
+    directory: Directory, clock: FakeClock, attribution: Attribution, quotas: AccountQuotas
 ) -> None:
     billing = BillingGate(CircuitBreakerSettings(), clock)
-    report = await Standings(directory, Away(clock), clock, attribution, billing).look()
+    report = await Standings(directory, Away(clock), clock, attribution, billing, quotas).look()
     assert [found.kind for found in report.degradations] == [Kind.STATE_UNAVAILABLE]
     assert report.accounts == {"healthy": 2}

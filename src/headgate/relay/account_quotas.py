@@ -5,11 +5,14 @@ answer is never cut for its account's quota: what it costs beyond the hold goes 
 selection. So an account can pass its limit by what its running answers cost beyond their holds.
 """
 
+from collections.abc import Mapping
+
 import structlog
 
 from headgate.core.ids import AccountId, ExchangeId
 from headgate.core.limits.budget import account_budget, account_spent
 from headgate.core.pricing.cost import CostLines
+from headgate.core.routing.degradation import UsedUp
 from headgate.core.world import Account
 from headgate.kit.clock import Clock
 from headgate.relay.exchange import AccountHold, Exchange
@@ -21,6 +24,8 @@ log = structlog.get_logger(__name__)
 _LOOK_AGAIN_MS = 5_000
 _LEFT_KEPT_MS = 60_000
 """A window may have begun anew since."""
+_USED_UP_KEPT_MS = 15 * 60_000
+"""Without a request nobody knows whether the quota has room again."""
 QUOTA_EXHAUSTED = "quota_exhausted"
 
 
@@ -37,6 +42,7 @@ class AccountQuotas:
         self._reservations = reservations
         self._clock = clock
         self._refused: dict[AccountId, Cooldown] = {}
+        self._used_up: dict[AccountId, UsedUp] = {}
         self._left: dict[AccountId, tuple[int, int]] = {}
         """What was left after the last hold, and when that was."""
 
@@ -47,6 +53,12 @@ class AccountQuotas:
         now = self._clock.now_ms()
         self._refused = {name: held for name, held in self._refused.items() if held.until_ms > now}
         return tuple(self._refused.values())
+
+    def used_up(self) -> Mapping[AccountId, UsedUp]:
+        """Accounts whose quota could not cover the last request for them that was seen here."""
+        now = self._clock.now_ms()
+        self._used_up = {name: seen for name, seen in self._used_up.items() if seen.until_ms > now}
+        return self._used_up
 
     def left_nano(self, account_id: AccountId) -> int | None:
         """What the account's quota still covered a moment ago; None: not known."""
@@ -67,13 +79,21 @@ class AccountQuotas:
         answer = await self._reserver.hold_account(name, budget, list_nano)
         if not isinstance(answer, Refused):
             exchange.account_hold = AccountHold(reservation_id=name, hold=answer)
+            self._used_up.pop(account.id, None)
             if answer.left_nano is not None:
                 self._left[account.id] = (answer.left_nano, self._clock.now_ms())
             return True
+        now = self._clock.now_ms()
+        before = self._used_up.get(account.id)
+        self._used_up[account.id] = UsedUp(
+            bound=answer.bound,
+            since_ms=now if before is None else before.since_ms,
+            until_ms=now + _USED_UP_KEPT_MS,
+        )
         self._refused[account.id] = Cooldown(
             account_id=account.id,
             model="",
-            until_ms=self._clock.now_ms() + _LOOK_AGAIN_MS,
+            until_ms=now + _LOOK_AGAIN_MS,
             reason=QUOTA_EXHAUSTED,
             evidence=answer.bound,
         )

@@ -19,6 +19,7 @@ from headgate.core.routing.degradation import (
 from headgate.core.routing.health import HealthState
 from headgate.kit.clock import Clock
 from headgate.observability.metrics import LabelledGauge
+from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.attribution import Attribution
 from headgate.relay.billing_gate import BillingGate
 from headgate.relay.directory import Directory
@@ -41,7 +42,9 @@ class Standings:
         clock: Clock,
         attribution: Attribution,
         billing: BillingGate,
+        quotas: AccountQuotas,
     ) -> None:
+        self._quotas = quotas
         self._directory = directory
         self._cooldowns = cooldowns
         self._clock = clock
@@ -60,7 +63,11 @@ class Standings:
                 known.setdefault(cooldown.account_id, []).append(cooldown)
         except StateUnavailable:
             own.append(Degradation(kind=Kind.STATE_UNAVAILABLE, ends=Ends.BY_ITSELF, cause="no answer"))
-        standings = {account.id: standing_of(account, known.get(account.id, ()), now) for account in accounts}
+        used_up = self._quotas.used_up()
+        standings = {
+            account.id: standing_of(account, known.get(account.id, ()), now, used_up.get(account.id))
+            for account in accounts
+        }
         members: dict[GroupId, list[Standing]] = {}
         for account in accounts:
             for group_id in account.group_ids:

@@ -10,11 +10,12 @@ from headgate.core.routing.degradation import (
     Ends,
     Kind,
     Standing,
+    UsedUp,
     groups_of,
     standing_of,
 )
 from headgate.core.routing.health import HealthState
-from headgate.core.world import Account, CredentialKind, Group, OffBecause, Provider
+from headgate.core.world import Account, AccountQuota, CredentialKind, Group, OffBecause, Provider
 from headgate.kit.secret import Secret
 from headgate.state.protocols import Cooldown
 
@@ -81,6 +82,17 @@ def test_an_account_stands_as_its_worst_trouble_says(
     standing = standing_of(account(**facts), cooldowns, NOW)
     assert standing.label == label
     assert [(d.kind, d.ends, d.cause, d.until_ms) for d in standing.degradations] == found
+
+
+@pytest.mark.parametrize(("bound", "ends"), [("quota", Ends.BY_OPERATOR), ("daily", Ends.AT_ITS_TIME)])
+def test_a_quota_that_is_used_up_takes_the_account_out(bound: str, ends: Ends) -> None:
+    seen = UsedUp(f"account:7:{bound}", NOW - 5, NOW + 5)
+    standing = standing_of(account(quota=AccountQuota(total_nano=1)), [], NOW, seen)
+    (found,) = standing.degradations
+    assert (standing.label, standing.usable, found.kind, found.ends, found.evidence) == (
+        "cooling", HealthState.COOLING, Kind.ACCOUNT_QUOTA_USED_UP, ends, f"account:7:{bound}",
+    )  # fmt: skip
+    assert standing_of(account(), [], NOW, seen).degradations == (), "the quota is gone since"
 
 
 def test_trouble_with_one_model_leaves_the_account_usable() -> None:

@@ -21,6 +21,8 @@ class Kind(StrEnum):
     ACCOUNT_ERROR = "account_error"
     """Marked by a 401, 402, 403 or one of its own codes; or its credential cannot be opened."""
     ACCOUNT_EXPIRED = "account_expired"
+    ACCOUNT_QUOTA_USED_UP = "account_quota_used_up"
+    """Its own quota (daily, weekly, total) could not cover the last request for it."""
     ACCOUNT_COOLING = "account_cooling"
     ACCOUNT_HALF_OPEN = "account_half_open"
     ACCOUNT_DEGRADED = "account_degraded"
@@ -77,6 +79,15 @@ SWITCHED_OFF = "switched_off"
 """Beside the health states: out because an operator wants it so."""
 
 
+class UsedUp(NamedTuple):
+    """A bound of an account's own quota that has refused a hold."""
+
+    bound: str
+    since_ms: int
+    until_ms: int
+    """Believed so long without another refusal."""
+
+
 class Standing(NamedTuple):
     """Of one account."""
 
@@ -89,8 +100,10 @@ class Standing(NamedTuple):
     """When the account as a whole is tried again; None: it is not out, or nobody knows."""
 
 
-def standing_of(account: Account, cooldowns: Sequence[KnownCooldown], now_ms: int) -> Standing:
-    """How the account stands now."""
+def standing_of(
+    account: Account, cooldowns: Sequence[KnownCooldown], now_ms: int, used_up: UsedUp | None = None
+) -> Standing:
+    """How the account stands now. `used_up`: its own quota, if it has one."""
     off = _off(account, now_ms)
     if off is not None:
         kind, cause = off
@@ -101,7 +114,11 @@ def standing_of(account: Account, cooldowns: Sequence[KnownCooldown], now_ms: in
             since_ms=account.expires_at_ms if kind is Kind.ACCOUNT_EXPIRED else None,
         )  # fmt: skip
         return Standing(HealthState.DOWN.value, (found,), HealthState.DOWN, None)
-    degradations = [*_of_cooldowns(account, cooldowns, now_ms), *_stored(account, cooldowns, now_ms)]
+    degradations = [
+        *_of_quota(account, used_up),
+        *_of_cooldowns(account, cooldowns, now_ms),
+        *_stored(account, cooldowns, now_ms),
+    ]
     states = [_state_of_kind(found.kind) for found in degradations]
     whole = [found for found in degradations if not found.model]
     usable = worst(_state_of_kind(found.kind) for found in whole)
@@ -158,6 +175,21 @@ def _off(account: Account, now_ms: int) -> tuple[Kind | None, str] | None:
     return None
 
 
+def _of_quota(account: Account, used_up: UsedUp | None) -> Iterable[Degradation]:
+    """A window begins anew at its time; of the whole quota somebody must decide."""
+    if used_up is None or account.quota is None:
+        return
+    yield Degradation(
+        kind=Kind.ACCOUNT_QUOTA_USED_UP,
+        ends=Ends.BY_OPERATOR if used_up.bound.endswith(":quota") else Ends.AT_ITS_TIME,
+        account_id=account.id,
+        name=account.name,
+        cause="quota_exhausted",
+        evidence=used_up.bound,
+        since_ms=used_up.since_ms,
+    )
+
+
 def _of_cooldowns(account: Account, cooldowns: Sequence[KnownCooldown], now_ms: int) -> Iterable[Degradation]:
     for cooldown in cooldowns:
         if cooldown.reason == MARKED and cooldown.until_ms <= now_ms:
@@ -199,4 +231,6 @@ def _stored(account: Account, cooldowns: Sequence[KnownCooldown], now_ms: int) -
 def _state_of_kind(kind: Kind) -> HealthState:
     if kind is Kind.ACCOUNT_ERROR:
         return HealthState.DOWN
+    if kind is Kind.ACCOUNT_QUOTA_USED_UP:
+        return HealthState.COOLING
     return next(state for state, (known, _) in _KIND_OF_STATE.items() if known is kind)
