@@ -39,7 +39,7 @@ class Vault:
         """Keyed digest under which an API key is stored and looked up; always 32 bytes, whatever comes in
         (PAINS S2)."""
         return hashlib.blake2b(
-            api_key.encode("utf-8", "surrogateescape"), key=self._pepper, digest_size=32
+            api_key.encode("utf-8", "surrogatepass"), key=self._pepper, digest_size=32
         ).digest()
 
     def signature(self, purpose: str, message: bytes) -> bytes:

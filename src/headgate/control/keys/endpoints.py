@@ -22,9 +22,10 @@ async def list_keys(
     search: Search = "",
     status: Search = "",
     group_id: IdQuery = None,
+    parent_id: IdQuery = None,
 ) -> Page[KeyView]:
-    """Own keys, newest first. `group_id=0`: those without a group."""
-    wanted = KeyFilter(search=search, status=status, group_id=group_id)
+    """Own keys, newest first. `group_id=0`: those without a group; `parent_id`: children of that key."""
+    wanted = KeyFilter(search=search, status=status, group_id=group_id, parent_id=parent_id)
     rows, total = await KeyRepository(work.session).page_of_user(work.actor.user_id, paging, wanted)
     return paging.wrap(await _views(work, list(rows)), total)
 

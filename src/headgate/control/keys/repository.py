@@ -18,6 +18,8 @@ class KeyFilter:
     status: str = ""
     group_id: int | None = None
     """0: keys without a group."""
+    parent_id: int | None = None
+    """Children of this key."""
 
 
 class KeyRepository:
@@ -68,4 +70,6 @@ def _filtered(query: Select[ApiKeyRow], wanted: KeyFilter) -> Select[ApiKeyRow]:
         query = query.where(
             ApiKeyRow.group_id.is_(None) if wanted.group_id == 0 else ApiKeyRow.group_id == wanted.group_id
         )
+    if wanted.parent_id is not None:
+        query = query.where(ApiKeyRow.parent_id == wanted.parent_id)
     return query

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from headgate.control.groups.schemas import GroupView
 from headgate.control.keys.rotation import MAX_OVERLAP_HOURS
-from headgate.control.web.fields import Name, OptionalId, PerMinute, RequestBody, Usd, storable
+from headgate.control.web.fields import MAX_ID, Name, OptionalId, PerMinute, RequestBody, Usd, storable
 from headgate.core.money import to_usd
 from headgate.storage.directory_rows import window_used
 from headgate.storage.models import ApiKeyRow
@@ -26,6 +26,8 @@ KeyPriority = Literal["normal", "background"]
 class KeyCreate(RequestBody):
     name: Name
     group_id: OptionalId | None = None
+    parent_id: Annotated[int, Field(ge=1, le=MAX_ID)] | None = None
+    """A key of the caller: this one takes its budget from it, and ends with it."""
     custom_key: Annotated[str, Field(max_length=128)] | None = None
     ip_whitelist: IpList = Field(default_factory=list)
     ip_blacklist: IpList = Field(default_factory=list)
@@ -76,6 +78,7 @@ class KeyView(BaseModel):
     """Masked, but for the answer that creates it."""
     name: str
     group_id: int | None
+    parent_id: int | None
     status: str
     ip_whitelist: Sequence[str]
     ip_blacklist: Sequence[str]
@@ -135,6 +138,7 @@ def key_view(
         key=secret or row.key_prefix,
         name=row.name,
         group_id=row.group_id,
+        parent_id=row.parent_id,
         status=row.status,
         ip_whitelist=row.ip_whitelist or [],
         ip_blacklist=row.ip_blacklist or [],

@@ -4,6 +4,14 @@ from datetime import UTC, timedelta
 
 from headgate.control.groups.access import bindable_group, grant
 from headgate.control.groups.repository import GroupRepository
+from headgate.control.keys.bounds import WINDOWS, key_bounds
+from headgate.control.keys.children import (
+    adopt,
+    bounded_end,
+    follow_parent,
+    release,
+    require_within_parent,
+)
 from headgate.control.keys.repository import KeyRepository
 from headgate.control.keys.schemas import KeyCreate, KeyGroupAnswer, KeyUpdate, key_view
 from headgate.control.keys.secrets import (
@@ -22,13 +30,6 @@ from headgate.kit.ipmatch import IpSet
 from headgate.storage.ledger import reset_key_quota
 from headgate.storage.models import ApiKeyRow
 
-WINDOWS = ("5h", "1d", "7d")
-
-
-def key_bounds(key_id: int) -> list[str]:
-    """Names of the spending bounds of a key in the reservation store."""
-    return [f"key:{key_id}:quota", *(f"key:{key_id}:{window}" for window in WINDOWS)]
-
 
 class KeyService:
     def __init__(self, work: Work) -> None:
@@ -41,6 +42,9 @@ class KeyService:
         Raises GROUP_NOT_ALLOWED, INVALID_IP_PATTERN, API_KEY_TOO_SHORT, API_KEY_INVALID_CHARS,
         API_KEY_EXISTS, API_KEY_RATE_LIMITED.
         """
+        parent = await self.own(draft.parent_id) if draft.parent_id else None
+        if parent is not None:
+            draft = await adopt(self._work, parent, draft)
         group_id = await bindable_group(self._work, owner_id, draft.group_id) if draft.group_id else None
         secret = await self._secret(owner_id, draft)
         digest = self._work.deps.vault.key_hash(secret)
@@ -48,17 +52,19 @@ class KeyService:
             await count_duplicate(self._work, owner_id)
             raise Conflict("this key exists already, choose another", reason="API_KEY_EXISTS")
         now = self._work.now()
+        ends = now + timedelta(days=draft.expires_in_days) if draft.expires_in_days else None
         row = ApiKeyRow(
             user_id=owner_id,
             key_hash=digest,
             key_prefix=masked(secret),
             name=draft.name.strip() or draft.name,
-            group_id=group_id,
+            group_id=group_id if parent is None else parent.group_id,
+            parent_id=None if parent is None else parent.id,
             status="active",
             ip_whitelist=checked_ip_patterns(draft.ip_whitelist),
             ip_blacklist=checked_ip_patterns(draft.ip_blacklist),
             quota_nano=from_usd(draft.quota),
-            expires_at=now + timedelta(days=draft.expires_in_days) if draft.expires_in_days else None,
+            expires_at=ends if parent is None else bounded_end(parent, ends),
             limit_5h_nano=from_usd(draft.rate_limit_5h),
             limit_1d_nano=from_usd(draft.rate_limit_1d),
             limit_7d_nano=from_usd(draft.rate_limit_7d),
@@ -83,6 +89,7 @@ class KeyService:
 
     async def update(self, row: ApiKeyRow, change: KeyUpdate) -> ApiKeyRow:
         """Raises GROUP_NOT_ALLOWED, INVALID_IP_PATTERN."""
+        await require_within_parent(self._work, row, change)
         if change.group_id is not None and change.group_id != (row.group_id or 0):
             row.group_id = (
                 await bindable_group(self._work, row.user_id, change.group_id) if change.group_id else None
@@ -98,11 +105,14 @@ class KeyService:
         if change.status is not None and (change.status == "inactive" or row.status == "inactive"):
             row.status = change.status
         row.updated_at = self._work.now()
+        await follow_parent(self._work, row)
         self._work.touch_directory()
         self._work.bounds_changed(*key_bounds(row.id))
         return row
 
     async def delete(self, row: ApiKeyRow) -> None:
+        """Its children go with it; a child's unused budget goes back to its parent."""
+        await release(self._work, row)
         row.deleted_at = row.updated_at = self._work.now()
         self._work.touch_directory()
 
@@ -124,6 +134,7 @@ class KeyService:
                 granted = group
         row.group_id = group_id or None
         row.updated_at = self._work.now()
+        await follow_parent(self._work, row)
         self._work.touch_directory()
         return KeyGroupAnswer(
             api_key=key_view(row, now_ms=self._work.now_ms()),

@@ -67,6 +67,7 @@ class ApiKeyRow(Identified, SoftDeleted, Base):
         Index("uq_api_keys_key_hash", "key_hash", unique=True),
         Index("ix_api_keys_user_id", "user_id"),
         Index("ix_api_keys_group_id", "group_id"),
+        Index("ix_api_keys_parent_id", "parent_id"),
     )
 
     user_id: Mapped[int] = mapped_column(BigId, ForeignKey("users.id"))
@@ -97,6 +98,8 @@ class ApiKeyRow(Identified, SoftDeleted, Base):
     """Slots of this key, within its user's; 0 = no limit of its own."""
     priority: Mapped[str] = mapped_column(String(10), default="normal")
     """normal | background: who is served later where slots are shared."""
+    parent_id: Mapped[int | None] = mapped_column(BigId, default=None)
+    """The key of the same owner that this one has its budget and end from."""
 
 
 class RetiredKeyRow(Base):
