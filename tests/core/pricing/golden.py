@@ -1,5 +1,6 @@
 """What the vendors' published tables say, typed by hand: USD per million tokens.
 
+What was seen of each, and as of when, is in `golden_sources`.
 Sources: Anthropic, platform.claude.com/docs/en/about-claude/pricing (model, long-context, batch and fast-mode
 tables). OpenAI, developers.openai.com/api/docs/pricing (standard, flex, batch, audio) and
 openai.com/api-priority-processing (priority; "excludes long context"). Google,
@@ -9,6 +10,8 @@ DeepSeek, api-docs.deepseek.com/quick_start/pricing (peak hours). xAI, docs.x.ai
 
 from dataclasses import dataclass
 from decimal import Decimal
+
+from tests.core.pricing.golden_sources import Source, source_of
 
 SHORT, LONG = 10_000, 100_000
 """Tokens in each bucket of the input side: a context of 40,000 or 400,000 tokens and more."""
@@ -28,6 +31,10 @@ class Row:
     output: Decimal
     audio_input: Decimal
     audio_output: Decimal
+
+    @property
+    def source(self) -> Source:
+        return source_of(self.model, self.tier, is_long=self.tokens == LONG)
 
     def __str__(self) -> str:
         return f"{self.model} {self.tier or 'standard'}{' long' if self.tokens == LONG else ''}"

@@ -1,5 +1,6 @@
 """Every bucket and tier of today's models costs what the vendor's own table says (issue 3)."""
 
+from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 
@@ -103,6 +104,14 @@ def test_the_threshold_of_gpt_5_4_is_crossed_by_the_whole_request(context: int) 
 def test_the_table_in_the_docs_is_the_prices_that_are_charged() -> None:
     """When this fails: `python -m tools.price_table`."""
     assert section(DOCUMENT.read_text(encoding="utf-8")) == table(BOOK)
+
+
+def test_the_docs_say_where_every_golden_row_is_from() -> None:
+    """When this fails: write the printed lines into docs/prices.md."""
+    counts = Counter(row.source for row in ROWS)
+    lines = [f"| {one.page} | {one.seen} | {one.as_of} | {n} |" for one, n in counts.items()]
+    missing = [line for line in lines if line not in DOCUMENT.read_text(encoding="utf-8")]
+    assert not missing, "\n".join(missing)
 
 
 def test_every_golden_model_stands_in_the_docs() -> None:
