@@ -1,5 +1,6 @@
 """Accounts that fail: whose fault it is, what it means for the account, and how it comes back."""
 
+import urllib.request
 from typing import Any
 
 from tests.e2e.speakers import MESSAGES_SSE
@@ -35,6 +36,27 @@ def dead_oauth_account(world: World) -> str:
     scene.suffer(0, "status=401")
     seen = scene.statuses(TEN)
     return f"{seen}; calls to the dead one: {scene.calls[0]}; states: {scene.states}"
+
+
+@scenario(
+    "account that fails its test", expected="403: down, not called any more; a test that works: healthy, 200"
+)
+def fails_its_test(world: World) -> str:
+    """An operator tries the account out: what the provider says to that is believed."""
+    scene = world.scene()
+    path = f"{world.gateway.url}/api/v1/admin/accounts/{scene.accounts[0]}/test"
+    headers = {"authorization": f"Bearer {world.gateway.admin_token}", "content-type": "application/json"}
+
+    def tested() -> str:
+        request = urllib.request.Request(path, b"{}", headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            answer.read()
+        return scene.states
+
+    scene.suffer(0, "status=403", times=1)
+    refused, status = tested(), scene.ask("one").status
+    called = "not called any more" if (status, scene.calls) == (503, [1]) else f"{status}, {scene.calls}"
+    return f"403: {refused}, {called}; a test that works: {tested()}, {scene.ask('two').status}"
 
 
 @scenario("dead account comes back", expected="before: 503 down; after one click: 200 healthy")

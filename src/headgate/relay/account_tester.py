@@ -44,7 +44,9 @@ class LiveAccountTester:
         try:
             text = await self._call(account, model, prompt)
         except RelayError as error:
-            yield {"type": "error", "error": error.fault.message}
+            fault = error.fault
+            status = {} if fault.upstream_status is None else {"status_code": fault.upstream_status}
+            yield {"type": "error", "error": fault.message, **status}
             return
         if text:
             yield {"type": "content", "text": text}

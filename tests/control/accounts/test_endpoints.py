@@ -315,6 +315,20 @@ async def test_a_test_streams_events_and_a_success_recovers(control):
     assert (await control.admin("GET", f"/admin/accounts/{account}")).data["status"] == "active"
 
 
+@pytest.mark.parametrize(
+    ("platform", "status_code", "state"),
+    [("anthropic", 403, "down"), ("anthropic", 500, "healthy"), ("openai", 403, "healthy")],
+)
+async def test_a_403_of_anthropic_in_a_test_marks_the_account(control, platform, status_code, state):
+    account = await control.add_account(platform=platform)
+    control.tester.events = [{"type": "error", "error": "no", "status_code": status_code}]
+    await control.admin("POST", f"/admin/accounts/{account}/test", {})
+    health = (await control.admin("GET", f"/admin/accounts/{account}/health")).data
+    assert health["state"] == state
+    causes = [event["cause"] for event in health["timeline"]]
+    assert causes == (["test refused"] if state == "down" else [])
+
+
 async def test_a_failed_test_recovers_nothing(control):
     account = await control.add_account()
     await mark(control, account, status="error", error_message="401")

@@ -77,12 +77,16 @@ async def account_health(work: Work, account_id: int) -> HealthView:
 
 async def note_recovered(work: Work, account_id: int, what: str) -> None:
     """A line of the timeline: somebody has brought the account back."""
-    event = HealthEvent(
-        at_ms=work.now_ms(),
-        state=HealthState.HEALTHY,
-        cause=what,
-        evidence=f"by {work.actor.email or work.actor.via}",
-    )
+    await _note(work, account_id, HealthState.HEALTHY, what, f"by {work.actor.email or work.actor.via}")
+
+
+async def note_down(work: Work, account_id: int, why: str) -> None:
+    """A line of the timeline: a test has shown that the account is out."""
+    await _note(work, account_id, HealthState.DOWN, "test refused", why)
+
+
+async def _note(work: Work, account_id: int, state: HealthState, cause: str, evidence: str) -> None:
+    event = HealthEvent(at_ms=work.now_ms(), state=state, cause=cause, evidence=evidence)
     try:
         await work.deps.state.health.note(AccountId(account_id), event)
     except StateUnavailable:  # a line of the timeline is no reason to leave an account off

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from headgate.control.accounts.credentials import Credentials, merged, sealed, unsealed
 from headgate.control.accounts.destination import require_secret_for_move
-from headgate.control.accounts.health import note_recovered
+from headgate.control.accounts.health import note_down, note_recovered
 from headgate.control.accounts.quota import apply_extra, bounds_of, reset_quota
 from headgate.control.accounts.repository import AccountRepository
 from headgate.control.accounts.schemas import AccountCreate, AccountFields, AccountUpdate
@@ -134,6 +134,15 @@ class AccountService:
         _clear_error(row)
         await self._clear_cooldowns(row)
         await note_recovered(self._work, row.id, "test answered")
+        self._touched(row)
+
+    async def refused_in_test(self, account_id: int) -> None:
+        """Anthropic has answered a test with 403: mark the account. Raises ACCOUNT_NOT_FOUND."""
+        row = await self._accounts.get(account_id)
+        if row.platform != Provider.ANTHROPIC or row.status != "active":
+            return
+        row.status, row.error_message = "error", "Access forbidden (403) in a test of the account"
+        await note_down(self._work, row.id, row.error_message)
         self._touched(row)
 
     async def reset_quota(self, account_id: int) -> AccountRow:

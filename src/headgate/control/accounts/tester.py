@@ -6,7 +6,7 @@ from typing import Protocol
 
 EVENT_TYPES = frozenset({"test_start", "content", "image", "status", "test_complete", "error"})
 """Events of the test stream: test_start{model}, content{text}, image{image_url, mime_type}, status{text},
-test_complete{success}, error{error}."""
+test_complete{success}, error{error, status_code?}."""
 
 
 class AccountTester(Protocol):

@@ -13,6 +13,7 @@ from headgate.control.work import Actor, open_work
 from headgate.errors import ApiError
 from headgate.kit import json
 
+_FORBIDDEN = 403
 TEST_DEADLINE_S = 120
 """Of the whole test: a picture takes a minute, a text seconds."""
 
@@ -20,10 +21,13 @@ TEST_DEADLINE_S = 120
 async def stream_test(
     deps: ControlDeps, actor: Actor, account_id: int, *, call: Call, model: str, prompt: str
 ) -> AsyncIterator[bytes]:
-    """Events as `data: {...}`. A success clears whatever had marked the account."""
+    """Events as `data: {...}`. A success clears whatever had marked the account; a 403 of Anthropic marks it
+    (spec 8.4): nothing but the account can be the cause of a test's."""
     async for event in test_events(deps, account_id, model=model, prompt=prompt):
         if event["type"] == "test_complete" and event.get("success") is True:
             await _recover(deps, actor, account_id, call)
+        elif event["type"] == "error" and event.get("status_code") == _FORBIDDEN:
+            await _refused(deps, actor, account_id, call)
         yield b"data: " + json.dumps(event) + b"\n\n"
 
 
@@ -51,3 +55,9 @@ async def _recover(deps: ControlDeps, actor: Actor, account_id: int, call: Call)
     with suppress(ApiError):  # deleted while it was being tested
         async with open_work(deps, actor, call=call) as work:
             await AccountService(work).recover(account_id)
+
+
+async def _refused(deps: ControlDeps, actor: Actor, account_id: int, call: Call) -> None:
+    with suppress(ApiError):
+        async with open_work(deps, actor, call=call) as work:
+            await AccountService(work).refused_in_test(account_id)
