@@ -38,6 +38,7 @@ from headgate.relay.experience import Experience
 from headgate.relay.gateway import Gateway, TrustedProxies
 from headgate.relay.leases import LeaseKeeper
 from headgate.relay.local import LocalAnswers
+from headgate.relay.message_pacing import MessagePacer
 from headgate.relay.picker import Picker
 from headgate.relay.pipeline import Pipeline
 from headgate.relay.probes import Probes
@@ -226,8 +227,7 @@ def build_pipeline(
     directory.on_refreshed.append(reserver.forget_all)
     experience, records = Experience(), TrackRecords(clock)
     rates = RateGate(state.rates, clock, experience, settings.limits)
-    probes = Probes(state.locks, clock)
-    quotas = AccountQuotas(reserver, state.reservations, clock)
+    probes, quotas = Probes(state.locks, clock), AccountQuotas(reserver, state.reservations, clock)
     gate = AccountGate(state, WindowCosts(state.quota_windows, read_model, clock), clock)
     estimator = Estimator(directory, experience, settings.limits)
     holds, fails = state.reservations, base.fail_points
@@ -261,6 +261,7 @@ def build_pipeline(
         leases=leases,
         quotas=quotas,
         gate=gate,
+        pacer=MessagePacer(state, queueing, leases, clock),
         attribution=attribution,
         directory=directory,
         broken=BrokenSessions(clock),

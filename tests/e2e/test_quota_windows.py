@@ -1,5 +1,7 @@
 """What a provider's headers say about an account's windows: seen by the admin, obeyed by selection."""
 
+import time
+
 from tests.e2e.conftest import Provision
 from tests.e2e.speakers import MESSAGES, RESPONSES
 from tests.support.gateway import Gateway
@@ -60,3 +62,14 @@ def test_limits_of_an_account_are_set_in_extra_kept_and_shown(
     assert (shown["requests_per_minute"], shown["sessions"]["limit"]) == ({"limit": 1.0, "used": 1.0}, 5)
     assert shown["window_cost"]["limit"] == 50
     assert shown["window_cost"]["used"] > 0
+
+
+def test_messages_to_a_paced_account_keep_their_distance(gateway: Gateway, provision: Provision) -> None:
+    caller = provision("anthropic", upstream_keys=("sim-paced",))
+    (account,) = caller.account_ids
+    gateway.api("PUT", f"/admin/accounts/{account}", {"extra": {"user_msg_queue_mode": "serialize"}})
+    assert MESSAGES.ask(gateway, caller.key, "first").status == 200
+    began = time.monotonic()
+    for n in range(4):
+        assert MESSAGES.ask(gateway, caller.key, f"more {n}").status == 200
+    assert time.monotonic() - began >= 3 * 0.17

@@ -20,6 +20,7 @@ from headgate.relay.body import BodyReader
 from headgate.relay.client_rules import ClientRules
 from headgate.relay.exchange import Exchange
 from headgate.relay.headers import accepted_codings, for_client, for_upstream
+from headgate.relay.message_pacing import end_turn
 from headgate.relay.picker import Picked
 from headgate.relay.probes import NO_TRIAL
 from headgate.relay.pump import OUR_OWN_ENDS, StreamEnd, StreamPump
@@ -254,6 +255,8 @@ class _Attempt:
     async def _hear(self, answer: UpstreamAnswer) -> None:
         """What the head alone teaches about the account."""
         health = self._runner.health
+        if self._is_accepted and self._exchange.end_turn is not None:
+            await end_turn(self._exchange)
         if self._is_accepted and self._picked.trial is not NO_TRIAL:
             await health.proved(self._picked, self._exchange, is_whole=False)
         if self._is_accepted and health.is_limited(self._picked.account.id):

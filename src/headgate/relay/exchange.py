@@ -1,6 +1,6 @@
 """One exchange: the facts that its steps share, filled in as the story goes (relay/pipeline.py)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Protocol
@@ -134,6 +134,8 @@ class Exchange:
     """A slot of the group, where its users share them."""
     place_in_line: int = 0
     """1-based, while it waits for a slot; 0: it does not wait."""
+    end_turn: Callable[[], Awaitable[None]] | None = None
+    """Lets the next message to the account go; None: it waits for none of ours."""
     account_pass: AccountPass | None = None
     account_refusals: list[Cooldown] = field(default_factory=list)
     """Limits of accounts that have no room for this exchange."""

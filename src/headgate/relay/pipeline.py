@@ -30,6 +30,7 @@ from headgate.relay.client_rules import ClientRules
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
 from headgate.relay.leases import LeaseKeeper
+from headgate.relay.message_pacing import MessagePacer, end_turn
 from headgate.relay.picker import Picked, Picker
 from headgate.relay.responder import Responder
 from headgate.relay.watchdog import Watchdog
@@ -49,6 +50,7 @@ class Pipeline:
     leases: LeaseKeeper
     quotas: AccountQuotas
     gate: AccountGate
+    pacer: MessagePacer
     attribution: Attribution
     directory: Directory
     broken: BrokenSessions
@@ -228,12 +230,14 @@ class Pipeline:
             if (kind := self.client_rules.warm_up(exchange, picked)) is not None:
                 await self.client_rules.answer_warm_up(kind, exchange, responder)
             else:
+                await self.pacer.wait(exchange, picked)
                 await self.attempts.run(exchange, picked, responder, watchdog)
         except RelayError as error:
             return error.fault
         finally:
             await self.quotas.release(exchange, None)
             await self.gate.settle(exchange, None)
+            await end_turn(exchange)
             if picked.lease is not None:
                 await self.leases.release(picked.lease)
         return None

@@ -7,8 +7,10 @@ import pytest
 from headgate.core.ids import AccountId
 from headgate.core.limits.account_limits import (
     AccountLimits,
+    Pacing,
     corrections,
     limits_from,
+    pause_ms,
     rate_charges,
     requests_allowed,
     window_admits,
@@ -89,3 +91,15 @@ def test_an_attempt_draws_from_the_account_and_from_the_closest_model() -> None:
     assert [c.amount for c in corrections(charges, 30, 45)] == [15]
     assert [c.amount for c in corrections(charges, 30, None)] == [-1, -1, -30]
     assert corrections(charges, 30, 30) == []
+
+
+def test_pauses_grow_from_half_to_four_fifths_of_the_requests_a_minute() -> None:
+    assert [pause_ms(n, 10, dice=0.5) for n in (0, 5, 8, 20)] == [200, 200, 2000, 2000]
+    assert 200 < pause_ms(65, 100, dice=0.5) < 2000
+    assert (pause_ms(3, 0, dice=0), pause_ms(3, 0, dice=1)) == (170, 230)
+
+
+def test_messages_are_paced_as_stored_in_either_form() -> None:
+    assert limits(user_msg_queue_mode="throttle").pacing is Pacing.THROTTLE
+    assert limits(user_msg_queue_enabled=True).pacing is Pacing.SERIALIZE
+    assert limits_from({"user_msg_queue_mode": "often"}) is None

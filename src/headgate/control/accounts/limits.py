@@ -43,6 +43,7 @@ class LimitSettings(RequestBody):
     """0: a fifth of `base_rpm`, at least 1."""
     max_sessions: Annotated[int, Field(strict=True, ge=0, le=MAX_SESSIONS)] = 0
     session_idle_timeout_minutes: Annotated[int, Field(strict=True, ge=1, le=24 * 60)] = IDLE_MINUTES
+    user_msg_queue_mode: Literal["", "serialize", "throttle"] = ""
     rpm_limit: PerMinute = 0
     tpm_limit: PerMinute = 0
     model_limits: Annotated[dict[Pattern, ModelLimits], Field(max_length=MAX_MODELS)] = {}

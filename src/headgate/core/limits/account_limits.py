@@ -9,6 +9,7 @@ understood is no limit; whoever is at home somewhere is never held to less than 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from headgate.core.ids import AccountId
@@ -34,6 +35,22 @@ LIMIT_CAUSES = frozenset({WINDOW_COST, RPM, SESSIONS, RATE})
 """Why an account that could serve is left alone for now."""
 
 
+class Pacing(StrEnum):
+    """Of messages that people write, one account at a time."""
+
+    NONE = ""
+    SERIALIZE = "serialize"
+    """The next when the provider has accepted the one before, and a pause later."""
+    THROTTLE = "throttle"
+    """Only the pause."""
+
+
+LEAST_PAUSE_MS, MOST_PAUSE_MS = 200, 2000
+_CALM, _BUSY = 0.5, 0.8
+"""Shares of `base_rpm` between which the pause grows."""
+_JITTER = 0.15
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountLimits:
     """0 is no limit throughout."""
@@ -52,6 +69,7 @@ class AccountLimits:
     rate: RateLimit = UNLIMITED_RATE
     model_rates: Mapping[str, RateLimit] = field(default_factory=dict)
     """By upstream model, or `prefix*`."""
+    pacing: Pacing = Pacing.NONE
 
 
 def limits_from(extra: Mapping[str, Any]) -> AccountLimits | None:
@@ -68,12 +86,14 @@ def limits_from(extra: Mapping[str, Any]) -> AccountLimits | None:
         session_idle_ms=(_whole(extra.get("session_idle_timeout_minutes")) or IDLE_MINUTES) * 60_000,
         rate=_rate(extra),
         model_rates=_model_rates(extra.get("model_limits")),
+        pacing=_pacing(extra),
     )
     is_any = (
         limits.window_cost_nano
         or limits.base_rpm
         or limits.max_sessions
         or limits.model_rates
+        or limits.pacing
         or not limits.rate.is_unlimited
     )
     return limits if is_any else None
@@ -89,6 +109,15 @@ def requests_allowed(limits: AccountLimits, *, is_home: bool) -> int | None:
     if limits.base_rpm <= 0 or (is_home and limits.is_rpm_exempt):
         return None
     return limits.base_rpm + (limits.rpm_buffer if is_home else 0)
+
+
+def pause_ms(requests: int, base_rpm: int, *, dice: float) -> int:
+    """Between two messages: short while the account is calm, longer the nearer it is to its requests a
+    minute; spread by `dice` (0 to 1)."""
+    share = requests / base_rpm if base_rpm > 0 else 0.0
+    grown = min(max((share - _CALM) / (_BUSY - _CALM), 0.0), 1.0)
+    pause = LEAST_PAUSE_MS + grown * (MOST_PAUSE_MS - LEAST_PAUSE_MS)
+    return round(pause * (1 - _JITTER + 2 * _JITTER * dice))
 
 
 def window_admits(limits: AccountLimits, spent_nano: int, *, is_home: bool) -> bool:
@@ -137,6 +166,13 @@ def corrections(
         if amount:
             found.append(RateCharge(bucket=charge.bucket, limit=charge.limit, amount=amount))
     return found
+
+
+def _pacing(stored: Mapping[str, Any]) -> Pacing:
+    mode = stored.get("user_msg_queue_mode")
+    if mode in ("serialize", "throttle"):
+        return Pacing(mode)
+    return Pacing.SERIALIZE if not mode and stored.get("user_msg_queue_enabled") is True else Pacing.NONE
 
 
 def _rate(stored: Mapping[str, Any]) -> RateLimit:
