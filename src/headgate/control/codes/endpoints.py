@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from headgate.control.auth.throttle import admit_code_check
 from headgate.control.codes.administration import CodeAdministration
 from headgate.control.codes.attempts import RedeemAttempts
-from headgate.control.codes.export import MAX_ROWS, csv_document
+from headgate.control.codes.export import csv_document
 from headgate.control.codes.invitations import invitation_problem
 from headgate.control.codes.redeeming import Redeeming
 from headgate.control.codes.repository import CodeFilter, CodeRepository
@@ -30,6 +30,7 @@ from headgate.control.groups.repository import GroupRepository
 from headgate.control.settings.switches import INVITATION_CODES, is_switched_on
 from headgate.control.users.repository import UserRepository
 from headgate.control.web.address import address_of
+from headgate.control.web.csv_cells import MAX_ROWS, MEDIA_TYPE, headers
 from headgate.control.web.envelope import MessageView, Page, Paging, PagingParams
 from headgate.control.web.fields import IdPath, Search
 from headgate.control.web.routing import CurrentWork, Permission, RouteTable
@@ -102,11 +103,8 @@ async def export_codes(
     """The newest 10,000 codes as CSV. `X-Total-Count` says how many there are."""
     wanted = CodeFilter(kind=type, status=status, search=search, batch=batch)
     pairs, total = await CodeRepository(work.session).page(wanted, Paging(page_size=MAX_ROWS), work.now())
-    headers = {
-        "Content-Disposition": 'attachment; filename="redeem-codes.csv"',
-        "X-Total-Count": str(total),
-    }
-    return Response(csv_document(pairs, work.now()), media_type="text/csv; charset=utf-8", headers=headers)
+    content = csv_document(pairs, work.now())
+    return Response(content, media_type=MEDIA_TYPE, headers=headers("redeem-codes", total))
 
 
 @routes.route("POST", _ADMIN + "/generate", Permission.MONEY, idempotent="admin.redeem_codes.generate")

@@ -1,11 +1,14 @@
 """HTTP of usage, for users (their own) and admins."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import Depends, Path
+from fastapi import Depends, Path, Response
 
 from headgate.control.keys.service import KeyService
+from headgate.control.usage.export import csv_document
+from headgate.control.usage.finding import FoundKey, FoundUser, find_keys, find_users
 from headgate.control.usage.query import UsageQuery
 from headgate.control.usage.review import ReviewReason, ReviewService
 from headgate.control.usage.review_schemas import ReviewBody, ReviewedView, reviewed_view
@@ -20,7 +23,8 @@ from headgate.control.usage.schemas import (
     usage_view,
 )
 from headgate.control.usage.service import UsageService
-from headgate.control.web.envelope import Page, PagingParams
+from headgate.control.web.csv_cells import MAX_ROWS, MEDIA_TYPE, headers
+from headgate.control.web.envelope import Page, Paging, PagingParams
 from headgate.control.web.fields import IdPath, IdQuery, Search
 from headgate.control.web.routing import CurrentWork, Permission, RouteTable
 from headgate.control.work import Work
@@ -80,6 +84,12 @@ async def own_stats(work: CurrentWork, query: Common) -> UsageStats:
     return await UsageService(work).stats(await own_query(work, query), hides_failed=True)
 
 
+@routes.route("GET", "/usage/export", Permission.USER)
+async def export_own(work: CurrentWork, query: Common) -> Response:
+    """The newest 10,000 of the caller's records as CSV. `X-Total-Count` says how many there are."""
+    return await _exported(work, await own_query(work, query), for_admin=False)
+
+
 @routes.route("GET", "/usage/{record_id}", Permission.USER)
 async def own_record(record_id: IdPath, work: CurrentWork) -> UsageDetail:
     """One of the caller's records, with how it came about."""
@@ -102,6 +112,24 @@ async def all_stats(work: CurrentWork, query: AdminQuery) -> AdminUsageStats:
     """Sums: `period` today (default), week or month, or dates; at most 31 days without a user, key or
     account."""
     return await UsageService(work).admin_stats(query)
+
+
+@routes.route("GET", "/admin/usage/export", Permission.READ)
+async def export_all(work: CurrentWork, query: AdminQuery) -> Response:
+    """The newest 10,000 records as CSV. `X-Total-Count` says how many there are, up to 100,000."""
+    return await _exported(work, query, for_admin=True)
+
+
+@routes.route("GET", "/admin/usage/search-users", Permission.READ)
+async def search_users(work: CurrentWork, q: Search = "") -> Sequence[FoundUser]:
+    """At most 30 users whose e-mail or name holds the text, newest first."""
+    return await find_users(work, q)
+
+
+@routes.route("GET", "/admin/usage/search-api-keys", Permission.READ)
+async def search_keys(work: CurrentWork, q: Search = "", user_id: IdQuery = None) -> Sequence[FoundKey]:
+    """At most 30 keys whose name holds the text, newest first."""
+    return await find_keys(work, q, user_id)
 
 
 @routes.route("GET", "/admin/usage/review", Permission.READ)
@@ -134,6 +162,14 @@ async def any_record(record_id: IdPath, work: CurrentWork) -> AdminUsageView:
 async def explain(reference: Reference, work: CurrentWork) -> UsageExplanation:
     """Why an exchange went as it did: all attempts and the whole trace. By record id or request id."""
     return await UsageService(work).explain(reference)
+
+
+async def _exported(work: Work, query: UsageQuery, *, for_admin: bool) -> Response:
+    service, paging = UsageService(work), Paging(page_size=MAX_ROWS)
+    rows, total = await service.page(query, paging, hides_failed=not for_admin, exact=True)
+    names = await service.references(rows, for_admin=for_admin)
+    content = csv_document(rows, names, for_admin=for_admin)
+    return Response(content, media_type=MEDIA_TYPE, headers=headers("usage", total))
 
 
 async def own_query(work: Work, query: UsageQuery) -> UsageQuery:
