@@ -1,4 +1,7 @@
-import { BarChart3, CalendarClock, Gift, KeyRound, LayoutDashboard, MessageSquare, Server, UserCog } from 'lucide-vue-next'
+import {
+  BarChart3, Boxes, CalendarClock, CircleDollarSign, Gift, KeyRound, LayoutDashboard, Megaphone, MessageSquare, Network,
+  ScrollText, Server, Settings, Ticket, UserCog, Users,
+} from 'lucide-vue-next'
 import type { Component } from 'vue'
 
 import type { Permission } from './permissions'
@@ -22,4 +25,13 @@ export const NAV: readonly NavItem[] = [
   { path: '/profile', label: 'profile', icon: UserCog, permission: 'user', section: 'mine' },
   { path: '/admin/usage', label: 'usage', icon: BarChart3, permission: 'read', section: 'admin' },
   { path: '/admin/accounts', label: 'accounts', icon: Server, permission: 'read', section: 'admin' },
+  { path: '/admin/groups', label: 'groups', icon: Boxes, permission: 'read', section: 'admin' },
+  { path: '/admin/users', label: 'users', icon: Users, permission: 'read', section: 'admin' },
+  { path: '/admin/subscriptions', label: 'subscriptions', icon: CalendarClock, permission: 'read', section: 'admin' },
+  { path: '/admin/codes', label: 'codes', icon: Ticket, permission: 'money', section: 'admin' },
+  { path: '/admin/prices', label: 'prices', icon: CircleDollarSign, permission: 'read', section: 'admin' },
+  { path: '/admin/proxies', label: 'proxies', icon: Network, permission: 'read', section: 'admin' },
+  { path: '/admin/announcements', label: 'announcements', icon: Megaphone, permission: 'read', section: 'admin' },
+  { path: '/admin/settings', label: 'settings', icon: Settings, permission: 'read', section: 'admin' },
+  { path: '/admin/audit', label: 'audit', icon: ScrollText, permission: 'read', section: 'admin' },
 ]

@@ -1,0 +1,164 @@
+// Drives the real gateway with a real browser: node e2e/run.mjs URL EMAIL PASSWORD KEY SIMULATOR SCREENS
+// Prints one line a check and fails at the first that does not hold.
+import { readFileSync, existsSync, mkdirSync } from 'node:fs'
+import { chromium } from 'playwright-core'
+
+const [url, email, password, key, simulator, screens] = process.argv.slice(2)
+const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+const executablePath = BROWSERS.find((path) => existsSync(path))
+const EVIL = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>"'{{7*7}} \u202eתוֹרָה`
+const PAGES = [
+  'dashboard', 'keys', 'usage', 'playground', 'subscriptions', 'redeem', 'profile', 'admin/accounts', 'admin/usage', 'admin/groups',
+  'admin/users', 'admin/subscriptions', 'admin/codes', 'admin/prices', 'admin/proxies', 'admin/announcements', 'admin/settings', 'admin/audit',
+]
+
+mkdirSync(screens, { recursive: true })
+const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
+const context = await browser.newContext({ viewport: { width: 1360, height: 860 }, colorScheme: 'light', locale: 'en-US' })
+const page = await context.newPage()
+page.setDefaultTimeout(15_000)
+const complaints = []
+page.on('pageerror', (error) => complaints.push(error.message))
+page.on('console', (message) => {
+  if (message.type() === 'error' && !/status of 4\d\d/.test(message.text())) complaints.push(message.text())
+})
+
+if (process.env.E2E_DEBUG) page.on('response', (r) => r.url().includes('/api/') && console.log(r.status(), r.request().method(), r.url()))
+
+function ok(what, holds = true) {
+  if (!holds) throw new Error(what)
+  console.log(`ok: ${what}`)
+}
+const button = (name, within = page) => within.getByRole('button', { name, exact: true })
+const dialog = () => page.getByRole('dialog')
+const open = async (path) => {
+  await page.goto(`${url}/${path}`)
+  await page.getByRole('heading', { level: 1 }).waitFor()
+}
+async function choose(field, option) {
+  await dialog().locator(`#field-${field}`).click()
+  await page.getByRole('option', { name: option }).first().click()
+}
+async function save(name = 'Save') {
+  await button(name, dialog()).click()
+  await dialog().locator('form').waitFor({ state: 'detached' })
+}
+
+async function logIn() {
+  await open('admin/users')
+  ok('who is not logged in is sent to the login', page.url().includes('/login?next='))
+  await page.fill('input[name=email]', email)
+  await page.fill('input[name=password]', 'wrong-password')
+  await button('Log in').click()
+  await page.getByRole('alert').waitFor()
+  await page.fill('input[name=password]', password)
+  await button('Log in').click()
+  await page.waitForURL('**/admin/users')
+  ok('after the login the page that was asked for is shown')
+  const stored = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }) + document.cookie)
+  ok('no token where a script can read it', !/eyJ|headgate_session|headgate_refresh/.test(stored))
+}
+
+async function createAll() {
+  await open('admin/groups')
+  await button('Create').click()
+  await page.fill('#field-name', 'e2e group')
+  await page.fill('#field-description', EVIL)
+  await save()
+  await page.getByText('e2e group').waitFor()
+  await open('admin/accounts')
+  await button('Create').click()
+  await page.fill('#field-name', `acc ${EVIL}`)
+  await page.fill('#field-secret', 'sk-simulated')
+  await page.fill('#field-base_url', simulator)
+  await choose('group_ids', /e2e group/)
+  await page.keyboard.press('Escape')
+  await save()
+  await button('Test', dialog()).click()
+  await page.locator('[data-test=test-result]', { hasText: '✓' }).waitFor()
+  ok('a new account answers its connection test')
+  await page.screenshot({ path: `${screens}/account.png` })
+  await open('admin/users')
+  await button('Create').click()
+  await page.fill('#field-email', 'browser@example.com')
+  await page.fill('#field-password', 'short')
+  await button('Save', dialog()).click()
+  await dialog().getByRole('alert').first().waitFor()
+  ok('a bad value is refused at the form, which stays')
+  await page.fill('#field-password', 'a long enough password 1')
+  await page.fill('#field-username', EVIL)
+  await save()
+  await page.getByText('browser@example.com').first().waitFor()
+  ok('group, account and user are made')
+}
+
+async function keyAndRequest() {
+  await open('keys')
+  await button('Create key').first().click()
+  await page.fill('#field-name', 'browser key')
+  await choose('group_id', /anthropic-demo/)
+  await save()
+  await page.getByText('This is the only time').waitFor()
+  ok('the key is shown once, with settings for Claude Code', (await dialog().innerText()).includes('ANTHROPIC_BASE_URL'))
+  await page.screenshot({ path: `${screens}/use-key.png` })
+  await open('playground')
+  await page.fill('#play-key', key)
+  await page.fill('textarea', 'hello')
+  await button('Send').click()
+  await page.locator('[data-test=conversation] p').nth(1).filter({ hasText: /\w{3}/ }).waitFor()
+  await button('Send').waitFor()
+  ok('the playground streams an answer')
+  const sent = Date.now()
+  await open('admin/usage')
+  await page.locator('tbody button').first().waitFor()
+  ok(`the request is in the usage list after ${Date.now() - sent} ms`)
+  await page.locator('tbody button').first().click()
+  await dialog().getByText('Attempts').waitFor()
+  ok('its explanation opens')
+  await page.screenshot({ path: `${screens}/explain.png` })
+}
+
+async function everyPage(language, theme, width) {
+  await page.setViewportSize({ width, height: 860 })
+  await page.evaluate(([code, name]) => {
+    localStorage.setItem('headgate.language', code)
+    localStorage.setItem('headgate.theme', name)
+  }, [language, theme])
+  for (const path of PAGES) {
+    await open(path)
+    await page.waitForLoadState('networkidle')
+    await page.screenshot({ path: `${screens}/${path.replace('/', '-')}-${language}-${theme}-${width}.png` })
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+    ok(`${path} fits ${width} px`, wide <= 0)
+    if (width > 1000) await accessible(path)
+  }
+}
+
+const axe = readFileSync(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
+async function accessible(path) {
+  // Through the debugger, which the page's policy does not bind.
+  await page.evaluate(`${axe};undefined`)
+  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }))
+  const serious = found.violations.filter((item) => ['serious', 'critical'].includes(item.impact))
+  ok(`${path}: axe finds nothing serious ${serious.map((item) => `${item.id} ${item.nodes[0].html.slice(0, 200)}`).join('; ')}`, serious.length === 0)
+}
+
+try {
+  await logIn()
+  await createAll()
+  await keyAndRequest()
+  await everyPage('en', 'light', 1360)
+  await everyPage('zh', 'dark', 390)
+  if (process.env.E2E_ALL) {
+    await everyPage('zh', 'dark', 1360)
+    await everyPage('en', 'light', 390)
+  }
+  ok('foreign text ran nowhere', !(await page.evaluate(() => 'hacked' in window)))
+  ok(`no error in the console ${complaints.join('; ')}`, complaints.length === 0)
+} catch (error) {
+  await page.screenshot({ path: `${screens}/failed.png` }).catch(() => undefined)
+  console.error(`FAILED at ${page.url()}: ${error.message}`)
+  process.exitCode = 1
+} finally {
+  await browser.close()
+}
