@@ -15,6 +15,7 @@ from headgate.control.audit.jobs import delete_old_entries
 from headgate.control.auth import jobs as auth_jobs
 from headgate.control.bootstrap import FirstAdmin, ensure_admin
 from headgate.control.deps import ControlDeps
+from headgate.control.embed.tickets import delete_expired_tickets
 from headgate.control.idempotency.jobs import delete_expired_records
 from headgate.control.live import SlotLoads
 from headgate.control.mail.queue import MailQueue
@@ -207,6 +208,11 @@ def _chores(
             name="delete_expired_refresh_tokens",
             every_s=auth_jobs.EVERY_S,
             run=lambda: auth_jobs.delete_expired_tokens(uow, base.clock, base.vault),
+        ),
+        Chore(
+            name="delete_expired_embed_tickets",
+            every_s=auth_jobs.EVERY_S,
+            run=lambda: delete_expired_tickets(uow, base.clock),
         ),
         Chore(
             name="delete_old_audit_entries",

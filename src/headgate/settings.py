@@ -283,6 +283,8 @@ class AuthSettings(_Section):
     access_token_s: int = Field(24 * 3600, ge=60, le=366 * 24 * 3600)
     refresh_token_s: int = Field(30 * 24 * 3600, ge=60, le=366 * 24 * 3600)
     """How long a session lasts that nobody refreshes, but never less than its access token."""
+    embed_ticket_s: int = Field(300, ge=10, le=24 * 3600)
+    """How long an embedded page knows its user by a ticket; it must ask in that time."""
     refresh_grace_s: float = Field(10, ge=0, le=300)
     """A used refresh token that comes again this soon is a client asking twice; later it is a stolen one."""
     refresh_limit_per_minute: int = Field(30, ge=1)

@@ -15,6 +15,7 @@ from headgate.control.codes import endpoints as codes
 from headgate.control.configuration import endpoints as configuration
 from headgate.control.degradations import endpoints as degradations
 from headgate.control.deps import ControlDeps
+from headgate.control.embed import endpoints as embed
 from headgate.control.error_rules import endpoints as error_rules
 from headgate.control.groups import endpoints as groups
 from headgate.control.keys import endpoints as keys
@@ -66,6 +67,7 @@ SLICES = (
     settings,
     configuration,
     webhooks,
+    embed,
     mail,
     health_rules,
     request_rules,

@@ -78,3 +78,25 @@ async def test_limits_that_a_document_does_not_name_stay(control: Any) -> None:
 
 async def test_users_are_not_let_in(control: Any) -> None:
     assert (await control.anna("GET", "/admin/config")).status == 403
+
+
+async def test_settings_and_their_secrets_are_applied_and_compared(control: Any) -> None:
+    settings = {
+        "site_name": "Canal",
+        "turnstile_site_key": "0x1",
+        "turnstile_secret_key": "env:TURNSTILE",
+        "smtp_host": "mail.example.com",
+        "smtp_username": "gate",
+        "smtp_password": "env:SMTP",
+    }
+    secrets = {"env:TURNSTILE": "canary-turnstile", "env:SMTP": "canary-smtp"}
+    body = {"document": {"version": 1, "settings": settings}, "secrets": secrets}
+    assert (await control.admin("POST", "/admin/config/apply", body)).data["revision"] == 2
+    again = (await control.admin("POST", "/admin/config/plan", body)).data
+    assert again["changes"] == []
+    body["secrets"] = secrets | {"env:TURNSTILE": "canary-rotated"}
+    (change,) = (await control.admin("POST", "/admin/config/plan", body)).data["changes"]
+    assert [field["name"] for field in change["fields"]] == ["turnstile_secret_key"]
+    exported = await control.admin("GET", "/admin/config")
+    assert exported.data["document"]["settings"]["smtp_password"] == "env:SMTP"
+    assert b"canary" not in exported.body

@@ -22,6 +22,7 @@ NOT_WATCHED = frozenset(
         "audit_log",
         "config_revisions",
         "directory_version",
+        "embed_tickets",
         "exchange_traces",
         "idempotency_records",
         "ledger_chains",

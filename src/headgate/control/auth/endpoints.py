@@ -104,7 +104,7 @@ async def end_session(
     return MessageView(message="session ended")
 
 
-@routes.route("GET", "/auth/me", Permission.USER)
+@routes.route("GET", "/auth/me", Permission.USER, embed=True)
 async def me(work: CurrentWork) -> MeView:
     """The caller, and whether anybody is charged here."""
     user = await _profile(work)

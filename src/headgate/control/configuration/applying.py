@@ -26,7 +26,7 @@ from headgate.control.prices.schemas import PriceBody
 from headgate.control.prices.service import PriceService
 from headgate.control.proxies.schemas import ProxyCreate, ProxyUpdate
 from headgate.control.proxies.service import ProxyService
-from headgate.control.settings.endpoints import change_settings
+from headgate.control.settings.endpoints import store_settings
 from headgate.control.settings.schemas import SettingsBody
 from headgate.control.work import Work
 from headgate.storage.models import AccountRow
@@ -206,7 +206,7 @@ class Applier:
                 fields[name] = value
             else:
                 fields.pop(name, None)
-        await change_settings(SettingsBody(**fields), self._work)
+        await store_settings(SettingsBody(**fields), self._work)
 
     def _secret(self, reference: str | None) -> str | None:
         """None: the database's own stays."""

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from headgate.control.accounts.credentials import SECRET_FIELD, unsealed
 from headgate.control.accounts.repository import AccountRepository
 from headgate.control.accounts.schemas import account_view
+from headgate.control.auth.turnstile import SECRET as TURNSTILE_SECRET
 from headgate.control.configuration.document import (
     ACCOUNT_PLAIN,
     ACCOUNTS,
@@ -31,6 +32,7 @@ from headgate.control.groups.schemas import admin_group_view
 from headgate.control.mail.settings import server_of, view_mail_settings
 from headgate.control.prices.schemas import price_view
 from headgate.control.settings.endpoints import admin_settings
+from headgate.control.settings.values import read_secret
 from headgate.control.work import Work
 from headgate.errors import Conflict
 from headgate.kit.crypto import SealBroken
@@ -170,6 +172,11 @@ class _Reader:
             fields["smtp_password"] = STORED
             server = await server_of(self._work, await view_mail_settings(self._work))
             self._secrets[SETTINGS, SETTINGS, "smtp_password"] = server.password
+        if view.turnstile_secret_key_configured:
+            fields["turnstile_secret_key"] = STORED
+            place = self._work.deps.settings.auth.turnstile_url
+            secret = await read_secret(self._work, TURNSTILE_SECRET, place=place)
+            self._secrets[SETTINGS, SETTINGS, "turnstile_secret_key"] = secret
         return {name: value for name, value in fields.items() if value is not None}
 
 

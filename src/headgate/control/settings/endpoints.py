@@ -3,6 +3,7 @@
 from importlib.metadata import PackageNotFoundError, version
 
 from headgate.control.auth.turnstile import change_turnstile, probe_turnstile, view_turnstile
+from headgate.control.embed.pages import change_pages, view_pages
 from headgate.control.mail.settings import DEFAULT_SITE_NAME, change_mail_settings, view_mail_settings
 from headgate.control.oauth.providers import all_providers
 from headgate.control.registration.policy import change_registration, registration_policy, view_registration
@@ -41,7 +42,11 @@ async def public_settings(work: CurrentWork) -> PublicSettings:
     policy = await registration_policy(work.session)
     turnstile = await view_turnstile(work)
     providers = [found for found in await all_providers(work.session) if found.enabled]
+    pages = await view_pages(work.session)
     return PublicSettings(
+        purchase_subscription_enabled=pages.purchase_subscription_enabled,
+        purchase_subscription_url=pages.purchase_subscription_url,
+        custom_menu_items=[item for item in pages.custom_menu_items if item.visibility == "user"],
         oauth_providers=[OauthButton(slug=found.slug, name=found.name) for found in providers],
         turnstile_enabled=turnstile.turnstile_enabled,
         turnstile_site_key=turnstile.turnstile_site_key,
@@ -68,12 +73,20 @@ async def admin_settings(work: CurrentWork) -> AdminSettings:
 async def change_settings(body: SettingsBody, work: CurrentWork, deps: Deps) -> AdminSettings:
     """Change settings; absent ones stay."""
     await probe_turnstile(deps, body)
+    await store_settings(body, work)
+    return await _settings(work)
+
+
+async def store_settings(body: SettingsBody, work: Work) -> None:
+    """Without asking anybody outside whether a secret is good. Raises INVALID_INPUT and what single settings
+    raise."""
     if body.default_subscriptions is not None:
         await replace_defaults(work, body.default_subscriptions)
     await change_mail_settings(work, body)
     await change_registration(work, body)
     await change_turnstile(work, body)
     await change_client_versions(work, body)
+    await change_pages(work, body)
     wanted = {
         PROMO_CODES: body.promo_code_enabled,
         INVITATION_CODES: body.invitation_code_enabled,
@@ -83,7 +96,6 @@ async def change_settings(body: SettingsBody, work: CurrentWork, deps: Deps) -> 
     for key, on in wanted.items():
         if on is not None:
             await switch(work, key, on=on)
-    return await _settings(work)
 
 
 @routes.route("GET", "/admin/settings/spending-bounds", Permission.READ)
@@ -119,6 +131,7 @@ async def _settings(work: Work) -> AdminSettings:
         **(await view_registration(work)).model_dump(),
         **(await view_turnstile(work)).model_dump(),
         **(await view_client_versions(session)).model_dump(),
+        **(await view_pages(session)).model_dump(),
         default_subscriptions=await read_defaults(session),
         promo_code_enabled=await is_switched_on(session, PROMO_CODES),
         invitation_code_enabled=await is_switched_on(session, INVITATION_CODES),

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from headgate.control.auth.turnstile import TurnstileFields, TurnstileView
+from headgate.control.embed.pages import MenuItem, PageFields, PagesView
 from headgate.control.mail.settings import MailFields, MailSettingsView
 from headgate.control.registration.policy import RegistrationFields, RegistrationView
 from headgate.control.settings.client_versions import ClientVersionFields, ClientVersionView
@@ -29,7 +30,7 @@ class DefaultSubscriptionEntry(DefaultSubscription):
     validity_days: Annotated[int, Field(ge=1, le=MAX_DAYS)]
 
 
-class SettingsBody(MailFields, RegistrationFields, TurnstileFields, ClientVersionFields):
+class SettingsBody(MailFields, RegistrationFields, TurnstileFields, ClientVersionFields, PageFields):
     """Absent settings stay."""
 
     default_subscriptions: Annotated[list[DefaultSubscriptionEntry], Field(max_length=100)] | None = None
@@ -39,7 +40,7 @@ class SettingsBody(MailFields, RegistrationFields, TurnstileFields, ClientVersio
     backend_mode_enabled: bool | None = None
 
 
-class AdminSettings(MailSettingsView, RegistrationView, TurnstileView, ClientVersionView):
+class AdminSettings(MailSettingsView, RegistrationView, TurnstileView, ClientVersionView, PagesView):
     """What can be changed while the gateway runs. The rest is boot configuration."""
 
     default_subscriptions: Sequence[DefaultSubscription]
@@ -80,6 +81,8 @@ class PublicSettings(BaseModel):
     home_content: str = ""
     purchase_subscription_enabled: bool = False
     purchase_subscription_url: str = ""
+    custom_menu_items: Sequence[MenuItem] = ()
+    """Those for users."""
     linuxdo_oauth_enabled: bool = False
     oauth_providers: Sequence[OauthButton] = ()
     backend_mode_enabled: bool = False

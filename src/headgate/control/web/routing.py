@@ -19,6 +19,7 @@ from fastapi.routing import APIRoute
 
 from headgate.control.auth.gate import authenticate_staff, authenticate_user, require_open_door
 from headgate.control.deps import ControlDeps
+from headgate.control.embed.tickets import embedded_actor
 from headgate.control.idempotency.guard import IdempotencyGuard, IdempotentCall, StoredAnswer
 from headgate.control.idempotency.keys import HEADER, REPLAYED_HEADER, checked_key, identify
 from headgate.control.web.auditing import describe, note_denial, note_refusal
@@ -33,6 +34,7 @@ __all__ = ["CurrentWork", "Deps", "GuardedRoute", "Permission", "RouteTable"]
 PERMISSION_FIELD = "x-permission"
 ETAG_FIELD = "x-etag"
 SCOPE_FIELD = "x-idempotency-scope"
+EMBED_FIELD = "x-embed"
 
 
 class GuardedRoute(APIRoute):
@@ -44,6 +46,7 @@ class GuardedRoute(APIRoute):
             raise TypeError(f"{path} has no permission: register it through a RouteTable")
         self.permission = Permission(declared)
         self.has_etag = bool((options.get("openapi_extra") or {}).get(ETAG_FIELD))
+        self.takes_tickets = bool((options.get("openapi_extra") or {}).get(EMBED_FIELD))
         self.scope: str | None = (options.get("openapi_extra") or {}).get(SCOPE_FIELD)
         super().__init__(path, endpoint, **options)
 
@@ -52,7 +55,8 @@ class GuardedRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             deps = _deps(request)
-            actor = await _authenticate(self.permission, deps, request, self.path)
+            actor = await embedded_actor(deps, request.headers) if self.takes_tickets else None
+            actor = actor or await _authenticate(self.permission, deps, request, self.path)
             if actor is not None and not may(actor.role, self.permission):
                 await note_denial(deps, describe(request, self.path, deps.settings), actor)
                 raise AuthRefused("FORBIDDEN", refusal_text(self.permission), status=403)
@@ -156,6 +160,7 @@ class _Declared:
     status: int
     etag: bool
     idempotent: str | None
+    embed: bool
 
 
 class RouteTable:
@@ -175,8 +180,10 @@ class RouteTable:
         status: int = 200,
         etag: bool = False,
         idempotent: str | None = None,
+        embed: bool = False,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Declare an endpoint. `status` is that of success; with `etag` an unchanged answer becomes 304;
+        """Declare an endpoint. `status` is that of success; with `etag` an unchanged answer becomes 304; with
+        `embed` the ticket of an embedded page is enough;
         `idempotent` is the scope within which an Idempotency-Key makes it happen once (spec 7.15)."""
         if idempotent is not None and permission is Permission.PUBLIC:
             raise TypeError(f"{path} has nobody whose keys could be told apart")
@@ -191,6 +198,7 @@ class RouteTable:
                     status=status,
                     etag=etag,
                     idempotent=idempotent,
+                    embed=embed,
                 )
             )
             return endpoint
@@ -217,6 +225,8 @@ class RouteTable:
 
 def _documented(declared: _Declared) -> dict[str, Any]:
     extra: dict[str, Any] = {PERMISSION_FIELD: declared.permission.value, ETAG_FIELD: declared.etag}
+    if declared.embed:
+        extra[EMBED_FIELD] = True
     if declared.idempotent is not None:
         schema = {"type": "string", "maxLength": 128}
         header = {"name": "Idempotency-Key", "in": "header", "required": False, "schema": schema}

@@ -22,7 +22,13 @@ from headgate.storage.models.people import (
 from headgate.storage.models.quota_windows import AccountQuotaWindowRow
 from headgate.storage.models.rollups import UsageHourRow
 from headgate.storage.models.selling import PromoCodeRow, PromoCodeUsageRow, RedeemCodeRow, SubscriptionRow
-from headgate.storage.models.sessions import MailCodeRow, RecoveryCodeRow, RefreshTokenRow, UserIdentityRow
+from headgate.storage.models.sessions import (
+    EmbedTicketRow,
+    MailCodeRow,
+    RecoveryCodeRow,
+    RefreshTokenRow,
+    UserIdentityRow,
+)
 from headgate.storage.models.supply import AccountGroupRow, AccountRow, GroupRow, ProxyRow
 from headgate.storage.models.system import (
     DirectoryVersionRow,
@@ -52,6 +58,7 @@ __all__ = [
     "ConfigRevisionRow",
     "DirectoryVersionRow",
     "ErrorRuleRow",
+    "EmbedTicketRow",
     "ExchangeTraceRow",
     "GroupRow",
     "IdempotencyRecordRow",

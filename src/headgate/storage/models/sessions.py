@@ -95,3 +95,26 @@ class UserIdentityRow(Base):
     username: Mapped[str] = mapped_column(String(100), default="")
     created_at: Mapped[datetime] = mapped_column(EpochMs)
     used_at: Mapped[datetime] = mapped_column(EpochMs)
+
+
+class EmbedTicketRow(Base):
+    """What an embedded page knows its user by, for a few minutes."""
+
+    __tablename__ = "embed_tickets"
+    __table_args__ = (
+        Index("uq_embed_tickets_ticket_hash", "ticket_hash", unique=True),
+        Index("ix_embed_tickets_expires_at", "expires_at"),
+        Index("ix_embed_tickets_user_id", "user_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    ticket_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    user_id: Mapped[int] = mapped_column(BigId)
+    session: Mapped[str] = mapped_column(String(64), default="")
+    """The session that asked for it and ends it; empty: an access token without one."""
+    token_version: Mapped[int] = mapped_column(Integer)
+    audience: Mapped[str] = mapped_column(String(300))
+    """Origin of the page."""
+    created_at: Mapped[datetime] = mapped_column(EpochMs)
+    expires_at: Mapped[datetime] = mapped_column(EpochMs)
+    revoked_at: Mapped[datetime | None] = mapped_column(EpochMs, default=None)
