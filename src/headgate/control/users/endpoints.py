@@ -12,6 +12,7 @@ from headgate.control.keys.schemas import KeyGroupAnswer, KeyView, key_view
 from headgate.control.keys.service import KeyService
 from headgate.control.subscriptions.views import subscriptions_by_user
 from headgate.control.users.balance import BalanceService
+from headgate.control.users.group_change import ReplacedGroup, ReplaceGroupBody, replace_group
 from headgate.control.users.repository import UserFilter, UserRepository
 from headgate.control.users.schemas import (
     AdminUserView,
@@ -93,6 +94,12 @@ async def user_keys(user_id: IdPath, work: CurrentWork, paging: PagingParams) ->
     await UserRepository(work.session).get(user_id)
     rows, total = await KeyRepository(work.session).page_of_user(user_id, paging)
     return paging.wrap([key_view(row, now_ms=work.now_ms()) for row in rows], total)
+
+
+@routes.route("POST", "/users/{user_id}/replace-group", Permission.MONEY)
+async def change_group(user_id: IdPath, body: ReplaceGroupBody, work: CurrentWork) -> ReplacedGroup:
+    """Move a user from one exclusive group to another: the permission, and the keys with it."""
+    return await replace_group(work, user_id, body)
 
 
 @routes.route("PUT", "/api-keys/{key_id}", Permission.MONEY)
