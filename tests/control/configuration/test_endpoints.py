@@ -100,3 +100,15 @@ async def test_settings_and_their_secrets_are_applied_and_compared(control: Any)
     exported = await control.admin("GET", "/admin/config")
     assert exported.data["document"]["settings"]["smtp_password"] == "env:SMTP"
     assert b"canary" not in exported.body
+
+
+async def test_shared_slots_are_given_and_taken_away(control: Any) -> None:
+    group = await control.add_group("pool")
+    for sharing, shown in (
+        ({"slots": 6, "guaranteed": 1}, {"slots": 6, "guaranteed": 1, "users": {}}),
+        (None, None),
+    ):
+        body = {"document": {"version": 1, "groups": {"pool": {"fair_sharing": sharing}}}}
+        assert (await control.admin("POST", "/admin/config/apply", body)).status == 200
+        assert (await control.admin("GET", f"/admin/groups/{group}")).data["fair_sharing"] == shown
+        assert (await control.admin("POST", "/admin/config/plan", body)).data["changes"] == []

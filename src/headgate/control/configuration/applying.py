@@ -19,6 +19,7 @@ from headgate.control.configuration.document import (
     Fields,
     invalid,
 )
+from headgate.control.configuration.normal import SHARING
 from headgate.control.configuration.planning import Planned, Secrets
 from headgate.control.groups.schemas import GroupCreate, GroupUpdate
 from headgate.control.groups.service import GroupService
@@ -115,6 +116,8 @@ class Applier:
         for name, column in GROUP_REFERENCES.items():
             if name in fields:
                 body[column] = self._reference(GROUPS, fields[name])
+        if SHARING in body and body[SHARING] is None:
+            body[SHARING] = {"slots": 0}
         if "default_proxy" in fields:
             body["default_proxy_id"] = self._reference(PROXIES, fields["default_proxy"])
         if "model_routing" in fields:

@@ -1,6 +1,6 @@
 """The world as a document: what there is, by name, with the ids and the secrets behind it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,12 @@ from headgate.control.configuration.document import (
     SecretPlace,
     price_name,
 )
-from headgate.control.configuration.normal import normalised, plain_extra
+from headgate.control.configuration.normal import (
+    ACCOUNT_CLEARED,
+    GROUP_CLEARED,
+    normalised,
+    plain_extra,
+)
 from headgate.control.groups.schemas import admin_group_view
 from headgate.control.mail.settings import server_of, view_mail_settings
 from headgate.control.prices.schemas import price_view
@@ -132,7 +137,7 @@ class _Reader:
             credentials = unsealed(vault, row.credentials_sealed, row.credentials_open)
             secret = credentials.secret.get(SECRET_FIELD.get(row.type, "api_key"), "")
             self._secrets[ACCOUNTS, row.name, "secret"] = Secret(secret if isinstance(secret, str) else "")
-            found[row.name] = view | {
+            found[row.name] = dict(_stated(view, ACCOUNT_CLEARED)) | {
                 "platform": row.platform,
                 "type": row.type,
                 "status": _ACTIVE_UNLESS if row.status == _ACTIVE_UNLESS else "active",
@@ -204,4 +209,9 @@ def _group(row: GroupRow, names: _Names) -> Fields:
     }
     for name, column in GROUP_REFERENCES.items():
         fields[name] = names.groups.get(getattr(row, column) or 0)
-    return fields
+    return _stated(fields, GROUP_CLEARED)
+
+
+def _stated(fields: Fields, cleared: Collection[str]) -> Fields:
+    """Without what is null and could not be said to be."""
+    return {name: value for name, value in fields.items() if value is not None or name in cleared}

@@ -3,7 +3,7 @@
 The bodies of the API decide what is valid; a document knows no other rules.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -26,7 +26,7 @@ from headgate.control.configuration.document import (
     invalid,
     price_name,
 )
-from headgate.control.groups.schemas import GroupUpdate
+from headgate.control.groups.schemas import FairSharingFields, GroupUpdate
 from headgate.control.prices.schemas import PriceBody
 from headgate.control.proxies.schemas import ProxyUpdate
 from headgate.control.settings.schemas import SettingsBody
@@ -34,6 +34,7 @@ from headgate.errors import ApiError
 
 _PLACEHOLDER = "x"
 _QUOTA = "quota_"
+SHARING = "fair_sharing"
 
 
 def normalised(document: Document) -> Document:
@@ -66,6 +67,12 @@ def _proxy(where: str, fields: Fields) -> Fields:
 
 def _group(where: str, fields: Fields) -> Fields:
     form = _checked(where, GroupUpdate, fields, beside=(*GROUP_REFERENCES, "default_proxy", "model_routing"))
+    if (sharing := form.get(SHARING)) is not None:  # no slots to share are no sharing
+        form[SHARING] = (
+            FairSharingFields.model_validate(sharing).model_dump(mode="json")
+            if sharing.get("slots")
+            else None
+        )
     for name in (*GROUP_REFERENCES, "default_proxy"):
         if name in fields:
             form[name] = _name(f"{where}.{name}", fields[name])
@@ -77,7 +84,7 @@ def _group(where: str, fields: Fields) -> Fields:
             str(pattern): _names(f"{where}.model_routing.{pattern}", names)
             for pattern, names in routes.items()
         }
-    return _none_only_where_it_means_something(where, form, _GROUP_CLEARED)
+    return _none_only_where_it_means_something(where, form, GROUP_CLEARED)
 
 
 def _account(where: str, fields: Fields) -> Fields:
@@ -94,7 +101,7 @@ def _account(where: str, fields: Fields) -> Fields:
     for name, value in fields.items():
         if name not in plain:
             form[name] = _account_field(f"{where}.{name}", name, value, kind)
-    return _none_only_where_it_means_something(where, form, {"expires_at", "load_factor", "proxy"})
+    return _none_only_where_it_means_something(where, form, ACCOUNT_CLEARED)
 
 
 def _account_field(where: str, name: str, value: Any, kind: str) -> Any:
@@ -141,11 +148,14 @@ def _defaults(where: str, fields: Fields) -> list[dict[str, Any]]:
 _FORMS: Mapping[str, Callable[[str, Fields], Fields]] = {
     PROXIES: _proxy, GROUPS: _group, ACCOUNTS: _account, PRICES: _price, SETTINGS: _settings,
 }  # fmt: skip
-_GROUP_CLEARED = {
+GROUP_CLEARED = {
     *(name for name in GROUP_PLAIN if name.endswith("_limit_usd") or name.startswith("image_price_")),
     *GROUP_REFERENCES,
     "default_proxy",
+    SHARING,
 }
+ACCOUNT_CLEARED = frozenset({"expires_at", "load_factor", "proxy"})
+"""What `null` empties."""
 
 
 def _checked(where: str, body: type[BaseModel], fields: Fields, beside: Iterable[str] = ()) -> dict[str, Any]:
@@ -201,7 +211,7 @@ def _credentials(where: str, value: Any, kind: str) -> dict[str, Any]:
 
 
 def _none_only_where_it_means_something(
-    where: str, form: dict[str, Any], cleared: set[str]
+    where: str, form: dict[str, Any], cleared: Collection[str]
 ) -> dict[str, Any]:
     for name, value in form.items():
         if value is None and name not in cleared:
