@@ -19,6 +19,7 @@ WHY: Mapping[str, str] = {
     Reason.GONE: "the group's model routing names it, but it is no account of the group",
     Reason.NOT_ROUTED: "the group's model routing names other accounts for the model",
     Reason.NOT_STICKY: "the conversation lives on another account",
+    Reason.LEFT_HOME: "the conversation lives there, but staying cost more than its warm cache was worth",
     Reason.LOWER_PRIORITY: "accounts of a better priority were free",
     Reason.HIGHER_LOAD: "others carried less load",
     Reason.USED_MORE_RECENTLY: "others had been idle for longer",
