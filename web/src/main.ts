@@ -20,6 +20,8 @@ createApp(App)
   .use(VueQueryPlugin, { queryClient })
   .use(PrimeVue, {
     csp: { nonce: cspNonce() },
+    // Without the meter there is nothing to expand; the attributes are wrong on a plain password field.
+    pt: { password: { pcInputText: { root: { 'aria-expanded': null, 'aria-haspopup': null } } } },
     theme: {
       preset,
       options: {

@@ -2,7 +2,21 @@ import { definePreset } from '@primeuix/themes'
 import Aura from '@primeuix/themes/aura'
 import { ref, watch } from 'vue'
 
+/** Where the preset's colours are too pale on white (WCAG 2.2 AA: 4.5 to 1). */
+const readable = {
+  button: {
+    colorScheme: {
+      light: {
+        text: { danger: { color: '{red.700}' }, secondary: { color: '{zinc.600}' } },
+        outlined: { danger: { color: '{red.700}' }, secondary: { color: '{zinc.600}' } },
+      },
+    },
+  },
+  togglebutton: { colorScheme: { light: { root: { color: '{zinc.600}' } } } },
+}
+
 export const preset = definePreset(Aura, {
+  components: readable,
   semantic: {
     primary: {
       50: '{teal.50}', 100: '{teal.100}', 200: '{teal.200}', 300: '{teal.300}', 400: '{teal.400}',

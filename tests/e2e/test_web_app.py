@@ -1,0 +1,80 @@
+"""The web app in a real browser, against the real gateway with the simulator behind it: `web/e2e/run.mjs`
+says what is looked at. Screenshots are left in artifacts/screens/."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headgate.web_app import WebApp
+
+ROOT = Path(__file__).resolve().parents[2]
+BROWSERS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.slow,
+    pytest.mark.skipif(not any(map(os.path.exists, BROWSERS)), reason="no Chromium on this machine"),
+    pytest.mark.skipif(not WebApp().is_built, reason="the web app is not built: make web"),
+    pytest.mark.skipif(
+        shutil.which("node") is None or not (ROOT / "web/node_modules/playwright-core").is_dir(),
+        reason="no Node or no web/node_modules: make web-check",
+    ),
+]
+
+
+@pytest.fixture
+def greeting(tmp_path: Path) -> Iterator[str]:
+    """What a demo says at its first start: addresses, the admin's password and keys."""
+    log = tmp_path / "log"
+    command = [
+        sys.executable,
+        "-m",
+        "headgate",
+        "serve",
+        "--demo",
+        "--port",
+        "0",
+        "--data-dir",
+        str(tmp_path / "data"),
+    ]
+    with log.open("wb") as out:
+        server = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + 60
+        while "Try it:" not in log.read_text():
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield log.read_text()
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
+
+
+def said(greeting: str, pattern: str) -> str:
+    found = re.search(pattern, greeting)
+    assert found, greeting
+    return found[1]
+
+
+def test_operators_and_users_do_their_work_in_the_browser(greeting: str) -> None:
+    arguments = [
+        said(greeting, r"serves on (http://\S+)"),
+        said(greeting, r"Admin login, shown this once: (\S+)"),
+        said(greeting, r"Admin login, shown this once: \S+\s+(\S+)"),
+        said(greeting, r"Demo key \(anthropic-demo\), shown this once: (\S+)"),
+        said(greeting, r"simulator on ([^;\s]+)"),
+        str(ROOT / "artifacts/screens"),
+    ]
+    done = subprocess.run(
+        ["node", "e2e/run.mjs", *arguments], cwd=ROOT / "web", capture_output=True, text=True, timeout=110
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    assert "ok: no error in the console" in done.stdout
