@@ -112,3 +112,22 @@ async def test_shared_slots_are_given_and_taken_away(control: Any) -> None:
         assert (await control.admin("POST", "/admin/config/apply", body)).status == 200
         assert (await control.admin("GET", f"/admin/groups/{group}")).data["fair_sharing"] == shown
         assert (await control.admin("POST", "/admin/config/plan", body)).data["changes"] == []
+
+
+async def test_settings_of_a_document_are_applied_and_gone_back_to(control: Any) -> None:
+    given = {"site_name": "Canal", "registration_enabled": True, "invitation_code_enabled": True}
+    document = {
+        "version": 1,
+        "groups": {"plan": {"platform": "anthropic", "subscription_type": "subscription"}},
+        "settings": given | {"default_subscriptions": [{"group": "plan", "validity_days": 7}]},
+    }
+    applied = await control.admin("POST", "/admin/config/apply", {"document": document})
+    assert (applied.status, applied.data["revision"]) == (200, 2)
+    settings = (await control.admin("GET", "/admin/settings")).data
+    assert {name: settings[name] for name in given} == given
+    assert [each["validity_days"] for each in settings["default_subscriptions"]] == [7]
+    back = await control.admin("POST", "/admin/config/revisions/1/rollback", {})
+    assert back.status == 200
+    settings = (await control.admin("GET", "/admin/settings")).data
+    assert not settings["registration_enabled"]
+    assert settings["default_subscriptions"] == []

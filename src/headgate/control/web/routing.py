@@ -11,7 +11,7 @@ import typing
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -35,6 +35,8 @@ PERMISSION_FIELD = "x-permission"
 ETAG_FIELD = "x-etag"
 SCOPE_FIELD = "x-idempotency-scope"
 EMBED_FIELD = "x-embed"
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+"""Declaring an endpoint leaves its type alone, so that whoever calls it directly is checked."""
 
 
 class GuardedRoute(APIRoute):
@@ -181,14 +183,14 @@ class RouteTable:
         etag: bool = False,
         idempotent: str | None = None,
         embed: bool = False,
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    ) -> Callable[[Endpoint], Endpoint]:
         """Declare an endpoint. `status` is that of success; with `etag` an unchanged answer becomes 304; with
         `embed` the ticket of an embedded page is enough;
         `idempotent` is the scope within which an Idempotency-Key makes it happen once (spec 7.15)."""
         if idempotent is not None and permission is Permission.PUBLIC:
             raise TypeError(f"{path} has nobody whose keys could be told apart")
 
-        def declare(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+        def declare(endpoint: Endpoint) -> Endpoint:
             self._declared.append(
                 _Declared(
                     method=method,
