@@ -7,13 +7,14 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from headgate.core.faults import Fault, FaultKind, RelayError
+from headgate.core.routing.offered_models import DEFAULT_MODELS, offered_models
 from headgate.core.world import Caller, Dialect
 from headgate.kit import json
 from headgate.kit.clock import Clock
 from headgate.relay.authentication import Authenticator
 from headgate.relay.dialects import HANDLERS
 from headgate.relay.directory import Directory
-from headgate.relay.model_lists import DEFAULT_MODELS, render_model, render_models
+from headgate.relay.model_lists import render_model, render_models
 from headgate.relay.responder import Responder
 from headgate.relay.routes import Local, LocalEndpoint
 from headgate.relay.usage_answer import usage_answer
@@ -87,15 +88,11 @@ class LocalAnswers:
         return any(a.model_rules is None or a.model_rules.upstream_model(model) is not None for a in accounts)
 
     def _names(self, caller: Caller) -> Sequence[str]:
-        """Union of the mappings of the group's accounts; accounts without a mapping add the provider's
-        default list."""
+        """By name; the provider's usual ones where that is nothing."""
         provider = caller.group.provider
-        names: set[str] = set()
-        is_open = False
-        for account in self._directory.accounts_of(caller.group.id, provider):
-            is_open = is_open or not account.model_mapping
-            names.update(model for model in account.model_mapping if not model.endswith("*"))
-        return sorted(names | set(DEFAULT_MODELS[provider])) if is_open or not names else sorted(names)
+        accounts = self._directory.accounts_of(caller.group.id, provider)
+        known = DEFAULT_MODELS[provider]
+        return offered_models((account.model_rules for account in accounts), known) or sorted(known)
 
     async def _usage(self, caller: Caller, query: bytes) -> dict[str, Any]:
         since, until = self._period(query)

@@ -1,43 +1,9 @@
-"""Model lists in the shape of each dialect; default lists as spec appendix E."""
+"""Model lists in the shape of each dialect."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from headgate.core.world import Dialect, Provider
-
-DEFAULT_MODELS: Mapping[Provider, Sequence[str]] = {
-    Provider.ANTHROPIC: (
-        "claude-haiku-4-5-20251001",
-        "claude-opus-4-5-20251101",
-        "claude-opus-4-6",
-        "claude-sonnet-4-5-20250929",
-        "claude-sonnet-4-6",
-    ),
-    Provider.OPENAI: (
-        "gpt-5",
-        "gpt-5.1",
-        "gpt-5.1-codex",
-        "gpt-5.1-codex-max",
-        "gpt-5.1-codex-mini",
-        "gpt-5.2",
-        "gpt-5.2-codex",
-        "gpt-5.3-codex",
-        "gpt-5.3-codex-spark",
-        "gpt-5.4",
-        "gpt-5.4-mini",
-        "gpt-5.4-nano",
-    ),
-    Provider.GEMINI: (
-        "gemini-2.0-flash",
-        "gemini-2.5-flash",
-        "gemini-2.5-flash-image",
-        "gemini-2.5-pro",
-        "gemini-3-flash-preview",
-        "gemini-3-pro-preview",
-        "gemini-3.1-flash-image",
-        "gemini-3.1-pro-preview",
-    ),
-}
+from headgate.core.world import Dialect
 
 _CREATED_ISO = "2024-01-01T00:00:00Z"
 _CREATED_UNIX = 1_704_067_200

@@ -6,6 +6,8 @@ from typing import Annotated
 from fastapi import Query
 
 from headgate.control.groups.access import available_groups
+from headgate.control.groups.catalogue import catalogue
+from headgate.control.groups.catalogue_schemas import Catalogue
 from headgate.control.groups.repository import GroupFilter, GroupRepository
 from headgate.control.groups.schemas import (
     AdminGroupView,
@@ -24,7 +26,7 @@ from headgate.control.keys.schemas import KeyView, key_view
 from headgate.control.users.repository import UserRepository
 from headgate.control.web.envelope import MessageView, Page, PagingParams
 from headgate.control.web.fields import IdPath, Search
-from headgate.control.web.routing import CurrentWork, Permission, RouteTable
+from headgate.control.web.routing import CurrentWork, Deps, Permission, RouteTable
 from headgate.control.work import Work
 from headgate.core.money import MULTIPLIER_ONE
 from headgate.storage.models import GroupRow
@@ -44,6 +46,13 @@ async def groups_rates(work: CurrentWork) -> Mapping[int, float]:
     user_id = work.actor.user_id
     rates = await UserRepository(work.session).multipliers([user_id])
     return {group: value / MULTIPLIER_ONE for group, value in rates.get(user_id, {}).items()}
+
+
+@routes.route("GET", "/groups/models", Permission.USER)
+async def groups_models(work: CurrentWork, deps: Deps) -> Catalogue:
+    """Models of the groups that the caller may bind keys to, with what they cost the caller: USD per million
+    tokens."""
+    return Catalogue(groups=await catalogue(work, deps.prices()))
 
 
 @routes.route("GET", "/admin/groups", Permission.READ)

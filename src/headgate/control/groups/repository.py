@@ -1,10 +1,11 @@
 """SQL about groups, their accounts and personal multipliers."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import case, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, case, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from headgate.control.search import contains
@@ -29,6 +30,14 @@ class GroupFilter:
     status: str = ""
     is_exclusive: bool | None = None
     search: str = ""
+
+
+def in_service(now: datetime) -> ColumnElement[bool]:
+    """Accounts that requests may be given to, though perhaps not at this moment."""
+    is_over = AccountRow.auto_pause_on_expired & AccountRow.expires_at.is_not(None)
+    is_over &= AccountRow.expires_at <= now
+    is_on = (AccountRow.status == "active") & AccountRow.schedulable
+    return is_on & ~is_over & AccountRow.deleted_at.is_(None)
 
 
 class GroupRepository:
@@ -83,9 +92,7 @@ class GroupRepository:
 
     async def account_counts(self, group_ids: Sequence[int], now: datetime) -> Mapping[int, dict[str, int]]:
         """account_count, active_account_count, rate_limited_account_count per group."""
-        is_over = AccountRow.auto_pause_on_expired & AccountRow.expires_at.is_not(None)
-        is_over &= AccountRow.expires_at <= now
-        is_active = (AccountRow.status == "active") & AccountRow.schedulable & ~is_over
+        is_active = in_service(now)
         rows = await self._session.execute(
             select(
                 AccountGroupRow.group_id,
@@ -99,6 +106,34 @@ class GroupRepository:
         )
         names = ("account_count", "active_account_count", "rate_limited_account_count")
         return {row[0]: dict(zip(names, (int(value) for value in row[1:]), strict=True)) for row in rows}
+
+    async def mappings(
+        self, group_ids: Sequence[int], now: datetime
+    ) -> Mapping[int, list[Mapping[str, str]]]:
+        """Per group the model mappings of its accounts in service that speak the group's dialects; each
+        mapping once."""
+        rows = await self._session.execute(
+            select(GroupRow.id, AccountRow.credentials_open)
+            .join(AccountGroupRow, AccountGroupRow.group_id == GroupRow.id)
+            .join(AccountRow, AccountRow.id == AccountGroupRow.account_id)
+            .where(GroupRow.id.in_(group_ids), AccountRow.platform == GroupRow.platform, in_service(now))
+            .order_by(AccountRow.id)
+        )
+        found: dict[int, list[Mapping[str, str]]] = defaultdict(list)
+        for group_id, open_part in rows:
+            mapping = dict((open_part or {}).get("model_mapping") or {})
+            if mapping not in found[group_id]:
+                found[group_id].append(mapping)
+        return found
+
+    async def accounts_in_service(self, now: datetime) -> Sequence[tuple[int, AccountRow]]:
+        """Group and account, for every account in service and every group it is in."""
+        rows = await self._session.execute(
+            select(AccountGroupRow.group_id, AccountRow)
+            .join(AccountRow, AccountRow.id == AccountGroupRow.account_id)
+            .where(in_service(now))
+        )
+        return [(row[0], row[1]) for row in rows]
 
     async def platforms_of_accounts(self, ids: Collection[int]) -> Mapping[int, str]:
         """Of those accounts that exist."""
