@@ -21,6 +21,8 @@ from headgate.control.groups.schemas import (
     group_view,
 )
 from headgate.control.groups.service import GroupService
+from headgate.control.groups.summary import capacity_summary, group_stats, usage_summary, zone_of
+from headgate.control.groups.summary_schemas import GroupCapacity, GroupStats, GroupUsage
 from headgate.control.keys.repository import KeyRepository
 from headgate.control.keys.schemas import KeyView, key_view
 from headgate.control.users.repository import UserRepository
@@ -32,6 +34,7 @@ from headgate.core.money import MULTIPLIER_ONE
 from headgate.storage.models import GroupRow
 
 routes = RouteTable("", tag="groups")
+USAGE_TTL_S = 15
 
 
 @routes.route("GET", "/groups/available", Permission.USER)
@@ -76,6 +79,25 @@ async def all_groups(work: CurrentWork, platform: Search = "") -> list[AdminGrou
     return await _views(work, await GroupRepository(work.session).active(platform))
 
 
+@routes.route("GET", "/admin/groups/usage-summary", Permission.READ)
+async def groups_usage(work: CurrentWork, deps: Deps, timezone: Search = "") -> list[GroupUsage]:
+    """What was charged in every group today and in all; at most 15 seconds old."""
+    where = zone_of(work, timezone)
+    answer, _ = await deps.memo.get(
+        ("groups-usage", where.key),
+        lambda: usage_summary(work, where),
+        ttl_s=USAGE_TTL_S,
+        now_ms=work.now_ms(),
+    )
+    return answer
+
+
+@routes.route("GET", "/admin/groups/capacity-summary", Permission.READ)
+async def groups_capacity(work: CurrentWork) -> list[GroupCapacity]:
+    """What the accounts in service of every group can carry, and what they carry now."""
+    return await capacity_summary(work)
+
+
 @routes.route("PUT", "/admin/groups/sort-order", Permission.OPERATE)
 async def sort_groups(body: SortBody, work: CurrentWork) -> MessageView:
     """Set the display order."""
@@ -106,6 +128,12 @@ async def delete_group(group_id: IdPath, work: CurrentWork) -> MessageView:
     """Delete a group: its keys become ungrouped, its accounts stay."""
     await GroupService(work).delete(group_id)
     return MessageView(message="group deleted")
+
+
+@routes.route("GET", "/admin/groups/{group_id}/stats", Permission.READ)
+async def stats_of_group(group_id: IdPath, work: CurrentWork, timezone: Search = "") -> GroupStats:
+    """Keys and usage of a group, today and since the beginning."""
+    return await group_stats(work, group_id, zone_of(work, timezone))
 
 
 @routes.route("GET", "/admin/groups/{group_id}/api-keys", Permission.READ)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, case, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,6 +31,15 @@ class GroupFilter:
     status: str = ""
     is_exclusive: bool | None = None
     search: str = ""
+
+
+class ServingAccount(NamedTuple):
+    """What an account can carry, as a member of one group."""
+
+    group_id: int
+    id: int
+    concurrency: int
+    extra: Mapping[str, Any]
 
 
 def in_service(now: datetime) -> ColumnElement[bool]:
@@ -126,14 +136,20 @@ class GroupRepository:
                 found[group_id].append(mapping)
         return found
 
-    async def accounts_in_service(self, now: datetime) -> Sequence[tuple[int, AccountRow]]:
-        """Group and account, for every account in service and every group it is in."""
+    async def ids(self) -> Sequence[int]:
+        """Of all groups, in display order."""
+        query = select(GroupRow.id).where(GroupRow.deleted_at.is_(None))
+        return (await self._session.scalars(query.order_by(GroupRow.sort_order, GroupRow.id))).all()
+
+    async def accounts_in_service(self, now: datetime) -> list[ServingAccount]:
+        """Every account in service, once for every group it is in."""
+        columns = (AccountGroupRow.group_id, AccountRow.id, AccountRow.concurrency, AccountRow.extra)
         rows = await self._session.execute(
-            select(AccountGroupRow.group_id, AccountRow)
+            select(*columns)
             .join(AccountRow, AccountRow.id == AccountGroupRow.account_id)
             .where(in_service(now))
         )
-        return [(row[0], row[1]) for row in rows]
+        return [ServingAccount(row[0], row[1], row[2], row[3] or {}) for row in rows]
 
     async def platforms_of_accounts(self, ids: Collection[int]) -> Mapping[int, str]:
         """Of those accounts that exist."""

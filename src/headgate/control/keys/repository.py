@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from headgate.control.search import contains
@@ -52,6 +52,15 @@ class KeyRepository:
     async def page_of_group(self, group_id: int, paging: Paging) -> tuple[Sequence[ApiKeyRow], int]:
         query = select(ApiKeyRow).where(ApiKeyRow.group_id == group_id, ApiKeyRow.deleted_at.is_(None))
         return await self._page(query, paging)
+
+    async def counts_of_group(self, group_id: int) -> tuple[int, int]:
+        """All, and those that are active."""
+        is_active = case((ApiKeyRow.status == "active", 1), else_=0)
+        query = select(func.count(), func.sum(is_active)).where(
+            ApiKeyRow.group_id == group_id, ApiKeyRow.deleted_at.is_(None)
+        )
+        total, active = (await self._session.execute(query)).one()
+        return total, int(active or 0)
 
     async def _page(self, query: Select[ApiKeyRow], paging: Paging) -> tuple[Sequence[ApiKeyRow], int]:
         total = await self._session.scalar(select(func.count()).select_from(query.subquery()))

@@ -1,6 +1,7 @@
 """HTTP of user administration."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Query
@@ -11,6 +12,9 @@ from headgate.control.keys.repository import KeyRepository
 from headgate.control.keys.schemas import KeyGroupAnswer, KeyView, key_view
 from headgate.control.keys.service import KeyService
 from headgate.control.subscriptions.views import subscriptions_by_user
+from headgate.control.usage.endpoints import Common
+from headgate.control.usage.schemas import AdminUsageStats
+from headgate.control.usage.service import UsageService
 from headgate.control.users.balance import BalanceService
 from headgate.control.users.group_change import ReplacedGroup, ReplaceGroupBody, replace_group
 from headgate.control.users.repository import UserFilter, UserRepository
@@ -94,6 +98,15 @@ async def user_keys(user_id: IdPath, work: CurrentWork, paging: PagingParams) ->
     await UserRepository(work.session).get(user_id)
     rows, total = await KeyRepository(work.session).page_of_user(user_id, paging)
     return paging.wrap([key_view(row, now_ms=work.now_ms()) for row in rows], total)
+
+
+@routes.route("GET", "/users/{user_id}/usage", Permission.READ)
+async def user_usage(user_id: IdPath, work: CurrentWork, query: Common) -> AdminUsageStats:
+    """Sums of a user's records: `period` today, week or month (default), or dates."""
+    await UserRepository(work.session).get(user_id)
+    has_span = query.period or query.start_date or query.end_date
+    of_user = replace(query, user_id=user_id, period=query.period if has_span else "month")
+    return await UsageService(work).admin_stats(of_user)
 
 
 @routes.route("POST", "/users/{user_id}/replace-group", Permission.MONEY)
