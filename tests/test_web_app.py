@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from headgate.control.oauth.flow import page_address
+from headgate.kit import json
 from headgate.web_app import WebApp
 
 HTML = {"accept": "text/html,application/xhtml+xml"}
@@ -116,3 +118,14 @@ def test_without_a_build_nothing_is_taken(tmp_path: Path) -> None:
     app = WebApp(tmp_path)
     assert not app.is_built
     assert not app.serves(scope("/"))
+
+
+def test_the_pages_that_letters_and_providers_send_people_to_exist() -> None:
+    """`/reset-password` as `tests/control/registration` reads it from a letter."""
+    web = Path(__file__).parent.parent / "web"
+    pages = json.loads((web / "public/pages.json").read_bytes())
+    router = (web / "src/app/router.ts").read_text()
+    callback = page_address("", ":provider", {}).partition("#")[0]
+    for path in ("/reset-password", callback):
+        assert f"path: '{path}'" in router
+        assert path.split("/")[1] in pages

@@ -68,6 +68,67 @@ async function logIn() {
   ok('no token where a script can read it', !/eyJ|headgate_session|headgate_refresh/.test(stored))
 }
 
+/** Nobody is logged in. Registration is closed in a demo; `register` opens it. */
+async function publicPages() {
+  await page.setViewportSize({ width: 1360, height: 860 })
+  const looked = async (name, text) => {
+    await page.getByText(text).first().waitFor()
+    await page.evaluate(() => Promise.allSettled(document.getAnimations().map((moving) => moving.finished)))
+    await page.screenshot({ path: `${screens}/${name}.png` })
+    await accessible(name)
+  }
+  await open('register')
+  await page.getByText('Registration is closed').waitFor()
+  await open('forgot-password')
+  await page.getByText('not reset by letter').waitFor()
+  await open('reset-password?email=a%40example.com&token=t0ken')
+  await looked('reset', 'All sessions of this account end')
+  const kept = await page.evaluate(() => location.href + JSON.stringify(history.state))
+  ok('the token of a letter is not in the address', page.url() === `${url}/reset-password` && !kept.includes('t0ken'))
+  await page.fill('input[name=password]', 'a long enough password 2')
+  await button('Set password').click()
+  await page.getByRole('alert').waitFor()
+  await open('auth/company/callback#error=provider_error&error_message=access_denied')
+  await looked('callback-error', 'you cancelled there. (access_denied)')
+  ok('the answer of a provider is not in the address', page.url() === `${url}/auth/company/callback`)
+  await open('auth/company/callback#login_token=forged&redirect=%2Fkeys')
+  await page.getByText('This way of logging in is switched off').waitFor()
+  await open('key-usage')
+  await page.fill('#key-usage-key', key)
+  await button('Show usage').click()
+  await page.locator('[data-test=key-usage]').waitFor()
+  await looked('key-usage', 'This key works')
+  ok('a key shows its usage without a login and is in no address', !page.url().includes(key))
+}
+
+/** A newcomer in a browser of its own, with an invitation. */
+async function register() {
+  const invited = await page.evaluate(async () => {
+    const csrf = /headgate_csrf=([^;]+)/.exec(document.cookie)[1]
+    const headers = { 'X-CSRF-Token': csrf, 'Content-Type': 'application/json' }
+    const ask = (method, path, body) =>
+      fetch(`/api/v1/admin/${path}`, { method, headers, body: JSON.stringify(body) }).then((answer) => answer.json())
+    await ask('PUT', 'settings', { registration_enabled: true, invitation_code_enabled: true })
+    return (await ask('POST', 'redeem-codes/generate', { type: 'invitation', count: 1 })).data
+  })
+  const guest = await (await browser.newContext({ locale: 'zh-CN' })).newPage()
+  await guest.goto(`${url}/login`)
+  await guest.getByRole('link', { name: '注册账号' }).click()
+  guest.setDefaultTimeout(15_000)
+  await guest.locator('input[name=invitation]').waitFor()
+  await guest.fill('input[name=email]', `new-${MAIL}`)
+  await guest.fill('input[name=password]', 'a long enough password 3')
+  await guest.fill('input[name=invitation]', 'wrong')
+  await guest.locator('button[type=submit]').click()
+  await guest.getByRole('alert').filter({ hasText: '邀请码无效' }).waitFor()
+  await guest.screenshot({ path: `${screens}/register-zh.png` })
+  await guest.fill('input[name=invitation]', JSON.stringify(invited).match(/"code":"([^"]+)"/)[1])
+  await guest.locator('button[type=submit]').click()
+  await guest.waitForURL(`${url}/dashboard`)
+  ok('whoever is invited registers and is logged in')
+  await guest.context().close()
+}
+
 async function createAll() {
   await open('admin/groups')
   await button('Create').click()
@@ -153,7 +214,9 @@ async function accessible(path) {
 }
 
 try {
+  await publicPages()
   await logIn()
+  await register()
   await createAll()
   await keyAndRequest()
   await everyPage('en', 'light', 1360)

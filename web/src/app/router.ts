@@ -1,5 +1,7 @@
 import { createRouter, createWebHistory, type RouteRecordRaw } from 'vue-router'
 
+import { arrive, isCarrying } from '@/features/auth/arrival'
+
 import type { Permission } from './permissions'
 import { can, startSession, user } from './session'
 
@@ -19,6 +21,12 @@ const admin = (path: string, component: RouteRecordRaw['component'], permission:
 const routes: RouteRecordRaw[] = [
   { path: '/', redirect: '/dashboard' },
   { path: '/login', component: () => import('@/features/auth/LoginPage.vue') },
+  { path: '/register', component: () => import('@/features/auth/RegisterPage.vue') },
+  { path: '/forgot-password', component: () => import('@/features/auth/ForgotPage.vue') },
+  // The next two are named by the gateway, in letters and in redirects.
+  { path: '/reset-password', component: () => import('@/features/auth/ResetPage.vue') },
+  { path: '/auth/:provider/callback', component: () => import('@/features/auth/CallbackPage.vue') },
+  { path: '/key-usage', component: () => import('@/features/key-usage/KeyUsagePage.vue') },
   {
     path: '/',
     component: () => import('./shell/AppShell.vue'),
@@ -46,6 +54,9 @@ const routes: RouteRecordRaw[] = [
   },
   { path: '/:rest(.*)*', component: () => import('./NoticePage.vue'), props: { kind: 'notFound' } },
 ]
+
+arrive(location, history)
+addEventListener('hashchange', () => isCarrying(location) && location.reload())
 
 export const router = createRouter({
   history: createWebHistory(),

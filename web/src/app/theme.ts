@@ -2,7 +2,7 @@ import { definePreset } from '@primeuix/themes'
 import Aura from '@primeuix/themes/aura'
 import { ref, watch } from 'vue'
 
-/** Where the preset's colours are too pale on white (WCAG 2.2 AA: 4.5 to 1). */
+/** Where the preset's colours are too pale (WCAG 2.2 AA: 4.5 to 1). */
 const readable = {
   button: {
     colorScheme: {
@@ -10,6 +10,12 @@ const readable = {
         text: { danger: { color: '{red.700}' }, secondary: { color: '{zinc.600}' } },
         outlined: { danger: { color: '{red.700}' }, secondary: { color: '{zinc.600}' } },
       },
+    },
+  },
+  message: {
+    colorScheme: {
+      light: { info: { color: '{blue.700}' }, success: { color: '{green.800}' }, warn: { color: '{yellow.800}' }, error: { color: '{red.700}' } },
+      dark: { info: { color: '{blue.300}' }, success: { color: '{green.400}' }, warn: { color: '{yellow.400}' }, error: { color: '{red.300}' } },
     },
   },
   togglebutton: { colorScheme: { light: { root: { color: '{zinc.600}' } } } },
