@@ -1,11 +1,13 @@
 """The command line on a database of the test, on SQLite and on PostgreSQL."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from typer.testing import CliRunner
 
@@ -27,6 +29,20 @@ class Done:
 
 
 Run = Callable[..., Awaitable[Done]]
+
+
+@pytest.fixture(autouse=True)
+def logging_ends_with_the_command(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A module's logger keeps what it was first bound with: a command that runs inside the test process must
+    not leave it the command's stderr, which is closed when the command ends."""
+    configure = structlog.configure
+
+    def configure_uncached(**words: Any) -> None:
+        configure(**{**words, "cache_logger_on_first_use": False})
+
+    monkeypatch.setattr(structlog, "configure", configure_uncached)
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
