@@ -25,7 +25,7 @@ from tests.support.load import Outcome, Shot, volley
 from tests.support.simulator import RunningSimulator
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 30.0
+START_S = 90.0
 SETTINGS = {
     **SAFE_FOR_TESTS,
     "HEADGATE_AUTH__LOGIN_LIMIT_PER_MINUTE": "10000",

@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.support.redis_server import running_redis
 
-START_S = 30.0
+START_S = 90.0
 ADMIN_EMAIL = "admin@headgate.test"
 ADMIN_PASSWORD = "correct horse battery"
 SAFE_FOR_TESTS = {
