@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 from headgate.control.accounts import bulk_endpoints as account_bulk
 from headgate.control.accounts import endpoints as accounts
 from headgate.control.announcements import endpoints as announcements
+from headgate.control.attributes import endpoints as attributes
 from headgate.control.audit import endpoints as audit
 from headgate.control.auth import endpoints as auth
 from headgate.control.codes import endpoints as codes
@@ -49,6 +50,7 @@ SLICES = (
     oauth_providers,
     totp,
     users,
+    attributes,
     groups,
     account_bulk,
     accounts,

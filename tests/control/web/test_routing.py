@@ -109,6 +109,7 @@ def test_who_only_reads_has_no_route_that_changes_anything():
         "/v1/admin/dashboard/api-keys-usage",
         "/v1/admin/accounts/check-mixed-channel",
         "/v1/admin/accounts/today-stats/batch",
+        "/v1/admin/user-attributes/batch",
     }
     reading = {(m, path) for m, path, permission in ROUTES if permission is Permission.READ}
     assert {path for method, path in reading if method != "GET"} == asking

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Query, Request
 
+from headgate.control.attributes.filtering import attribute_filters
 from headgate.control.codes.history import history_of
 from headgate.control.codes.schemas import BalanceHistory
 from headgate.control.keys.repository import KeyRepository
@@ -34,12 +35,22 @@ from headgate.control.work import Work
 from headgate.storage.models import UserRow
 
 routes = RouteTable("/admin", tag="users")
+ATTRIBUTE_FILTER = {
+    "name": "attr",
+    "in": "query",
+    "required": False,
+    "style": "deepObject",
+    "explode": True,
+    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+    "description": "attr[7]=text: users whose value of attribute 7 contains it (select, number, date: is it)",
+}
 
 
-@routes.route("GET", "/users", Permission.READ)
+@routes.route("GET", "/users", Permission.READ, query=[ATTRIBUTE_FILTER])
 async def list_users(
     work: CurrentWork,
     paging: PagingParams,
+    request: Request,
     status: Search = "",
     role: Search = "",
     search: Search = "",
@@ -47,7 +58,10 @@ async def list_users(
     include_subscriptions: Annotated[bool, Query()] = True,
 ) -> Page[AdminUserView]:
     """Users, newest first, with their live concurrency and (unless told otherwise) their subscriptions."""
-    wanted = UserFilter(status=status, role=role, search=search, group_name=group_name)
+    by_attribute = attribute_filters(request.query_params.multi_items())
+    wanted = UserFilter(
+        status=status, role=role, search=search, group_name=group_name, attributes=by_attribute
+    )
     rows, total = await UserRepository(work.session).page(wanted, paging)
     return paging.wrap(await _views(work, rows, has_subscriptions=include_subscriptions), total)
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from headgate.control.attributes.filtering import users_with
 from headgate.control.search import contains
 from headgate.control.web.envelope import Paging
 from headgate.errors import BadRequest, NotFound
@@ -16,6 +17,7 @@ from headgate.storage.models import (
     GroupRow,
     SubscriptionRow,
     UserAllowedGroupRow,
+    UserAttributeValueRow,
     UserGroupMultiplierRow,
     UserRow,
 )
@@ -32,6 +34,8 @@ class UserFilter:
     role: str = ""
     search: str = ""
     group_name: str = ""
+    attributes: Sequence[tuple[int, str]] = ()
+    """(attribute, wanted text); all must hold."""
 
 
 class UserRepository:
@@ -107,6 +111,8 @@ class UserRepository:
             query = query.where(contains(wanted.search, UserRow.email, UserRow.username, UserRow.notes))
         if wanted.group_name:
             query = query.where(UserRow.id.in_(_users_of_group_named(wanted.group_name)))
+        for attribute_id, text in wanted.attributes:
+            query = query.where(UserRow.id.in_(users_with(attribute_id, text)))
         total = await self._session.scalar(select(func.count()).select_from(query.subquery()))
         rows = await self._session.scalars(
             query.order_by(UserRow.id.desc()).limit(paging.page_size).offset(paging.offset)
@@ -157,7 +163,7 @@ class UserRepository:
         await self._session.flush()
 
     async def soft_delete(self, row: UserRow, now: datetime) -> None:
-        """The user, its keys and subscriptions vanish; the books keep their numbers."""
+        """The user, its keys, subscriptions and attributes vanish; the books keep their numbers."""
         row.deleted_at = row.updated_at = now
         for table in (ApiKeyRow, SubscriptionRow):
             await self._session.execute(
@@ -165,6 +171,8 @@ class UserRepository:
                 .where(table.user_id == row.id, table.deleted_at.is_(None))
                 .values(deleted_at=now, updated_at=now)
             )
+        known = UserAttributeValueRow
+        await self._session.execute(delete(known).where(known.user_id == row.id))
 
     async def _require_groups(self, group_ids: Sequence[int]) -> None:
         if not group_ids:

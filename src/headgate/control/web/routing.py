@@ -8,7 +8,7 @@ commit, announce, and only then answer. Nobody holds a database connection while
 import functools
 import hashlib
 import typing
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -163,6 +163,7 @@ class _Declared:
     etag: bool
     idempotent: str | None
     embed: bool
+    query: Sequence[Mapping[str, Any]]
 
 
 class RouteTable:
@@ -183,9 +184,11 @@ class RouteTable:
         etag: bool = False,
         idempotent: str | None = None,
         embed: bool = False,
+        query: Sequence[Mapping[str, Any]] = (),
     ) -> Callable[[Endpoint], Endpoint]:
         """Declare an endpoint. `status` is that of success; with `etag` an unchanged answer becomes 304; with
-        `embed` the ticket of an embedded page is enough;
+        `embed` the ticket of an embedded page is enough; `query` are parameters that the endpoint reads
+        itself, as OpenAPI describes them;
         `idempotent` is the scope within which an Idempotency-Key makes it happen once (spec 7.15)."""
         if idempotent is not None and permission is Permission.PUBLIC:
             raise TypeError(f"{path} has nobody whose keys could be told apart")
@@ -201,6 +204,7 @@ class RouteTable:
                     etag=etag,
                     idempotent=idempotent,
                     embed=embed,
+                    query=query,
                 )
             )
             return endpoint
@@ -229,10 +233,12 @@ def _documented(declared: _Declared) -> dict[str, Any]:
     extra: dict[str, Any] = {PERMISSION_FIELD: declared.permission.value, ETAG_FIELD: declared.etag}
     if declared.embed:
         extra[EMBED_FIELD] = True
+    if declared.query:
+        extra["parameters"] = list(declared.query)
     if declared.idempotent is not None:
         schema = {"type": "string", "maxLength": 128}
         header = {"name": "Idempotency-Key", "in": "header", "required": False, "schema": schema}
-        extra |= {SCOPE_FIELD: declared.idempotent, "parameters": [header]}
+        extra |= {SCOPE_FIELD: declared.idempotent, "parameters": [*declared.query, header]}
     return extra
 
 

@@ -1,5 +1,6 @@
 """All tables. ORM rows never leave `storage/` and `control/` (HOUSE_STYLE 5)."""
 
+from headgate.storage.models.attributes import UserAttributeDefinitionRow, UserAttributeValueRow
 from headgate.storage.models.audit import AuditLogRow
 from headgate.storage.models.base import Base
 from headgate.storage.models.books import (
@@ -83,6 +84,8 @@ __all__ = [
     "UsageIntentRow",
     "UsageRecordRow",
     "UserAllowedGroupRow",
+    "UserAttributeDefinitionRow",
+    "UserAttributeValueRow",
     "UserGroupMultiplierRow",
     "UserIdentityRow",
     "UserRow",
