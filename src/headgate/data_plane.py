@@ -228,7 +228,7 @@ def build_pipeline(
     experience, records = Experience(), TrackRecords(clock)
     rates = RateGate(state.rates, clock, experience, settings.limits)
     probes, quotas = Probes(state.locks, clock), AccountQuotas(reserver, state.reservations, clock)
-    gate = AccountGate(state, WindowCosts(state.quota_windows, read_model, clock), clock)
+    gate = AccountGate(state, WindowCosts(state.quota_windows, state.counters, read_model, clock), clock)
     estimator = Estimator(directory, experience, settings.limits)
     holds, fails = state.reservations, base.fail_points
     settler = Settler(directory, journal, holds, rates, clock, metrics, experience, quotas, gate, fails)

@@ -79,7 +79,7 @@ def read_model(engine: AsyncEngine, clock: FakeClock) -> ReadModel:
 
 @pytest.fixture
 def gate(state: SharedState, read_model: ReadModel, clock: FakeClock) -> AccountGate:
-    return AccountGate(state, WindowCosts(state.quota_windows, read_model, clock), clock)
+    return AccountGate(state, WindowCosts(state.quota_windows, state.counters, read_model, clock), clock)
 
 
 @pytest.fixture

@@ -9,10 +9,9 @@ from sqlalchemy import update
 
 from headgate.core.ids import AccountId, SessionKey
 from headgate.core.limits.account_limits import rpm_counter
-from headgate.core.usage import TokenUsage
 from headgate.core.world import Account
 from headgate.kit.clock import FakeClock
-from headgate.relay.account_gate import AccountGate
+from headgate.relay.account_gate import AccountGate, Booked
 from headgate.relay.directory import Directory
 from headgate.state.protocols import SharedState
 from headgate.storage.journal import Journal
@@ -85,8 +84,8 @@ async def test_tokens_of_a_model_are_corrected_by_what_was_used(
     account = await limited(model_limits={MODEL: {"tpm_limit": 1000}})
     exchange = exchange_for()
     assert await gate.enter(exchange, account, MODEL, is_home=False)
-    await gate.settle(exchange, TokenUsage(input=900, output=100))
-    await gate.settle(exchange, TokenUsage(input=900))
+    await gate.settle(exchange, Booked(tokens=1000, list_nano=0, is_served=True))
+    await gate.settle(exchange, Booked(tokens=900, list_nano=0, is_served=True))
     other = exchange_for()
     assert not await gate.enter(other, account, MODEL, is_home=True)
     assert [c.reason for c in gate.refused(other, ONE)] == ["account_rate_limit"]
@@ -108,3 +107,37 @@ async def test_a_window_that_cost_its_limit_is_left_to_conversations_at_home(
     assert await gate.enter(exchange_for(), account, MODEL, is_home=True)
     clock.advance(3600)
     assert await gate.enter(exchange_for(), account, MODEL, is_home=False), "another hour, another window"
+
+
+async def test_what_is_booked_counts_at_once_and_not_twice(
+    limited: Limited, gate: AccountGate, journal: Journal, clock: FakeClock
+) -> None:
+    account = await limited(window_cost_limit=2)
+    exchange = exchange_for()
+    assert await gate.enter(exchange, account, MODEL, is_home=False)
+    bill = settlement(intent("x1", account_id=ONE))
+    cost = replace(bill.cost, list_cost=1_500_000_000)
+    await journal.open_intent(bill.intent)
+    await journal.settle(replace(bill, cost=cost, finished_at_ms=clock.now_ms()))
+    await gate.settle(exchange, Booked(tokens=1, list_nano=1_500_000_000, is_served=True))
+    clock.advance(31)  # the records are read again: 1.50 of 2.00 USD, not 3.00
+    second = exchange_for()
+    assert await gate.enter(second, account, MODEL, is_home=False)
+    await gate.settle(second, Booked(tokens=1, list_nano=600_000_000, is_served=True))
+    assert not await gate.enter(exchange_for(), account, MODEL, is_home=False), "no reading in between"
+
+
+async def test_requests_that_the_provider_did_not_serve_are_none_of_the_minute(
+    limited: Limited, gate: AccountGate
+) -> None:
+    account = await limited(base_rpm=1)
+    for _ in range(3):
+        exchange = exchange_for()
+        assert await gate.enter(exchange, account, MODEL, is_home=False)
+        assert not await gate.enter(exchange_for(), account, MODEL, is_home=False), "while it runs it counts"
+        await gate.settle(exchange, Booked(tokens=0, list_nano=0, is_served=False))
+        assert not gate.refused(exchange_for(), None), "and then there is room at once"
+    served = exchange_for()
+    assert await gate.enter(served, account, MODEL, is_home=False)
+    await gate.settle(served, Booked(tokens=5, list_nano=0, is_served=True))
+    assert not await gate.enter(exchange_for(), account, MODEL, is_home=False)

@@ -434,6 +434,21 @@ async def test_the_same_account_is_taken_again_only_with_a_free_slot(
     assert again.account.id == first.account.id
 
 
+async def test_a_retry_at_the_account_that_minted_the_state_is_at_home_there(
+    picker: Picker, state: SharedState, change: Change, directory: Directory
+) -> None:
+    extra = {"base_rpm": 1, "rpm_strategy": "sticky_exempt"}
+    await change(update(AccountRow).where(AccountRow.id == 1).values(extra=extra))
+    await directory.refresh()
+    await state.affinity.bind(SESSION, Home(AccountId(2)), ttl_s=60)
+    exchange = await carrying(picker, "x", minted_at=1)
+    first = await picker.pick(exchange, plan())
+    assert first.account.id == 1
+    again = await picker.take(exchange, first)
+    assert again is not None, "whoever is at home has no limit there"
+    assert again.account.id == 1
+
+
 async def test_the_trace_says_who_was_chosen(picker: Picker) -> None:
     exchange = asking()
     picked = await picker.pick(exchange, plan())

@@ -7,6 +7,7 @@ database that does not answer lets through (what the window cost is not known th
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import structlog
 
@@ -25,7 +26,6 @@ from headgate.core.limits.account_limits import (
     window_admits,
 )
 from headgate.core.limits.token_bucket import RateCharge
-from headgate.core.usage import TokenUsage
 from headgate.core.world import Account
 from headgate.kit.clock import Clock
 from headgate.relay.exchange import AccountPass, Exchange
@@ -35,6 +35,16 @@ from headgate.state.protocols import Cooldown, RateExceeded, SharedState, StateU
 log = structlog.get_logger(__name__)
 
 _COUNTER_S = 120
+
+
+class Booked(NamedTuple):
+    """What became of an attempt."""
+
+    tokens: int
+    """Of all kinds."""
+    list_nano: int
+    is_served: bool
+    """The client has got an answer, or a part of one."""
 
 
 class AccountGate:
@@ -81,6 +91,7 @@ class AccountGate:
                     new_session=new_session,
                     charges=tuple(drawn),
                     tokens=_tokens(exchange),
+                    counts_cost=limits.window_cost_nano > 0,
                 )
                 return True
             if new_session:
@@ -95,25 +106,40 @@ class AccountGate:
         if held is None:
             return
         try:
-            if held.counter:
-                await self._counters.add(held.counter, -1, window_s=_COUNTER_S)
+            await self._uncount(held)
             if held.new_session:
                 await self._sessions.leave(_resource(held.account_id), held.new_session)
             await self._rates.correct(corrections(held.charges, held.tokens, None))
         except StateUnavailable:
             log.warning("account_pass_left_to_expire", exchange_id=exchange.id)
 
-    async def settle(self, exchange: Exchange, usage: TokenUsage | None) -> None:
-        """The attempt is over: the tokens that were drawn become those that were used. None: none were. Only
+    async def settle(self, exchange: Exchange, booked: Booked | None) -> None:
+        """The attempt is over: the tokens that were drawn become those that were used, what it cost counts,
+        and a request that was not served is none of its minute (spec 3.7). None: nothing was booked. Only
         the first call does anything."""
         held, exchange.account_pass = exchange.account_pass, None
-        if held is None or not held.charges:
+        if held is None:
             return
-        used = 0 if usage is None else usage.total
         try:
-            await self._rates.correct(corrections(held.charges, held.tokens, used))
+            if booked is None or not booked.is_served:
+                await self._uncount(held)
+            if booked is not None and held.counts_cost and booked.list_nano > 0:
+                await self._costs.add(held.account_id, booked.list_nano)
+            if held.charges:
+                used = 0 if booked is None else booked.tokens
+                await self._rates.correct(corrections(held.charges, held.tokens, used))
         except StateUnavailable:
             log.warning("account_rate_left_uncorrected", exchange_id=exchange.id)
+
+    async def _uncount(self, held: AccountPass) -> None:
+        """There is room for another in that minute."""
+        if not held.counter:
+            return
+        await self._counters.add(held.counter, -1, window_s=_COUNTER_S)
+        for key in ((held.account_id, False), (held.account_id, True)):
+            closed = self._closed.get(key)
+            if closed is not None and closed.reason == RPM:
+                del self._closed[key]
 
     async def _spent(self, account_id: AccountId, limits: AccountLimits) -> int:
         return await self._costs.of(account_id) if limits.window_cost_nano > 0 else 0

@@ -70,6 +70,8 @@ class AccountPass(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Empty: the conversation was counted before, or is not counted."""
     charges: tuple[RateCharge, ...]
     tokens: int
+    counts_cost: bool = False
+    """The account has a limit on what its five-hour window costs."""
 
 
 class Suspended(msgspec.Struct, frozen=True, kw_only=True, gc=False):

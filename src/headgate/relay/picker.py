@@ -57,6 +57,8 @@ class Picked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     lease: SlotLease | None
     """None for operations that take no slot (counting, objects)."""
     trial: Trial = NO_TRIAL
+    is_home: bool = False
+    """The conversation lives there, or what the request carries was made there."""
 
 
 class Picker:
@@ -109,7 +111,8 @@ class Picker:
             trial: Trial | None = NO_TRIAL
             if unproven:
                 trial = await self._probes.enter(unproven, is_patient=is_patient)
-            if trial is None or not await self._admits(exchange, selection, home):
+            is_home = home is not None and home.account_id == selection.account.id
+            if trial is None or not await self._admits(exchange, selection, is_home=is_home):
                 await self._probes.leave(trial)
                 continue  # somebody else is trying it, or it is at a limit: no candidate any more
             if isinstance(selection, WaitFor) or races == _RACES:
@@ -119,7 +122,7 @@ class Picker:
                 slot_of(selection.account.id), limit=selection.account.concurrency, owner=exchange.id
             )
             if lease is not None:
-                return self._picked(exchange, selection, lease, trial)
+                return self._picked(exchange, selection, lease, trial, is_home=is_home)
             await self._probes.leave(trial)
             await self._quotas.release(exchange, None)
             await self._gate.give_back(exchange)
@@ -128,7 +131,7 @@ class Picker:
         exchange.trace.facts.setdefault("selections", []).append(explain(selection))
         if isinstance(selection, NoneEligible):
             raise RelayError(self._nobody(exchange, plan, selection))
-        return await self._queue(exchange, selection)
+        return await self._queue(exchange, selection, is_home=is_home)
 
     async def pick_without_slot(self, exchange: Exchange, plan: FailoverPlan) -> Picked:
         """For operations that neither generate nor cost: the conversation's account, or any eligible one,
@@ -146,19 +149,18 @@ class Picker:
         )
         if lease is None:
             return None
-        if not await self._admits(exchange, last, exchange.home):
+        if not await self._admits(exchange, last, is_home=last.is_home):
             await self._slots.release(lease)
             return None
-        return Picked(account=account, upstream_model=last.upstream_model, lease=lease, trial=last.trial)
+        return replace(last, lease=lease)
 
     async def _admits(
-        self, exchange: Exchange, chosen: Selected | WaitFor | Picked, home: Home | None
+        self, exchange: Exchange, chosen: Selected | WaitFor | Picked, *, is_home: bool
     ) -> bool:
         """The account's quota and its limits have room for the attempt; then it is counted there."""
         account = chosen.account
         if not await self._quotas.hold(exchange, account):
             return False
-        is_home = home is not None and home.account_id == account.id
         if await self._gate.enter(exchange, account, chosen.upstream_model, is_home=is_home):
             return True
         await self._quotas.release(exchange, None)
@@ -266,15 +268,25 @@ class Picker:
         return candidates, by_account
 
     def _picked(
-        self, exchange: Exchange, selection: Selected | WaitFor, lease: SlotLease, trial: Trial
+        self,
+        exchange: Exchange,
+        selection: Selected | WaitFor,
+        lease: SlotLease,
+        trial: Trial,
+        *,
+        is_home: bool,
     ) -> Picked:
         self._last_used[selection.account.id] = self._clock.now_ms()
         exchange.trace.facts.setdefault("selections", []).append(explain(selection))
         return Picked(
-            account=selection.account, upstream_model=selection.upstream_model, lease=lease, trial=trial
+            account=selection.account,
+            upstream_model=selection.upstream_model,
+            lease=lease,
+            trial=trial,
+            is_home=is_home,
         )
 
-    async def _queue(self, exchange: Exchange, selection: Selected | WaitFor) -> Picked:
+    async def _queue(self, exchange: Exchange, selection: Selected | WaitFor, *, is_home: bool) -> Picked:
         """Everybody suitable is busy: wait for the one that selection named (or that we lost to others)."""
         account = selection.account
         timeout_s, max_waiting = self._limits.fallback_timeout_s, self._limits.fallback_max_waiting
@@ -289,7 +301,7 @@ class Picker:
             refusals=("Too many pending requests", "Concurrency limit exceeded for account"),
         )
         self._last_used[account.id] = self._clock.now_ms()
-        return Picked(account=account, upstream_model=selection.upstream_model, lease=lease)
+        return Picked(account=account, upstream_model=selection.upstream_model, lease=lease, is_home=is_home)
 
     def _nobody(self, exchange: Exchange, plan: FailoverPlan, selection: NoneEligible) -> Fault:
         """What to tell the client: the last attempt's own fault, else why nobody could even try."""

@@ -21,7 +21,7 @@ from headgate.core.world import AccountQuota, Dialect
 from headgate.kit.clock import Clock
 from headgate.kit.fail_points import NO_FAIL_POINTS, FailPoint, FailPoints
 from headgate.observability.metrics import RelayMetrics
-from headgate.relay.account_gate import AccountGate
+from headgate.relay.account_gate import AccountGate, Booked
 from headgate.relay.account_quotas import AccountQuotas
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
@@ -112,7 +112,8 @@ class Settler:
             exchange.failed_nano += bill.cost.account_cost
         await self._quotas.release(exchange, bill.cost)
         if exchange.account_pass is not None:
-            await self._gate.settle(exchange, bill.usage)
+            is_served = end.outcome != FAILED
+            await self._gate.settle(exchange, Booked(bill.usage.total, bill.cost.list_cost, is_served))
         if end.outcome != FAILED:
             await self.release(exchange, bill.cost)
             if exchange.rate_tokens:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from headgate.core.wire.opaque_state import (
     ENCRYPTED_CONTENT,
     MOST,
+    REDACTED_THINKING,
     SIGNATURE,
     THOUGHT_SIGNATURE,
     OpaqueMember,
@@ -64,6 +65,37 @@ def test_a_text_that_talks_about_signatures_is_none() -> None:
     said = json.dumps({"signature": "Not a state, but an example of one"})
     assert newest_in(body(text=said), SIGNATURE) is None
     assert minted_in(body(text=said), SIGNATURE) == ()
+
+
+def redacted(value: str, *, data_first: bool = False) -> dict[str, str]:
+    block = {"type": "redacted_thinking", "data": value}
+    return dict(reversed(block.items())) if data_first else block
+
+
+@pytest.mark.parametrize("data_first", [False, True])
+@pytest.mark.parametrize("value", [NEW, NEW * 50, NEW[:20]])
+def test_redacted_thinking_is_state_in_whatever_order_a_client_writes_it(
+    value: str, data_first: bool
+) -> None:
+    event = {"type": "content_block_start", "index": 0, "content_block": redacted(value)}
+    (minted,) = minted_in(json.dumps(event).encode(), SIGNATURE, REDACTED_THINKING)
+    blocks = [redacted(OLD), redacted(value, data_first=data_first), {"type": "text", "text": "tail"}]
+    sent = json.dumps({"messages": [{"role": "assistant", "content": blocks}]}).encode()
+    for request in (sent, sent.replace(b"/", b"\\/"), sent.replace(b", ", b",\n ")):
+        assert newest_in(request, SIGNATURE, REDACTED_THINKING) == minted
+
+
+def test_of_signed_and_redacted_thinking_the_later_one_counts() -> None:
+    signed = {"type": "thinking", "thinking": "", "signature": OLD}
+    for blocks, newest in (([signed, redacted(NEW)], redacted(NEW)), ([redacted(NEW), signed], signed)):
+        found = newest_in(json.dumps(blocks).encode(), SIGNATURE, REDACTED_THINKING)
+        assert found == newest_in(json.dumps(newest).encode(), SIGNATURE, REDACTED_THINKING)
+        assert minted_in(json.dumps(blocks).encode(), SIGNATURE, REDACTED_THINKING)[-1] == found
+
+
+def test_a_text_that_talks_about_redacted_thinking_is_none() -> None:
+    text = json.dumps({"text": json.dumps(redacted(NEW)), "type": "redacted_thinking"}).encode()
+    assert newest_in(text, REDACTED_THINKING) is None
 
 
 def test_of_many_states_of_an_answer_the_newest_few_are_kept() -> None:

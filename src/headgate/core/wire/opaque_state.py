@@ -4,12 +4,14 @@ account that minted them is sure to understand.
 Knows: under which member a dialect carries it; names it by a digest. Refuses to know: what it says, whose it
 is. Invariants: pure; bounded; the state itself never leaves this module; a text that merely talks about such
 a member is not taken for one, because inside a JSON string its quotes are escaped.
-Sources: Anthropic "Extended thinking" (`signature`), OpenAI "Reasoning" (`encrypted_content`), Gemini
-"Thought signatures".
+Sources: Anthropic "Extended thinking" (`signature`, `redacted_thinking`), OpenAI "Reasoning"
+(`encrypted_content`), Gemini "Thought signatures".
 """
 
 import hashlib
 import re
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 SHORTEST = 16
@@ -25,40 +27,73 @@ _LOOKS = 8
 
 class OpaqueMember(NamedTuple):
     needle: bytes
-    pattern: re.Pattern[bytes]
+    read: Callable[[bytes, int], bytes | None]
+    """The state that belongs to a needle, or its end (at least `_TAIL` of it); None: it is none."""
 
 
 def _member(needle: bytes, name: bytes) -> OpaqueMember:
     value = rb'"((?:[^"\\]|\\.){%d,})"' % SHORTEST
-    return OpaqueMember(needle, re.compile(rb'"' + name + rb'"[ \t\r\n]*:[ \t\r\n]*' + value))
+    pattern = re.compile(rb'"' + name + rb'"[ \t\r\n]*:[ \t\r\n]*' + value)
+
+    def read(data: bytes, at: int) -> bytes | None:
+        found = pattern.search(data, max(0, at - _NEEDLE_START))
+        return found[1] if found is not None and found.start() <= at else None
+
+    return OpaqueMember(needle, read)
+
+
+_NEEDLE_START = len('"thought_s')
+"""How far before its needle the member of `THOUGHT_SIGNATURE` may begin."""
+_REDACTED = b'"redacted_thinking"'
+_REACH = 256
+"""How much of a block is looked at before its type."""
+_DATA_AFTER = re.compile(rb'"redacted_thinking"[ \t\r\n]*,[ \t\r\n]*"data"[ \t\r\n]*:[ \t\r\n]*"([^"]{16,})"')
+_DATA_BEFORE = re.compile(
+    rb'([A-Za-z0-9+/=_\\\-]{16,%d})"[ \t\r\n]*,[ \t\r\n]*"type"[ \t\r\n]*:[ \t\r\n]*\Z' % (2 * _TAIL)
+)
+
+
+def _redacted(data: bytes, at: int) -> bytes | None:
+    """Anthropic sends the type first, its Python SDK writes the data first."""
+    found = _DATA_AFTER.match(data, at) or _DATA_BEFORE.search(data[max(0, at - _REACH) : at])
+    return None if found is None else found[1]
 
 
 SIGNATURE = _member(b'"signature"', b"signature")
+REDACTED_THINKING = OpaqueMember(_REDACTED, _redacted)
+"""Thinking that Anthropic shows nobody (`redacted_thinking`): all of it is state."""
 ENCRYPTED_CONTENT = _member(b'"encrypted_content"', b"encrypted_content")
 THOUGHT_SIGNATURE = _member(b'ignature"', b"thought_?[sS]ignature")
-_NEEDLE_START = len('"thought_s')
-"""How far before its needle the member of `THOUGHT_SIGNATURE` may begin."""
 
 
-def newest_in(body: bytes, member: OpaqueMember) -> str | None:
+def newest_in(body: bytes, *kinds: OpaqueMember) -> str | None:
     """Name of the last state in a request: the one that the newest answer minted; None: it carries none."""
-    end = len(body)
-    for _ in range(_LOOKS):
-        at = body.rfind(member.needle, 0, end)
-        if at < 0:
-            return None
-        found = member.pattern.search(body, max(0, at - _NEEDLE_START))
-        if found is not None and found.start() <= at:
-            return _name(found[1])
-        end = at
-    return None
+    found = max((last for kind in kinds if (last := next(_from_end(body, kind), None))), default=None)
+    return None if found is None else _name(found[1])
 
 
-def minted_in(answer: bytes, member: OpaqueMember) -> tuple[str, ...]:
+def minted_in(answer: bytes, *kinds: OpaqueMember) -> tuple[str, ...]:
     """Names of the newest states in an answer, or in one event of it."""
-    if answer.find(member.needle) < 0:
-        return ()
-    return tuple(_name(found[1]) for found in member.pattern.finditer(answer))[-MOST:]
+    found = [
+        state
+        for kind in kinds
+        if answer.find(kind.needle) >= 0
+        for state in islice(_from_end(answer, kind), MOST)
+    ]
+    return tuple(_name(state) for _, state in sorted(found)[-MOST:])
+
+
+def _from_end(data: bytes, kind: OpaqueMember) -> Iterator[tuple[int, bytes]]:
+    """Where states are, the last one first."""
+    end = len(data)
+    for _ in range(_LOOKS):
+        at = data.rfind(kind.needle, 0, end)
+        if at < 0:
+            return
+        state = kind.read(data, at)
+        if state is not None:
+            yield at, state
+        end = at
 
 
 def newest_of(known: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from headgate.core.dialects.request_body import (
 )
 from headgate.core.faults import Fault
 from headgate.core.wire.json_edit import set_members
-from headgate.core.wire.opaque_state import SIGNATURE, newest_in
+from headgate.core.wire.opaque_state import REDACTED_THINKING, SIGNATURE, newest_in
 
 
 class _Body(msgspec.Struct):
@@ -78,7 +78,7 @@ def peek(target: Target, body: bytes) -> Peek | Fault:
         service_tier=text(read.service_tier),
         reasoning_effort=text(output_config.effort) if output_config else None,
         cache_use=cache_use,
-        opaque_state=newest_in(body, SIGNATURE),
+        opaque_state=newest_in(body, SIGNATURE, REDACTED_THINKING),
         min_output_tokens=(thinking.budget_tokens or 0) + 1 if thinking and thinking.budget_tokens else 0,
     )
 

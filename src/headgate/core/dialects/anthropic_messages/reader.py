@@ -18,7 +18,7 @@ from headgate.core.dialects.upstream_answers import decode_answer, decode_event,
 from headgate.core.faults import Fault
 from headgate.core.usage import TokenUsage
 from headgate.core.wire.json_edit import NotAnObject, members, set_members
-from headgate.core.wire.opaque_state import SIGNATURE, minted_in, newest_of
+from headgate.core.wire.opaque_state import REDACTED_THINKING, SIGNATURE, minted_in, newest_of
 from headgate.core.wire.passthrough import Opening
 from headgate.core.wire.sse import ServerSentEvent, replace_data
 
@@ -79,6 +79,7 @@ class MessagesReader:
         b'"message_stop"',
         b'"error"',
         b'"signature',
+        b'"redacted_thinking"',
     )
 
     def __init__(self, peek: Peek, *, client_model: str, upstream_model: str) -> None:
@@ -108,7 +109,7 @@ class MessagesReader:
         if read.type == "message_start" and read.message is not None:
             self._message = read.message
         if read.type in _MINTING:
-            self._minted = newest_of(self._minted, minted_in(event.data, SIGNATURE))
+            self._minted = newest_of(self._minted, minted_in(event.data, SIGNATURE, REDACTED_THINKING))
             return
         if read.error is not None:
             self.fault = self.fault or _fault(read.error, event)
@@ -186,7 +187,7 @@ def read_answer(
         served_model=answer.model,
         response_id=answer.id,
         service_tier=report.served_tier if report is not None else None,
-        minted=minted_in(body, SIGNATURE),
+        minted=minted_in(body, SIGNATURE, REDACTED_THINKING),
         output_estimate=estimate,
     )
     if client_model != upstream_model and answer.model is not None:
