@@ -18,6 +18,7 @@ from headgate.control.deps import ControlDeps
 from headgate.control.embed.tickets import delete_expired_tickets
 from headgate.control.idempotency.jobs import delete_expired_records
 from headgate.control.live import SlotLoads
+from headgate.control.mail import delivery as mail_delivery
 from headgate.control.mail.queue import MailQueue
 from headgate.control.requests.jobs import delete_old_traces
 from headgate.control.scheduled_tests import jobs as scheduled_tests
@@ -240,6 +241,7 @@ def _chores(
             run=lambda: scheduled_tests.run_due_tests(deps),
         ),
         *_webhook_chores(base, uow, deps),
+        *_mail_chores(base, uow, deps),
     )
 
 
@@ -256,6 +258,16 @@ def _webhook_chores(base: Foundation, uow: Callable[[], UnitOfWork], deps: Contr
     yield Chore(
         name="delete_old_webhook_events", every_s=3600,
         run=lambda: webhook_delivery.delete_old_events(uow, base.clock, settings),
+    )  # fmt: skip
+
+
+def _mail_chores(base: Foundation, uow: Callable[[], UnitOfWork], deps: ControlDeps) -> Iterator[Chore]:
+    yield Chore(
+        name="deliver_mail", every_s=mail_delivery.EVERY_S, run=lambda: mail_delivery.deliver_due(deps)
+    )
+    yield Chore(
+        name="delete_old_mail_failures", every_s=3600,
+        run=lambda: mail_delivery.delete_old_failures(uow, base.clock, base.settings.mail),
     )  # fmt: skip
 
 
@@ -297,6 +309,8 @@ def _control_deps(base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWo
     )
     counts = "Idempotency-Keys of management writes by what became of them"
     plane.metrics.counters["headgate_idempotency_keys"] = (counts, deps.idempotency_counters.read)
+    letters = "Attempts to hand letters to the mail server by how they ended"
+    plane.metrics.counters["headgate_mail_attempts"] = (letters, lambda: deps.mail.counts)
     return deps
 
 

@@ -368,11 +368,14 @@ class MailSettings(_Section):
     """For one letter, from the name lookup to the server's last word; greylisting servers take their time."""
     ca_file: Path | None = None
     """Certificates (PEM) to trust instead of the machine's, for a mail server of one's own."""
-    max_attempts: int = Field(3, ge=1, le=10)
+    max_attempts: int = Field(30, ge=1, le=1000)
+    """For one letter; letters with codes or links end when those do, whichever is first."""
     retry_delay_s: float = Field(5, ge=0)
-    """Before the second attempt; before the third twice that. Codes live for minutes, so not longer."""
+    """Before the second attempt; doubled with every further one, up to 15 minutes."""
     max_waiting: int = Field(500, ge=1)
-    """Letters in one process's memory; beyond it EMAIL_QUEUE_FULL."""
+    """Letters that may wait in the database; beyond it EMAIL_QUEUE_FULL."""
+    failed_retention_days: int = Field(7, ge=0)
+    """How long letters that could not be sent are listed, without their contents."""
 
 
 class LogSettings(_Section):

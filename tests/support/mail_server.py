@@ -2,8 +2,10 @@
 
 import asyncio
 import ssl
+import threading
 import warnings
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
@@ -50,8 +52,10 @@ class Mailbox:
 
 
 @asynccontextmanager
-async def mail_server(*, tls: ssl.SSLContext | None = None, implicit: bool = False, login: bool = False):
-    """`tls`: offered by STARTTLS, or from the first byte when `implicit`."""
+async def mail_server(
+    *, tls: ssl.SSLContext | None = None, implicit: bool = False, login: bool = False, port: int = 0
+):
+    """`tls`: offered by STARTTLS, or from the first byte when `implicit`. `port`: 0 takes a free one."""
     box = Mailbox()
     options: dict[str, Any] = {"hostname": "mail.test", "ident": "test"}
     if login:
@@ -64,13 +68,36 @@ async def mail_server(*, tls: ssl.SSLContext | None = None, implicit: bool = Fal
             return SMTP(box, **options)
 
     server = await asyncio.get_running_loop().create_server(
-        protocol, "127.0.0.1", 0, ssl=tls if implicit else None
+        protocol, "127.0.0.1", port, ssl=tls if implicit else None
     )
     box.port = server.sockets[0].getsockname()[1]
     try:
         yield box
     finally:
         server.close()
+
+
+@contextmanager
+def running_mail_server(port: int = 0) -> Iterator[Mailbox]:
+    """The same in a thread, for tests without a loop of their own."""
+    started, loop, found = threading.Event(), asyncio.new_event_loop(), []
+    ended = asyncio.Event()
+
+    async def serve() -> None:
+        async with mail_server(login=True, port=port) as box:
+            found.append(box)
+            started.set()
+            await ended.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread.start()
+    try:
+        assert started.wait(10), "the mail server did not start"
+        yield found[0]
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join(10)
+        loop.close()
 
 
 def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:

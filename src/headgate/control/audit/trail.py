@@ -28,6 +28,7 @@ NOT_WATCHED = frozenset(
         "ledger_chains",
         "ledger_entries",
         "mail_codes",
+        "mail_outbox",
         "refresh_tokens",
         "usage_intents",
         "usage_records",

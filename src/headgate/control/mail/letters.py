@@ -4,6 +4,7 @@ Texts are ours and fixed: operators give names and addresses, never templates (P
 escaped where it becomes HTML, and no value can begin a header line.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,12 +18,14 @@ from html import escape
 class Kind(StrEnum):
     VERIFY_EMAIL = "verify_email"
     RESET_PASSWORD = "reset_password"  # noqa: S105 - the name of a letter
+    ALERT = "alert"
     TEST = "test"
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """`{site}`, `{minutes}` are filled in; a code or a link is shown between the paragraphs."""
+    """`{site}`, `{minutes}`, `{title}` are filled in; a code, a link or lines are shown between the
+    paragraphs."""
 
     subject: str
     before: Sequence[str]
@@ -37,6 +40,8 @@ class Letter:
     code: str = ""
     link: str = ""
     minutes: int = 0
+    title: str = ""
+    lines: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,7 @@ class Envelope:
 
 
 LANGUAGES = ("en", "zh")
+_PLACE = re.compile(r"\{(?:site|minutes|title)\}")
 _WORDS: Mapping[tuple[Kind, str], Wording] = {
     (Kind.VERIFY_EMAIL, "en"): Wording(
         "Your {site} code",
@@ -74,6 +80,12 @@ _WORDS: Mapping[tuple[Kind, str], Wording] = {
         ("有人（希望是您本人）请求为此邮箱在 {site} 重置密码。请点击以下链接设置新密码：",),
         ("链接 {minutes} 分钟内有效，且只能使用一次。如非本人操作，请忽略此邮件，原密码保持不变。",),
     ),
+    (Kind.ALERT, "en"): Wording(
+        "{title} ({site})", ("An alert of {site}: {title}",), ("You get this as an administrator of {site}.",)
+    ),
+    (Kind.ALERT, "zh"): Wording(
+        "{title}（{site}）", ("{site} 告警：{title}",), ("您是 {site} 的管理员，因此收到此邮件。",)
+    ),
     (Kind.TEST, "en"): Wording("Test mail from {site}", ("Mail from {site} arrives.",)),
     (Kind.TEST, "zh"): Wording("{site} 测试邮件", ("{site} 的邮件发送正常。",)),
 }
@@ -93,9 +105,10 @@ def message_of(letter: Letter, envelope: Envelope) -> EmailMessage:
     language = letter.language if letter.language in LANGUAGES else LANGUAGES[0]
     words = _WORDS[letter.kind, language]
     site = _one_line(envelope.site_name)
+    values = {"{site}": site, "{minutes}": str(letter.minutes), "{title}": _one_line(letter.title)}
 
     def fill(text: str) -> str:
-        return text.replace("{site}", site).replace("{minutes}", str(letter.minutes))
+        return _PLACE.sub(lambda found: values[found[0]], text)
 
     message = EmailMessage()
     message["Subject"] = fill(words.subject)
@@ -105,7 +118,7 @@ def message_of(letter: Letter, envelope: Envelope) -> EmailMessage:
     message["Message-ID"] = envelope.message_id
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
     before, after = [fill(text) for text in words.before], [fill(text) for text in words.after]
-    shown = [text for text in (letter.code, letter.link) if text]
+    shown = [text for text in (letter.code, letter.link, "\n".join(letter.lines)) if text]
     message.set_content("\n\n".join([*before, *shown, *after]) + "\n")
     message.add_alternative(_html(language, site, before, letter, after), subtype="html")
     return message
@@ -117,6 +130,7 @@ def _html(language: str, site: str, before: Sequence[str], letter: Letter, after
         middle += f'<p style="font-size:28px;letter-spacing:6px;font-weight:600">{escape(letter.code)}</p>'
     if letter.link:
         middle += f'<p><a href="{escape(letter.link)}">{escape(letter.link)}</a></p>'
+    middle += "".join(f"<p>{escape(line)}</p>" for line in letter.lines)
     paragraphs = ["".join(f"<p>{escape(text)}</p>" for text in part) for part in (before, after)]
     return (
         f'<!doctype html><html lang="{language}"><body style="font-family:sans-serif;max-width:36em">'

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from headgate.control.settings.values import (
     has_secret,
@@ -118,6 +119,12 @@ async def mail_config(work: Work, given: MailFields | None = None) -> MailConfig
         sender_name=shown.smtp_from_name or shown.site_name,
         site_name=shown.site_name,
     )
+
+
+async def is_mail_configured(session: AsyncSession) -> bool:
+    """Whether letters have somewhere to go."""
+    found = await read_texts(session, ("smtp_host", "smtp_from_email"))
+    return bool(found.get("smtp_host")) and bool(found.get("smtp_from_email"))
 
 
 async def server_of(work: Work, shown: MailSettingsView, given: MailFields | None = None) -> MailServer:

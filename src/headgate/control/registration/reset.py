@@ -45,7 +45,8 @@ class PasswordReset:
         )
         user = await self._users.by_email(email)
         is_known = user is not None and user.status == "active" and not email.endswith(".invalid")
-        await send_after_commit(self._work, email, letter, goes=is_known)
+        lifetime_s = int(sort.lifetime.total_seconds())
+        await send_after_commit(self._work, email, letter, lifetime_s=lifetime_s, goes=is_known)
 
     async def reset(self, email: str, token: str, password: str, *, address: str) -> None:
         """Ends every session of the user. Raises `Throttled`, PASSWORD_RESET_DISABLED, INVALID_RESET_TOKEN,

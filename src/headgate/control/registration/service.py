@@ -52,7 +52,8 @@ class RegistrationService:
             code=await self._codes.issue(email),
             minutes=int(sort.lifetime.total_seconds() // 60),
         )
-        await send_after_commit(self._work, email, letter)
+        lifetime_s = int(sort.lifetime.total_seconds())
+        await send_after_commit(self._work, email, letter, lifetime_s=lifetime_s)
         return int(sort.pause.total_seconds())
 
     async def register(self, draft: RegisterBody, *, address: str) -> UserRow:

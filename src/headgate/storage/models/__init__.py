@@ -12,6 +12,7 @@ from headgate.storage.models.books import (
 )
 from headgate.storage.models.configuration import ConfigRevisionRow
 from headgate.storage.models.error_rules import ErrorRuleRow
+from headgate.storage.models.mail import MailOutboxRow
 from headgate.storage.models.notices import AnnouncementReadRow, AnnouncementRow
 from headgate.storage.models.people import (
     ApiKeyRow,
@@ -66,6 +67,7 @@ __all__ = [
     "LedgerChainRow",
     "LedgerEntryRow",
     "MailCodeRow",
+    "MailOutboxRow",
     "PriceBookRow",
     "PriceOverrideRow",
     "PromoCodeRow",
