@@ -14,7 +14,7 @@ def outbox(gateway):
     return gateway.api("GET", "/admin/settings/mail-outbox")
 
 
-def soon(holds, *, within_s=30):
+def soon(holds, *, within_s=90):
     deadline = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < deadline
