@@ -12,7 +12,7 @@ const RUN = Date.now().toString(36)
 const GROUP = `group ${RUN}`
 const MAIL = `${RUN}@example.com`
 const PAGES = [
-  'dashboard', 'keys', 'usage', 'playground', 'subscriptions', 'redeem', 'profile', 'admin/accounts', 'admin/usage', 'admin/groups',
+  'dashboard', 'keys', 'usage', 'playground', 'subscriptions', 'redeem', 'profile', 'admin/dashboard', 'admin/degradations', 'admin/accounts', 'admin/usage', 'admin/groups',
   'admin/users', 'admin/subscriptions', 'admin/codes', 'admin/prices', 'admin/proxies', 'admin/announcements', 'admin/settings', 'admin/audit',
 ]
 
@@ -220,7 +220,7 @@ try {
   await createAll()
   await keyAndRequest()
   await everyPage('en', 'light', 1360)
-  await everyPage('zh', 'dark', 390, process.env.E2E_ALL ? PAGES : ['dashboard', 'keys', 'playground', 'profile', 'admin/accounts'])
+  await everyPage('zh', 'dark', 390, process.env.E2E_ALL ? PAGES : ['dashboard', 'keys', 'playground', 'profile', 'admin/dashboard', 'admin/accounts'])
   if (process.env.E2E_ALL) {
     await everyPage('zh', 'dark', 1360)
     await everyPage('en', 'light', 390)

@@ -85,3 +85,31 @@ async def test_a_keys_slots_have_the_limit_of_the_key(control):
     await hold(control, f"key:{made['id']}", "x1", limit=2)
     data = (await control.admin("GET", "/admin/slots", query={"resource": f"key:{made['id']}"})).data
     assert (data["limit"], data["in_use"]) == (2, 1)
+
+
+async def test_the_busiest_places_are_those_that_are_waited_for(control):
+    account, idle = await control.add_account(concurrency=4), await control.add_account(concurrency=4)
+    user = control.anna.user_id
+    for owner in ("x1", "x2"):
+        await hold(control, f"account:{account}", owner)
+    first = await hold(control, f"user:{user}", "x1", limit=1)
+    await open_call(control, "x1", user_id=user, account_id=account)
+    slots = control.deps.state.slots
+    second = asyncio.ensure_future(
+        slots.acquire(f"user:{user}", limit=1, owner="x3", max_waiting=5, timeout_s=60)
+    )
+    await asyncio.sleep(0)
+    seen = (await control.admin("GET", "/admin/slots/busy")).data
+    assert [(each["resource"], each["in_use"], each["waiting"]) for each in seen] == [
+        (f"user:{user}", 1, 1),
+        (f"account:{account}", 2, 0),
+    ]
+    assert seen[1]["limit"] == 4
+    assert f"account:{idle}" not in str(seen)
+    assert len((await control.admin("GET", "/admin/slots/busy", query={"limit": "1"})).data) == 1
+    await slots.release(first)
+    await second
+
+
+async def test_where_it_is_busy_is_for_administration(control):
+    assert (await control.anna("GET", "/admin/slots/busy")).status == 403

@@ -1,5 +1,5 @@
 import {
-  BarChart3, Boxes, CalendarClock, CircleDollarSign, Gift, KeyRound, LayoutDashboard, Megaphone, MessageSquare, Network,
+  BarChart3, Boxes, CalendarClock, CircleDollarSign, Gauge, Gift, HeartPulse, KeyRound, LayoutDashboard, Megaphone, MessageSquare, Network,
   ScrollText, Server, Settings, Ticket, UserCog, Users,
 } from 'lucide-vue-next'
 import type { Component } from 'vue'
@@ -23,6 +23,8 @@ export const NAV: readonly NavItem[] = [
   { path: '/subscriptions', label: 'subscriptions', icon: CalendarClock, permission: 'user', section: 'mine' },
   { path: '/redeem', label: 'redeem', icon: Gift, permission: 'user', section: 'mine' },
   { path: '/profile', label: 'profile', icon: UserCog, permission: 'user', section: 'mine' },
+  { path: '/admin/dashboard', label: 'overview', icon: Gauge, permission: 'read', section: 'admin' },
+  { path: '/admin/degradations', label: 'degradations', icon: HeartPulse, permission: 'read', section: 'admin' },
   { path: '/admin/usage', label: 'usage', icon: BarChart3, permission: 'read', section: 'admin' },
   { path: '/admin/accounts', label: 'accounts', icon: Server, permission: 'read', section: 'admin' },
   { path: '/admin/groups', label: 'groups', icon: Boxes, permission: 'read', section: 'admin' },

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -36,3 +37,11 @@ class OwnSlotsView(SlotsView):
 
 class AdminSlotsView(SlotsView):
     holders: Sequence[AdminHolderView]
+
+
+class BusyView(SlotsView):
+    """A user, account or group with requests under way or waiting. `name` of a user is the e-mail."""
+
+    kind: Literal["user", "account", "group"]
+    id: int
+    name: str

@@ -1,6 +1,7 @@
 import admin from './admin.json'
 import auth from './auth.json'
 import common from './common.json'
+import console from './console.json'
 import user from './user.json'
 
-export const zh = { admin, auth, common, user }
+export const zh = { admin, auth, common, console, user }
