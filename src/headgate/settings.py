@@ -361,6 +361,29 @@ class WebhookSettings(_Section):
     """Events and deliveries older than this are deleted, and can no longer be sent again; 0 keeps them."""
 
 
+class ProxyProbeSettings(_Section):
+    """What is asked through an egress proxy when an administrator tests it, and never otherwise."""
+
+    exit_urls: tuple[str, ...] = (
+        "http://ip-api.com/json/?fields=status,message,country,countryCode,regionName,city,query",
+        "https://httpbin.org/ip",
+    )
+    """Who tells the address that the proxy goes out by, the next when one does not answer. Nothing but the
+    request goes there; plain HTTP is allowed here."""
+    targets: dict[str, str] = Field(
+        default_factory=lambda: {
+            "openai": "https://api.openai.com/v1/models",
+            "anthropic": "https://api.anthropic.com/v1/models",
+            "gemini": "https://generativelanguage.googleapis.com/v1beta/models",
+        }
+    )
+    """Asked without a credential by the quality check: a refusal shows that the way is open."""
+    timeout_s: float = Field(10, gt=0, le=60)
+    """Of each of them; a proxy that takes longer is of no use to a stream."""
+    subscription_timeout_s: float = Field(15, gt=0, le=120)
+    """Of the download of a list of proxies."""
+
+
 class MailSettings(_Section):
     """How mail is handed over; server, sender and password are settings of the running gateway."""
 
@@ -424,6 +447,7 @@ class Settings(BaseSettings):
     trace: TraceSettings = TraceSettings()
     mail: MailSettings = MailSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    proxy_probe: ProxyProbeSettings = Field(default_factory=ProxyProbeSettings)
     log: LogSettings = LogSettings()
 
     @field_validator("secret_key", "admin_password", mode="before")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
 from headgate.core.faults import RelayError
+from headgate.kit.secret import Secret
 from headgate.settings import Settings
 from headgate.upstream.call import UpstreamAnswer, open_call
 from headgate.upstream.clients import ClientPool
@@ -28,6 +29,8 @@ class WebFailed(OSError):
 class WebAnswer:
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Lower-case names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ class WebClient:
         )
         self._public = ClientPool(AddressGuard(public), settings.gateway)
         self._private = ClientPool(AddressGuard(private), settings.gateway)
+        plain = public.model_copy(update={"allow_insecure_http": True})
+        self._proxied = ClientPool(AddressGuard(plain), settings.gateway)
 
     async def problem_with(self, url: str) -> str | None:
         """Why an address cannot be used, name lookup included; None when it can. A path or query does not
@@ -82,9 +87,17 @@ class WebClient:
             return "this is no URL; write it like https://id.example.com"
         return await self._pool(url).guard.problem_with(f"{parts.scheme}://{parts.netloc}")
 
-    async def send(self, request: WebRequest) -> WebAnswer:
-        """Raises `WebFailed`."""
-        pool = self._pool(request.url)
+    async def send(
+        self,
+        request: WebRequest,
+        *,
+        proxy: Secret | None = None,
+        timeout_s: float | None = None,
+        max_bytes: int = MAX_BYTES,
+    ) -> WebAnswer:
+        """Through the egress proxy when one is given; plain HTTP is allowed there. Raises `WebFailed`."""
+        pool = self._pool(request.url) if proxy is None else self._proxied
+        timeout_s = timeout_s or self._timeout_s
         call = UpstreamRequest(
             method=request.method,
             url=request.url,
@@ -95,13 +108,13 @@ class WebClient:
                 **request.headers,
             },
             body=request.body,
-            proxy=None,
+            proxy=proxy,
         )
         try:
-            async with asyncio.timeout(self._timeout_s), open_call(pool, call) as answer:
-                return WebAnswer(answer.status, await _read(answer))
+            async with asyncio.timeout(timeout_s), open_call(pool, call) as answer:
+                return WebAnswer(answer.status, await _read(answer, max_bytes), answer.headers)
         except TimeoutError:
-            raise WebFailed(f"no answer within {self._timeout_s:g} s") from None
+            raise WebFailed(f"no answer within {timeout_s:g} s") from None
         except RelayError as error:
             raise WebFailed(error.fault.message) from None
         except ValueError:
@@ -110,6 +123,7 @@ class WebClient:
     async def close(self) -> None:
         await self._public.close()
         await self._private.close()
+        await self._proxied.close()
 
     def _pool(self, url: str) -> ClientPool:
         try:
@@ -119,12 +133,12 @@ class WebClient:
         return self._private if host in self._private_hosts else self._public
 
 
-async def _read(answer: UpstreamAnswer) -> bytes:
+async def _read(answer: UpstreamAnswer, max_bytes: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while (chunk := await answer.read_chunk()) is not None:
         size += len(chunk)
-        if size > MAX_BYTES:
-            raise WebFailed(f"the answer is larger than {MAX_BYTES} bytes")
+        if size > max_bytes:
+            raise WebFailed(f"the answer is larger than {max_bytes} bytes")
         parts.append(chunk)
     return b"".join(parts)

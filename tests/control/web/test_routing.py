@@ -134,6 +134,8 @@ def test_what_an_operator_may_change_is_exactly_this():
         "POST /v1/admin/accounts/bulk-update",
         "POST /v1/admin/accounts/batch-clear-error",
         "POST /v1/admin/accounts/{account_id}/test",
+        "POST /v1/admin/proxies/{proxy_id}/test",
+        "POST /v1/admin/proxies/{proxy_id}/quality-check",
         "POST /v1/admin/accounts/{account_id}/schedulable",
         "POST /v1/admin/accounts/{account_id}/clear-error",
         "POST /v1/admin/accounts/{account_id}/clear-rate-limit",

@@ -15,7 +15,6 @@ from headgate.control.accounts.bulk_schemas import (
     CredentialFieldBody,
     ExportView,
     ImportBody,
-    ImportView,
     MixedCheckBody,
     MixedCheckView,
     MixedDetails,
@@ -27,6 +26,7 @@ from headgate.control.accounts.repository import AccountFilter, AccountRepositor
 from headgate.control.accounts.service import AccountService
 from headgate.control.accounts.stats import history_of, today_of
 from headgate.control.groups.repository import GroupRepository
+from headgate.control.proxies.exchange_schemas import ImportView
 from headgate.control.web.envelope import Paging
 from headgate.control.web.fields import IdPath, Search
 from headgate.control.web.routing import CurrentWork, Permission, RouteTable

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from headgate.control.accounts.schemas import AccountCreate, JsonObject, LoadFactor, Priority
 from headgate.control.groups.schemas import Ids
+from headgate.control.proxies.exchange_schemas import ExportedProxy, ImportedProxy
 from headgate.control.web.fields import MAX_ID, Concurrency, Multiplier, Name, OptionalId, RequestBody
 
 MAX_AT_ONCE = 500
@@ -94,19 +95,6 @@ class MixedCheckView(BaseModel):
     details: MixedDetails | None = None
 
 
-class ExportedProxy(BaseModel):
-    """`password_sealed` opens only under this installation's master key."""
-
-    proxy_key: str
-    name: str
-    protocol: str
-    host: str
-    port: int
-    username: str
-    password_sealed: str | None
-    status: str
-
-
 class ExportedAccount(BaseModel):
     """`credentials` are masked; `credentials_sealed` holds them, opens only under this installation's master
     key, and names the address and the proxy that they are for."""
@@ -132,17 +120,6 @@ class ExportView(BaseModel):
     exported_at: datetime
     proxies: Sequence[ExportedProxy]
     accounts: Sequence[ExportedAccount]
-
-
-class ImportedProxy(RequestBody):
-    proxy_key: Annotated[str, Field(max_length=1000)] = ""
-    name: Annotated[str, Field(max_length=100)] = ""
-    protocol: str = ""
-    host: str = ""
-    port: int = 0
-    username: str = ""
-    password: str = ""
-    password_sealed: str | None = None
 
 
 class ImportedAccount(RequestBody):
@@ -172,22 +149,6 @@ class ImportBody(RequestBody):
     data: ImportedData
     group_ids: Ids = Field(default_factory=list)
     skip_default_group_bind: bool = True
-
-
-class ImportIssue(BaseModel):
-    kind: Literal["proxy", "account"]
-    name: str
-    proxy_key: str | None = None
-    message: str
-
-
-class ImportView(BaseModel):
-    proxy_created: int = 0
-    proxy_reused: int = 0
-    proxy_failed: int = 0
-    account_created: int = 0
-    account_failed: int = 0
-    errors: list[ImportIssue] = Field(default_factory=list)
 
 
 class WindowStats(BaseModel):

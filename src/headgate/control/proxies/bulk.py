@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from headgate.control.proxies.bulk_schemas import ProxiesDeleted, ProxyBatchView, ProxyEntry, SkippedProxy
 from headgate.control.proxies.repository import ProxyRepository
 from headgate.control.proxies.schemas import ProxyCreate
+from headgate.control.proxies.secrets import password_of
 from headgate.control.proxies.service import ProxyService
 from headgate.control.work import Work
 from headgate.errors import ApiError
-from headgate.kit.crypto import SealBroken
-from headgate.storage.directory_rows import PROXY_CONTEXT
 from headgate.storage.models import ProxyRow
 
 _Identity = tuple[str, int, str, str | None]
@@ -43,14 +42,4 @@ async def delete_proxies(work: Work, ids: Sequence[int]) -> ProxiesDeleted:
 
 
 def _identity_of(work: Work, row: ProxyRow) -> _Identity:
-    return row.host, row.port, row.username, _password_of(work, row)
-
-
-def _password_of(work: Work, row: ProxyRow) -> str | None:
-    """None for one that another master key sealed: nobody can send that again."""
-    if not row.password_sealed:
-        return ""
-    try:
-        return work.deps.vault.unseal(row.password_sealed, context=PROXY_CONTEXT).decode()
-    except SealBroken:
-        return None
+    return row.host, row.port, row.username, password_of(work, row)

@@ -1,6 +1,9 @@
 """HTTP of egress proxies."""
 
 from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import Query
 
 from headgate.control.proxies.bulk import create_proxies, delete_proxies
 from headgate.control.proxies.bulk_schemas import (
@@ -10,12 +13,17 @@ from headgate.control.proxies.bulk_schemas import (
     ProxyBatchView,
     ProxyIdsBody,
 )
+from headgate.control.proxies.check_schemas import ProxyStats, ProxyTestView, QualityView
+from headgate.control.proxies.checking import checked, tested
+from headgate.control.proxies.exchange import exported_proxy, import_proxies
+from headgate.control.proxies.exchange_schemas import ImportView, ProxyExportView, ProxyImportBody
 from headgate.control.proxies.repository import ProxyFilter, ProxyRepository
 from headgate.control.proxies.schemas import ProxyCreate, ProxyUpdate, ProxyView, proxy_view
 from headgate.control.proxies.service import ProxyService
+from headgate.control.proxies.stats import stats_of
 from headgate.control.web.envelope import MessageView, Page, PagingParams
 from headgate.control.web.fields import IdPath, Search
-from headgate.control.web.routing import CurrentWork, Permission, RouteTable
+from headgate.control.web.routing import CurrentWork, Deps, Permission, RouteTable
 from headgate.control.work import Work
 from headgate.storage.models import ProxyRow
 
@@ -54,6 +62,44 @@ async def create_batch(body: ProxyBatchBody, work: CurrentWork) -> ProxyBatchVie
 async def delete_batch(body: ProxyIdsBody, work: CurrentWork) -> ProxiesDeleted:
     """Delete many proxies; those in use stay and are told with the reason."""
     return await delete_proxies(work, body.ids)
+
+
+@routes.route("GET", "/data", Permission.SECRETS)
+async def export_proxies(
+    work: CurrentWork, ids: Annotated[str, Query(pattern=r"^[0-9,]*$", max_length=20_000)] = ""
+) -> ProxyExportView:
+    """Proxies as a document that can be imported here; all, or those named. Passwords are sealed."""
+    wanted = {int(number) for number in ids.split(",") if number and len(number) <= 18}
+    rows = await ProxyRepository(work.session).all()
+    chosen = [row for row in rows if not wanted or row.id in wanted]
+    vault = work.deps.vault
+    return ProxyExportView(exported_at=work.now(), proxies=[exported_proxy(vault, row) for row in chosen])
+
+
+@routes.route("POST", "/data", Permission.SECRETS, idempotent="admin.proxies.import_data")
+async def import_data(body: ProxyImportBody, work: CurrentWork, deps: Deps) -> ImportView:
+    """Create the proxies of a document, or of a list as Clash reads it; those that are here are kept."""
+    return await import_proxies(work, deps, body)
+
+
+@routes.route("POST", "/{proxy_id}/test", Permission.OPERATE)
+async def test_proxy(proxy_id: IdPath, work: CurrentWork, deps: Deps) -> ProxyTestView:
+    """Go out through a proxy once, and say which address the world sees."""
+    return await tested(work, deps, proxy_id)
+
+
+@routes.route("POST", "/{proxy_id}/quality-check", Permission.OPERATE)
+async def check_quality(proxy_id: IdPath, work: CurrentWork, deps: Deps) -> QualityView:
+    """Ask every provider through a proxy, without a credential, and judge the answers."""
+    return await checked(work, deps, proxy_id)
+
+
+@routes.route("GET", "/{proxy_id}/stats", Permission.READ)
+async def proxy_stats(
+    proxy_id: IdPath, work: CurrentWork, days: Annotated[int, Query(ge=1, le=90)] = 30
+) -> ProxyStats:
+    """Calls of the accounts that use a proxy."""
+    return await stats_of(work, proxy_id, days)
 
 
 @routes.route("GET", "/{proxy_id}/accounts", Permission.READ)

@@ -1,8 +1,9 @@
 """Bodies and answers about egress proxies (spec 1.10, 8.5). The password is written, never read back."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
@@ -60,6 +61,23 @@ class ProxyView(BaseModel):
     created_at: datetime
     updated_at: datetime
     account_count: int = 0
+    latency_ms: int | None = None
+    """What the last test found; null: none was made since the proxy was changed."""
+    latency_status: str = ""
+    """success | failed"""
+    latency_message: str = ""
+    ip_address: str = ""
+    city: str = ""
+    region: str = ""
+    country: str = ""
+    country_code: str = ""
+    tested_at: str = ""
+    quality_status: str = ""
+    """What the last quality check found."""
+    quality_score: int | None = None
+    quality_grade: str = ""
+    quality_summary: str = ""
+    quality_checked_at: str = ""
 
 
 def proxy_view(row: ProxyRow, account_count: int = 0) -> ProxyView:
@@ -75,4 +93,21 @@ def proxy_view(row: ProxyRow, account_count: int = 0) -> ProxyView:
         created_at=row.created_at,
         updated_at=row.updated_at,
         account_count=account_count,
+        **_findings(row.findings or {}),
     )
+
+
+def _findings(found: Mapping[str, Any]) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    if latency := found.get("latency"):
+        shown |= {name: latency[name] for name in ("ip_address", "city", "region", "country", "country_code")}
+        shown |= {
+            "latency_ms": latency["latency_ms"],
+            "latency_status": "success" if latency["success"] else "failed",
+            "latency_message": latency["message"],
+            "tested_at": latency["checked_at"],
+        }
+    if quality := found.get("quality"):
+        shown |= {f"quality_{name}": quality[name] for name in ("status", "score", "grade", "summary")}
+        shown["quality_checked_at"] = quality["checked_at"]
+    return shown

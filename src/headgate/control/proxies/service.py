@@ -43,6 +43,7 @@ class ProxyService:
                 setattr(row, name, value)
         if change.password is not None and not is_masked(change.password):
             row.password_sealed = self._sealed(change.password)
+        row.findings = None  # they were about the proxy as it was
         row.updated_at = self._work.now()
         self._work.touch_directory()
         return row

@@ -68,6 +68,8 @@ class ProxyRow(Identified, SoftDeleted, Base):
     username: Mapped[str] = mapped_column(String(255), default="")
     password_sealed: Mapped[bytes | None] = mapped_column(LargeBinary, default=None)
     status: Mapped[str] = mapped_column(String(20), default="active")
+    findings: Mapped[Any] = mapped_column(JsonText, default=None, nullable=True)
+    """What the last test and the last quality check found; None: neither was made since it was changed."""
 
 
 class AccountRow(Identified, SoftDeleted, Base):

@@ -1,0 +1,17 @@
+"""What tests of egress proxies found."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0025"
+down_revision = "0024"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("proxies", sa.Column("findings", sa.Text(), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("proxies", "findings")
