@@ -39,10 +39,19 @@ accounts:
 prices:
   - {model: "house-*", input: 1, output: 2.5}
   - {model: "house-*", input: 2, output: 5, effective_from: 2027-01-01T00:00:00Z}
+error_rules:
+  full: {error_codes: [529], passthrough_code: false, response_code: 503, priority: 5}
+  words: {keywords: [quota], passthrough_body: false, custom_message: come back}
+rules:
+  overload_cooldown: {enabled: true, cooldown_minutes: 7}
+  beta_policy: {rules: [{beta_token: context-1m-2025-08-07, action: pass}]}
+identity_providers:
+  office: {name: Office, client_id: me, issuer: "https://id.example.com", client_secret: "env:OFFICE_SECRET"}
 settings: {site_name: Canal, promo_code_enabled: false}
 """
 VIAS = ("apply", "rollback", "found")
-SECRETS = {"PROXY_PASSWORD": "canary-proxy", "FIRST_KEY": "canary-first", "SECOND_KEY": "canary-second"}
+SECRETS = {"PROXY_PASSWORD": "canary-proxy", "FIRST_KEY": "canary-first", "SECOND_KEY": "canary-second",
+           "OFFICE_SECRET": "canary-office"}  # fmt: skip
 
 
 @pytest.fixture
@@ -74,7 +83,7 @@ async def test_a_file_becomes_the_configuration_and_comes_back_the_same(
     planned = await headgate("config", "plan", str(file))
     assert "+ group sonnet\n    platform: anthropic\n    rate_multiplier: 1.5" in planned.out
     assert "    secret: env:FIRST_KEY" in planned.out
-    assert planned.out.rstrip().endswith("Plan: 7 to add, 1 to change, 0 to delete.")
+    assert planned.out.rstrip().endswith("Plan: 10 to add, 3 to change, 0 to delete.")
     assert await value(engine, "SELECT COUNT(*) FROM groups") == 0
     applied = await headgate("config", "apply", str(file), "--yes", "--note", "first")
     assert (applied.code, applied.problems) == (0, "")
@@ -87,6 +96,10 @@ async def test_a_file_becomes_the_configuration_and_comes_back_the_same(
     assert document["groups"]["sonnet"]["model_routing"] == {"claude-opus*": ["second"]}
     assert document["prices"][1]["effective_from"] == "2027-01-01T00:00:00Z"
     assert "fallback_group" not in document["groups"]["spare"]
+    assert document["error_rules"]["full"]["response_code"] == 503
+    assert document["rules"]["overload_cooldown"] == {"enabled": True, "cooldown_minutes": 7}
+    assert document["rules"]["beta_policy"]["rules"][0]["scope"] == "all"
+    assert document["identity_providers"]["office"]["client_secret"] == "env:OFFICE_SECRET"
     file.write_text(exported.out)
     assert (await headgate("config", "apply", str(file), "--prune", "--yes")).out == again.out
     without_canaries(planned, applied, again, exported)
@@ -166,14 +179,75 @@ async def test_a_deleted_account_comes_back_with_its_secret(
     assert (await headgate("config", "plan", str(file))).out.startswith("Nothing to do")
 
 
+async def test_rules_and_providers_change_drift_and_come_back(headgate: Run, file: Path) -> None:
+    await headgate("config", "apply", str(file), "--yes")
+    edit(file, "cooldown_minutes: 7", "cooldown_minutes: 9")
+    edit(file, ", response_code: 503", ", response_code: 502")
+    edit(file, "name: Office", "name: Bureau")
+    line = next(each for each in file.read_text().splitlines() if each.startswith("  words:"))
+    edit(file, line + "\n", "")
+    planned = await headgate("config", "plan", str(file), "--prune")
+    assert planned.out == (
+        "~ error rule full\n    response_code: 503 -> 502\n"
+        "- error rule words\n"
+        "~ rule overload_cooldown\n    cooldown_minutes: 7 -> 9\n"
+        "~ identity provider office\n    name: Office -> Bureau\n"
+        "Plan: 0 to add, 3 to change, 1 to delete.\n"
+    )
+    assert (await headgate("config", "apply", str(file), "--prune", "--yes")).code == 0
+    assert (await headgate("config", "drift")).code == 0
+    back = await headgate("config", "rollback", "2", "--yes")
+    assert "+ error rule words\n" in back.out
+    assert "name: Bureau -> Office" in back.out
+    again = await headgate("config", "drift", str(file))
+    assert (again.code, again.out.splitlines()[-1]) == (2, "Plan: 0 to add, 3 to change, 1 to delete.")
+
+
+async def test_a_provider_that_moves_needs_its_secret_and_takes_it_from_the_reference(
+    headgate: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await headgate("config", "apply", str(file), "--yes")
+    edit(file, "https://id.example.com", "https://id.example.net")
+    edit(file, '"env:OFFICE_SECRET"', "stored")
+    refused = await headgate("config", "apply", str(file), "--yes")
+    assert (refused.code, "SECRET_REQUIRED" in refused.problems) == (1, True)
+    edit(file, "client_secret: stored", "client_secret: env:OFFICE_SECRET")
+    assert (await headgate("config", "apply", str(file), "--yes")).code == 0
+    assert (await headgate("config", "plan", str(file))).out.startswith("Nothing to do")
+
+
+async def test_shares_name_people_by_their_addresses(headgate: Run, file: Path, engine: AsyncEngine) -> None:
+    sharing = "fair_sharing: {slots: 8, users: {Anna@Example.com: {weight: 3}}}"
+    edit(file, "  spare: {platform: anthropic}", "  spare: {platform: anthropic, " + sharing + "}")
+    refused = await headgate("config", "apply", str(file), "--yes")
+    assert (refused.code, "is nobody's address here" in refused.problems) == (1, True)
+    assert await value(engine, "SELECT COUNT(*) FROM groups") == 0
+    password = file.with_name("password")
+    password.write_text("correct horse battery")
+    made = await headgate("user", "create", "anna@example.com", "--secret-file", str(password))
+    assert (made.code, made.problems) == (0, "")
+    applied = await headgate("config", "apply", str(file), "--yes")
+    assert (applied.code, applied.problems) == (0, "")
+    assert (await headgate("config", "plan", str(file))).out.startswith("Nothing to do")
+    exported = yaml.safe_load((await headgate("config", "export")).out)
+    users = exported["groups"]["spare"]["fair_sharing"]["users"]
+    assert users == {"anna@example.com": {"weight": 3, "guaranteed": None}}
+    number = await value(engine, "SELECT id FROM users WHERE email = 'anna@example.com'")
+    stored = await value(engine, "SELECT fair_sharing FROM groups WHERE name = 'spare'")
+    assert f'"{number}"' in str(stored)
+
+
 async def test_what_fails_half_way_changes_nothing(headgate: Run, file: Path, engine: AsyncEngine) -> None:
     edit(file, "fallback_group: spare", "fallback_group: nowhere")
+    for later in ("error_rules", "settings"):
+        assert f"\n{later}:" in file.read_text()
     done = await headgate("config", "apply", str(file), "--yes")
     assert (done.code, done.problems) == (
         1,
         "headgate: groups: 'nowhere' does not exist, neither here nor in the document (CONFIG_INVALID)\n",
     )
-    for table in ("groups", "accounts", "proxies", "price_overrides", "config_revisions"):
+    for table in ("groups", "accounts", "proxies", "price_overrides", "config_revisions", "settings",
+                  "error_passthrough_rules"):  # fmt: skip
         assert await value(engine, f"SELECT COUNT(*) FROM {table}") == 0
 
 

@@ -16,7 +16,8 @@ from tests.cli.test_configuration import DOCUMENT
 
 NOTHING = SecretFacts(given=frozenset(), differing=frozenset())
 GIVEN = SecretFacts(
-    given=frozenset({"env:FIRST_KEY", "env:SECOND_KEY", "env:PROXY_PASSWORD"}), differing=frozenset()
+    given=frozenset({"env:FIRST_KEY", "env:SECOND_KEY", "env:PROXY_PASSWORD", "env:OFFICE_SECRET"}),
+    differing=frozenset(),
 )
 
 
@@ -47,6 +48,15 @@ def planned(text: str) -> list[str]:
         ("site_name: Canal", "site_name: ''", "settings.site_name"),
         (", effective_from: 2027-01-01T00:00:00Z", "", "prices: 'house-*' is there twice"),
         ("  spare: {platform", "  7: {platform", "groups: 7 must be a name"),
+        ("rpm_limit: 60", "fair_sharing: {slots: 2, users: {anna: {}}}", "must be by e-mail address"),
+        ("rpm_limit: 60", "fair_sharing: {slots: 2, users: {A@b.c: {}, a@b.c: {}}}", "names somebody twice"),
+        ("rpm_limit: 60", "fair_sharing: {slots: 0.5}", "groups.sonnet.fair_sharing.slots"),
+        ("error_codes: [529]", "error_codes: [200]", "error_rules.full.error_codes"),
+        ("overload_cooldown:", "overload:", "rules.overload is no rule"),
+        ("cooldown_minutes: 7", "minutes: 7", "rules.overload_cooldown.minutes is not known"),
+        ("cooldown_minutes: 7", "threshold_count: 7", "rules.overload_cooldown.threshold_count is not known"),
+        ("action: pass", "action: block all", "rules.beta_policy.rules.0.action"),
+        ('"env:OFFICE_SECRET"', "canary", "identity_providers.office.client_secret must be a reference"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named_by_their_place(old: str, new: str, problem: str) -> None:

@@ -6,13 +6,16 @@ from typing import Any
 from headgate.control.accounts.credentials import SECRET_FIELD
 from headgate.control.accounts.schemas import AccountCreate, AccountUpdate
 from headgate.control.accounts.service import AccountService
+from headgate.control.configuration.applying_rules import apply_rules, given
 from headgate.control.configuration.differences import Action, Change
 from headgate.control.configuration.document import (
     ACCOUNTS,
+    ERROR_RULES,
     GROUP_PLAIN,
     GROUP_REFERENCES,
     GROUPS,
     PRICES,
+    PROVIDERS,
     PROXIES,
     SETTING_SECRETS,
     SETTINGS,
@@ -21,14 +24,17 @@ from headgate.control.configuration.document import (
 )
 from headgate.control.configuration.normal import SHARING
 from headgate.control.configuration.planning import Planned, Secrets
+from headgate.control.error_rules.service import ErrorRuleService
 from headgate.control.groups.schemas import GroupCreate, GroupUpdate
 from headgate.control.groups.service import GroupService
+from headgate.control.oauth.providers import delete_provider
 from headgate.control.prices.schemas import PriceBody
 from headgate.control.prices.service import PriceService
 from headgate.control.proxies.schemas import ProxyCreate, ProxyUpdate
 from headgate.control.proxies.service import ProxyService
 from headgate.control.settings.endpoints import store_settings
 from headgate.control.settings.schemas import SettingsBody
+from headgate.control.users.repository import UserRepository
 from headgate.control.work import Work
 from headgate.storage.models import AccountRow
 
@@ -47,8 +53,8 @@ class Applier:
         self._accounts = AccountService(work)
 
     async def run(self) -> None:
-        """Proxies, groups, accounts, then what groups say of groups and accounts, prices, settings; what goes
-        goes last. Raises what the services raise, and CONFIG_INVALID for names of nothing."""
+        """Proxies, groups, accounts, then what groups say of groups and accounts, prices, rules, settings;
+        what goes goes last. Raises what the services raise, and CONFIG_INVALID for names of nothing."""
         for change in self._doing(PROXIES):
             await self._proxy(change)
         for change in self._doing(GROUPS):
@@ -60,6 +66,7 @@ class Applier:
             await self._group(change)
         for change in self._doing(PRICES):
             await self._price(change)
+        await apply_rules(self._work, self._planned, self._ids, self._secret)
         for change in self._doing(SETTINGS):
             await self._settings(change)
         await self._delete()
@@ -73,7 +80,11 @@ class Applier:
 
     async def _delete(self) -> None:
         gone = [change for change in self._planned.changes if change.action is Action.DELETE]
+        for change in gone:
+            if change.section == PROVIDERS:
+                await delete_provider(self._work, change.name)
         deleters = {
+            ERROR_RULES: ErrorRuleService(self._work).delete,
             PRICES: PriceService(self._work).delete,
             ACCOUNTS: self._accounts.delete,
             GROUPS: self._groups.delete,
@@ -86,7 +97,7 @@ class Applier:
             await self._work.session.flush()
 
     async def _proxy(self, change: Change) -> None:
-        fields = _given(change)
+        fields = given(change)
         password = self._secret(fields.pop("password", None))
         service = ProxyService(self._work)
         if change.action is Action.ADD:
@@ -102,22 +113,23 @@ class Applier:
 
     async def _new_group(self, change: Change) -> None:
         """Without what it says of others: they may not be there yet."""
-        fields = {name: value for name, value in _given(change).items() if name in GROUP_PLAIN | {"platform"}}
+        known = (GROUP_PLAIN | {"platform"}) - {SHARING}
+        fields = {name: value for name, value in given(change).items() if name in known}
         row = await self._groups.create(GroupCreate(name=change.name, **_without_none(fields)))
         self._ids[GROUPS, change.name] = row.id
 
     async def _group(self, change: Change) -> None:
         """All that it is and shall be: limits that an update does not name are cleared."""
         before = self._planned.current.document.items(GROUPS).get(change.name, {})
-        fields = {**before, **_given(change)}
+        fields = {**before, **given(change)}
         body: dict[str, Any] = {
             name: value for name, value in fields.items() if name in GROUP_PLAIN | {"platform", "status"}
         }
         for name, column in GROUP_REFERENCES.items():
             if name in fields:
                 body[column] = self._reference(GROUPS, fields[name])
-        if SHARING in body and body[SHARING] is None:
-            body[SHARING] = {"slots": 0}
+        if SHARING in body:
+            body[SHARING] = await self._sharing(change.name, body[SHARING])
         if "default_proxy" in fields:
             body["default_proxy_id"] = self._reference(PROXIES, fields["default_proxy"])
         if "model_routing" in fields:
@@ -127,8 +139,20 @@ class Applier:
             }
         await self._groups.update(self._id(GROUPS, change.name), GroupUpdate(**_without_none(body)))
 
+    async def _sharing(self, group: str, sharing: Fields | None) -> Fields:
+        """Users by id. Raises CONFIG_INVALID for an address that is nobody's."""
+        if sharing is None:
+            return {"slots": 0}
+        users, repository = {}, UserRepository(self._work.session)
+        for mail, share in sharing["users"].items():
+            user = None if mail.isdigit() else await repository.by_email(mail)
+            if user is None and not mail.isdigit():
+                raise invalid(f"groups.{group}.{SHARING}.users: {mail!r}", "is nobody's address here")
+            users[mail if user is None else str(user.id)] = share
+        return {**sharing, "users": users}
+
     async def _new_account(self, change: Change) -> None:
-        fields = _given(change)
+        fields = given(change)
         kind = fields.get("type", "apikey")
         secret = self._secret(fields.get("secret"))
         row = await self._accounts.create(
@@ -146,7 +170,7 @@ class Applier:
             await self._accounts.update(row.id, AccountUpdate(group_ids=[]))
 
     async def _account(self, change: Change) -> None:
-        fields = _given(change)
+        fields = given(change)
         if "platform" in fields:
             raise invalid(
                 f"accounts.{change.name}.platform", "cannot be changed; give the account another name"
@@ -197,7 +221,7 @@ class Applier:
         await self._work.session.flush()
 
     async def _settings(self, change: Change) -> None:
-        fields = _given(change)
+        fields = given(change)
         if "default_subscriptions" in fields:
             fields["default_subscriptions"] = [
                 {"group_id": self._id(GROUPS, entry["group"]), "validity_days": entry["validity_days"]}
@@ -224,10 +248,6 @@ class Applier:
         if (section, name) not in self._ids:
             raise invalid(f"{section}: {name!r}", "does not exist, neither here nor in the document")
         return self._ids[section, name]
-
-
-def _given(change: Change) -> dict[str, Any]:
-    return {field.name: field.after for field in change.fields}
 
 
 def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,12 +15,15 @@ from headgate.control.auth.turnstile import SECRET as TURNSTILE_SECRET
 from headgate.control.configuration.document import (
     ACCOUNT_PLAIN,
     ACCOUNTS,
+    ERROR_RULES,
     GROUP_PLAIN,
     GROUP_REFERENCES,
     GROUPS,
     KNOWN,
     PRICES,
+    PROVIDERS,
     PROXIES,
+    RULES,
     SETTINGS,
     STORED,
     Document,
@@ -30,20 +34,27 @@ from headgate.control.configuration.document import (
 from headgate.control.configuration.normal import (
     ACCOUNT_CLEARED,
     GROUP_CLEARED,
+    SHARING,
     normalised,
     plain_extra,
 )
+from headgate.control.error_rules.schemas import RuleView
+from headgate.control.error_rules.service import ErrorRuleService
 from headgate.control.groups.schemas import admin_group_view
 from headgate.control.mail.settings import server_of, view_mail_settings
+from headgate.control.oauth.providers import all_providers, has_client_secret, secret_of
 from headgate.control.prices.schemas import price_view
 from headgate.control.settings.endpoints import admin_settings
+from headgate.control.settings.health_rules import read_overload_cooldown, read_stream_timeout
+from headgate.control.settings.request_rules import read_beta_policy, read_rectifier
 from headgate.control.settings.values import read_secret
+from headgate.control.users.repository import UserRepository
 from headgate.control.work import Work
 from headgate.errors import Conflict
 from headgate.kit.crypto import SealBroken
 from headgate.kit.secret import Secret
 from headgate.storage.directory_rows import PROXY_CONTEXT
-from headgate.storage.models import AccountRow, GroupRow, PriceOverrideRow, ProxyRow
+from headgate.storage.models import AccountRow, ErrorRuleRow, GroupRow, PriceOverrideRow, ProxyRow
 
 _ACTIVE_UNLESS = "inactive"
 
@@ -89,19 +100,22 @@ class _Reader:
         )
         for section, rows in ((PROXIES, proxies), (GROUPS, groups), (ACCOUNTS, accounts)):
             self._name(section, rows)
-        names = _Names(proxies, groups, accounts)
+        names = _Names(proxies, groups, accounts, await _mails(session, groups))
         document = Document(
             {
                 PROXIES: {row.name: self._proxy(row) for row in proxies},
                 GROUPS: {row.name: _group(row, names) for row in groups},
                 ACCOUNTS: await self._accounts(accounts, names),
                 PRICES: await self._prices(session),
+                ERROR_RULES: await self._error_rules(),
+                RULES: await read_rules(self._work),
+                PROVIDERS: await self._providers(),
                 SETTINGS: {SETTINGS: await self._settings(names)},
             }
         )
         return Current(document=normalised(document), ids=self._ids, secrets=self._secrets)
 
-    def _name(self, section: str, rows: Iterable[ProxyRow | GroupRow | AccountRow]) -> None:
+    def _name(self, section: str, rows: Iterable[ProxyRow | GroupRow | AccountRow | ErrorRuleRow]) -> None:
         for row in rows:
             key = (section, row.name)
             if key in self._ids:
@@ -165,6 +179,25 @@ class _Reader:
             found[name] = fields
         return found
 
+    async def _error_rules(self) -> dict[str, Fields]:
+        rows = await ErrorRuleService(self._work).all()
+        self._name(ERROR_RULES, rows)
+        return {
+            row.name: RuleView.model_validate(row).model_dump(mode="json", include=set(KNOWN[ERROR_RULES]))
+            for row in rows
+        }
+
+    async def _providers(self) -> dict[str, Fields]:
+        found: dict[str, Fields] = {}
+        for provider in await all_providers(self._work.session):
+            fields = provider.model_dump(mode="json", exclude={"slug"})
+            if await has_client_secret(self._work.session, provider.slug):
+                fields["client_secret"] = STORED
+                secret = await secret_of(self._work, provider)
+                self._secrets[PROVIDERS, provider.slug, "client_secret"] = secret
+            found[provider.slug] = fields
+        return found
+
     async def _settings(self, names: "_Names") -> Fields:
         view = await admin_settings(self._work)
         fields = view.model_dump(mode="json", include=set(KNOWN[SETTINGS]))
@@ -189,8 +222,13 @@ class _Names:
     """Ids to names."""
 
     def __init__(
-        self, proxies: Iterable[ProxyRow], groups: Iterable[GroupRow], accounts: Iterable[AccountRow]
+        self,
+        proxies: Iterable[ProxyRow],
+        groups: Iterable[GroupRow],
+        accounts: Iterable[AccountRow],
+        mails: Mapping[int, str],
     ) -> None:
+        self.mails = mails
         self.proxies = {row.id: row.name for row in proxies}
         self.groups = {row.id: row.name for row in groups}
         self.accounts = {row.id: row.name for row in accounts}
@@ -209,7 +247,28 @@ def _group(row: GroupRow, names: _Names) -> Fields:
     }
     for name, column in GROUP_REFERENCES.items():
         fields[name] = names.groups.get(getattr(row, column) or 0)
+    if (sharing := row.fair_sharing) is not None:
+        shares = {user_id: names.mails.get(int(user_id)) for user_id in sharing["users"]}
+        users = {mail: sharing["users"][user_id] for user_id, mail in shares.items() if mail is not None}
+        fields[SHARING] = {**sharing, "users": users}
     return _stated(fields, GROUP_CLEARED)
+
+
+async def _mails(session: AsyncSession, groups: Iterable[GroupRow]) -> dict[int, str]:
+    """Of users that groups name; those that are gone are named no more."""
+    named = {int(user_id) for row in groups if row.fair_sharing for user_id in row.fair_sharing["users"]}
+    return {user_id: row.email for user_id, row in (await UserRepository(session).by_ids(named)).items()}
+
+
+async def read_rules(work: Work) -> dict[str, Fields]:
+    """What is in force, be it stored or a default."""
+    found: Mapping[str, BaseModel] = {
+        "overload_cooldown": await read_overload_cooldown(work),
+        "stream_timeout": await read_stream_timeout(work),
+        "rectifier": await read_rectifier(work),
+        "beta_policy": await read_beta_policy(work),
+    }
+    return {name: view.model_dump(mode="json") for name, view in found.items()}
 
 
 def _stated(fields: Fields, cleared: Collection[str]) -> Fields:

@@ -9,9 +9,9 @@ from enum import StrEnum
 from typing import Any
 
 from headgate.control.configuration.document import (
+    ALWAYS_THERE,
     SECRET_FIELDS,
     SECTIONS,
-    SETTINGS,
     STORED,
     Document,
     Fields,
@@ -77,7 +77,7 @@ def _of_section(
             yield Change(section=section, name=name, action=Action.ADD, fields=_all(fields))
         elif changed := list(_changed(section, name, present[name], fields, secrets)):
             yield Change(section=section, name=name, action=Action.CHANGE, fields=changed)
-    if section == SETTINGS:
+    if section in ALWAYS_THERE:
         return
     action = Action.DELETE if prune else Action.LEFT
     for name in present:

@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from headgate.control.accounts.schemas import AccountFields, AccountView
+from headgate.control.error_rules.schemas import RuleCreate
 from headgate.control.groups.schemas import AdminGroupView, GroupFields
+from headgate.control.oauth.providers import ProviderBody
 from headgate.control.prices.schemas import PriceBody
+from headgate.control.settings.health_rules import OverloadCooldown, StreamTimeout
+from headgate.control.settings.request_rules import BetaPolicyBody, RectifierBody
 from headgate.control.settings.schemas import AdminSettings, SettingsBody
+from headgate.control.web.fields import RequestBody
 from headgate.errors import BadRequest
 
 VERSION = 1
@@ -21,8 +26,11 @@ Fields = Mapping[str, Any]
 Items = Mapping[str, Fields]
 
 PROXIES, GROUPS, ACCOUNTS, PRICES, SETTINGS = "proxies", "groups", "accounts", "prices", "settings"
-SECTIONS = (PROXIES, GROUPS, ACCOUNTS, PRICES, SETTINGS)
+ERROR_RULES, RULES, PROVIDERS = "error_rules", "rules", "identity_providers"
+SECTIONS = (PROXIES, GROUPS, ACCOUNTS, PRICES, ERROR_RULES, RULES, PROVIDERS, SETTINGS)
 """In the order in which they can be made: later ones name earlier ones."""
+ALWAYS_THERE = frozenset({RULES, SETTINGS})
+"""Sections whose entries are neither made nor deleted: what a document does not name stays."""
 STORED = "stored"
 """Instead of a reference: the secret that the database has."""
 MAX_ITEMS = 10_000
@@ -43,14 +51,25 @@ SETTING_SECRETS = frozenset(SettingsBody.model_fields) - frozenset(AdminSettings
 SECRET_FIELDS: Mapping[str, frozenset[str]] = {
     PROXIES: frozenset({"password"}),
     ACCOUNTS: frozenset({"secret"}),
+    PROVIDERS: frozenset({"client_secret"}),
     SETTINGS: SETTING_SECRETS,
 }
+RULE_BODIES: Mapping[str, type[RequestBody]] = {
+    "overload_cooldown": OverloadCooldown,
+    "stream_timeout": StreamTimeout,
+    "rectifier": RectifierBody,
+    "beta_policy": BetaPolicyBody,
+}
+"""Rules about accounts and clients, each there once."""
 KNOWN: Mapping[str, frozenset[str]] = {
     PROXIES: frozenset({"protocol", "host", "port", "username", "password", "status"}),
     GROUPS: GROUP_PLAIN | GROUP_REFERENCES.keys() | {"platform", "status", "default_proxy", "model_routing"},
     ACCOUNTS: ACCOUNT_PLAIN
     | {"platform", "type", "status", "schedulable", "extra", "credentials", "secret", "proxy", "groups"},
     PRICES: frozenset(PriceBody.model_fields),
+    ERROR_RULES: frozenset(RuleCreate.model_fields) - {"name"},
+    RULES: frozenset().union(*(body.model_fields for body in RULE_BODIES.values())),
+    PROVIDERS: frozenset(ProviderBody.model_fields),
     SETTINGS: frozenset(SettingsBody.model_fields),
 }
 

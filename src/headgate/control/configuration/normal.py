@@ -14,11 +14,15 @@ from headgate.control.accounts.schemas import AccountUpdate
 from headgate.control.configuration.document import (
     ACCOUNT_PLAIN,
     ACCOUNTS,
+    ERROR_RULES,
     GROUP_PLAIN,
     GROUP_REFERENCES,
     GROUPS,
     PRICES,
+    PROVIDERS,
     PROXIES,
+    RULE_BODIES,
+    RULES,
     SETTING_SECRETS,
     SETTINGS,
     Document,
@@ -26,10 +30,13 @@ from headgate.control.configuration.document import (
     invalid,
     price_name,
 )
+from headgate.control.error_rules.schemas import RuleUpdate
 from headgate.control.groups.schemas import FairSharingFields, GroupUpdate
+from headgate.control.oauth.providers import ProviderFields
 from headgate.control.prices.schemas import PriceBody
 from headgate.control.proxies.schemas import ProxyUpdate
 from headgate.control.settings.schemas import SettingsBody
+from headgate.control.users.repository import normal_email
 from headgate.errors import ApiError
 
 _PLACEHOLDER = "x"
@@ -66,13 +73,10 @@ def _proxy(where: str, fields: Fields) -> Fields:
 
 
 def _group(where: str, fields: Fields) -> Fields:
-    form = _checked(where, GroupUpdate, fields, beside=(*GROUP_REFERENCES, "default_proxy", "model_routing"))
-    if (sharing := form.get(SHARING)) is not None:  # no slots to share are no sharing
-        form[SHARING] = (
-            FairSharingFields.model_validate(sharing).model_dump(mode="json")
-            if sharing.get("slots")
-            else None
-        )
+    beside = (*GROUP_REFERENCES, "default_proxy", "model_routing", SHARING)
+    form = _checked(where, GroupUpdate, fields, beside=beside)
+    if SHARING in fields:
+        form[SHARING] = _sharing(f"{where}.{SHARING}", fields[SHARING])
     for name in (*GROUP_REFERENCES, "default_proxy"):
         if name in fields:
             form[name] = _name(f"{where}.{name}", fields[name])
@@ -85,6 +89,71 @@ def _group(where: str, fields: Fields) -> Fields:
             for pattern, names in routes.items()
         }
     return _none_only_where_it_means_something(where, form, GROUP_CLEARED)
+
+
+def _sharing(where: str, value: Any) -> dict[str, Any] | None:
+    """Users by e-mail; no slots to share are no sharing."""
+    if value is None:
+        return None
+    if not isinstance(value, dict) or not isinstance(users := value.get("users") or {}, dict):
+        raise invalid(where, "must be a mapping with slots, guaranteed and users")
+    mails = [_mail(f"{where}.users", mail) for mail in users]
+    if len(set(mails)) != len(mails):
+        raise invalid(f"{where}.users", "names somebody twice")
+    numbered = {str(number): share for number, share in enumerate(users.values(), 1)}
+    form = _checked(where, FairSharingFields, value | {"users": numbered})
+    if not form["slots"]:
+        return None
+    shares = _with_defaults(FairSharingFields, form)
+    shares["users"] = {mail: shares["users"][str(number)] for number, mail in enumerate(mails, 1)}
+    return shares
+
+
+def _mail(where: str, value: Any) -> str:
+    if not isinstance(value, str) or ("@" not in value and not value.isdigit()):
+        raise invalid(where, f"must be by e-mail address, not {value!r}")
+    return normal_email(value)
+
+
+def _with_defaults(body: type[BaseModel], form: Fields) -> dict[str, Any]:
+    return body.model_validate(form).model_dump(mode="json")
+
+
+def _error_rule(where: str, fields: Fields) -> Fields:
+    form = _checked(where, RuleUpdate, fields)
+    for name in ("error_codes", "keywords", "platforms"):
+        if form.get(name) is not None:
+            values = (value.strip() if isinstance(value, str) else value for value in form[name])
+            form[name] = list(dict.fromkeys(values))
+    return _none_only_where_it_means_something(where, form, RULE_CLEARED)
+
+
+def _rule(where: str, fields: Fields) -> Fields:
+    name = where.removeprefix(f"{RULES}.")
+    body = RULE_BODIES.get(name)
+    if body is None:
+        raise invalid(where, f"is no rule; there are {', '.join(RULE_BODIES)}")
+    for field in fields:
+        if field not in body.model_fields:
+            raise invalid(f"{where}.{field}", "is not known")
+    needed = {"enabled": True} if "enabled" in body.model_fields else {}
+    form = _with_defaults(body, _checked(where, body, needed | fields))
+    return {field: form[field] for field in fields}
+
+
+def _provider(where: str, fields: Fields) -> Fields:
+    plain = [name for name in fields if name != "client_secret"]
+    form = _checked(where, _SomeProviderFields, {name: fields[name] for name in plain})
+    if "client_secret" in fields:
+        form["client_secret"] = fields["client_secret"]
+    return _none_only_where_it_means_something(where, form, set())
+
+
+class _SomeProviderFields(ProviderFields):
+    """Those that a document names: the rest stays, or is a preset's."""
+
+    name: str = "x"
+    client_id: str = "x"
 
 
 def _account(where: str, fields: Fields) -> Fields:
@@ -146,7 +215,8 @@ def _defaults(where: str, fields: Fields) -> list[dict[str, Any]]:
 
 
 _FORMS: Mapping[str, Callable[[str, Fields], Fields]] = {
-    PROXIES: _proxy, GROUPS: _group, ACCOUNTS: _account, PRICES: _price, SETTINGS: _settings,
+    PROXIES: _proxy, GROUPS: _group, ACCOUNTS: _account, PRICES: _price, ERROR_RULES: _error_rule,
+    RULES: _rule, PROVIDERS: _provider, SETTINGS: _settings,
 }  # fmt: skip
 GROUP_CLEARED = {
     *(name for name in GROUP_PLAIN if name.endswith("_limit_usd") or name.startswith("image_price_")),
@@ -155,6 +225,7 @@ GROUP_CLEARED = {
     SHARING,
 }
 ACCOUNT_CLEARED = frozenset({"expires_at", "load_factor", "proxy"})
+RULE_CLEARED = frozenset({"response_code", "custom_message"})
 """What `null` empties."""
 
 

@@ -6,7 +6,15 @@ from headgate.control.configuration.differences import Action, Change, FieldChan
 from headgate.kit import json
 
 _SIGNS = {Action.ADD: "+", Action.CHANGE: "~", Action.DELETE: "-", Action.LEFT: "."}
-_SINGULAR = {"proxies": "proxy", "groups": "group", "accounts": "account", "prices": "price"}
+_SINGULAR = {
+    "proxies": "proxy",
+    "groups": "group",
+    "accounts": "account",
+    "prices": "price",
+    "error_rules": "error rule",
+    "rules": "rule",
+    "identity_providers": "identity provider",
+}
 _MAX_VALUE = 200
 
 

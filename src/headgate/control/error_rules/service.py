@@ -49,13 +49,21 @@ class ErrorRuleService:
     async def update(self, rule_id: int, change: RuleUpdate) -> ErrorRuleRow:
         """Raises ERROR_PASSTHROUGH_RULE_NOT_FOUND, INVALID_INPUT."""
         row = await self.get(rule_id)
-        for name, value in _cleaned(change.model_dump(exclude_none=True)).items():
+        return await self._changed(row, _cleaned(change.model_dump(exclude_none=True)))
+
+    async def _changed(self, row: ErrorRuleRow, fields: dict[str, Any]) -> ErrorRuleRow:
+        for name, value in fields.items():
             setattr(row, name, value)
         _check(row)
         row.updated_at = self._work.now()
         await self._work.session.flush()
         self._work.touch_directory()
         return row
+
+    async def replace(self, rule_id: int, draft: RuleCreate) -> ErrorRuleRow:
+        """All of its fields, empty ones too. Raises ERROR_PASSTHROUGH_RULE_NOT_FOUND, INVALID_INPUT."""
+        row = await self.get(rule_id)
+        return await self._changed(row, _cleaned(draft.model_dump()))
 
     async def delete(self, rule_id: int) -> None:
         """Raises ERROR_PASSTHROUGH_RULE_NOT_FOUND."""

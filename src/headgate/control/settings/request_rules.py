@@ -71,7 +71,12 @@ async def read_beta_policy(work: CurrentWork) -> BetaPolicyBody:
     """Which features go to the provider."""
     stored = (await read_texts(work.session, (BETA_POLICY_SETTING,))).get(BETA_POLICY_SETTING)
     rules = beta_policy_from(stored).rules
-    return BetaPolicyBody(rules=[BetaRuleBody(**msgspec.structs.asdict(rule)) for rule in rules])
+    return BetaPolicyBody(
+        rules=[
+            BetaRuleBody(**msgspec.structs.asdict(rule) | {"error_message": rule.error_message or None})
+            for rule in rules
+        ]
+    )
 
 
 @routes.route("PUT", "/beta-policy", Permission.ADMIN)
