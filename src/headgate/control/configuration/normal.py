@@ -137,7 +137,7 @@ def _rule(where: str, fields: Fields) -> Fields:
         if field not in body.model_fields:
             raise invalid(f"{where}.{field}", "is not known")
     needed = {"enabled": True} if "enabled" in body.model_fields else {}
-    form = _with_defaults(body, _checked(where, body, needed | fields))
+    form = _with_defaults(body, _checked(where, body, {**needed, **fields}))
     return {field: form[field] for field in fields}
 
 
