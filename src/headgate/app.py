@@ -73,10 +73,12 @@ class Application:
     uow: Callable[[], UnitOfWork]
     vault: Vault
     clock: Clock
+    end_events: Callable[[], None]
 
     def drain(self) -> None:
-        """Refuse new exchanges from now on; running ones go on to their end."""
+        """Refuse new exchanges from now on; running ones go on to their end, streams of open pages end."""
         self.gateway.is_draining = True
+        self.end_events()
 
     def end_answers(self) -> None:
         """The grace is over: end what still runs, in its client's dialect."""
@@ -124,6 +126,7 @@ async def open_application(settings: Settings, clock: Clock | None = None) -> As
         stack.push_async_callback(deps.web.close)
         await _start_jobs(base, plane, process_id, uow, deps)
         control = create_control_app(deps)
+        stack.push_async_callback(control.state.events.close)
         operations = OperationsEndpoints(
             engine, state, plane.metrics, plane.directory, plane.billing, plane.standings, settings
         )
@@ -136,6 +139,7 @@ async def open_application(settings: Settings, clock: Clock | None = None) -> As
             uow=uow,
             vault=vault,
             clock=clock,
+            end_events=control.state.events.end,
         )
 
 

@@ -384,6 +384,17 @@ class ProxyProbeSettings(_Section):
     """Of the download of a list of proxies."""
 
 
+class EventSettings(_Section):
+    """Live event streams of open pages (`GET /api/v1/events`)."""
+
+    max_per_user: int = Field(12, ge=1)
+    """Streams of one user on all workers: hidden pages close theirs, so this is a dozen windows in sight."""
+    max_per_process: int = Field(1_000, ge=1)
+    """A stream costs some 60 KiB and one wake-up per change."""
+    interval_s: float = Field(1.0, gt=0)
+    """Between two looks at the state while anybody listens; one look serves all streams of a process."""
+
+
 class MailSettings(_Section):
     """How mail is handed over; server, sender and password are settings of the running gateway."""
 
@@ -445,6 +456,7 @@ class Settings(BaseSettings):
     idempotency: IdempotencySettings = IdempotencySettings()
     audit: AuditSettings = AuditSettings()
     trace: TraceSettings = TraceSettings()
+    events: EventSettings = EventSettings()
     mail: MailSettings = MailSettings()
     webhooks: WebhookSettings = WebhookSettings()
     proxy_probe: ProxyProbeSettings = Field(default_factory=ProxyProbeSettings)

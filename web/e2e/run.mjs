@@ -20,7 +20,7 @@ mkdirSync(screens, { recursive: true })
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
 const context = await browser.newContext({ viewport: { width: 1360, height: 860 }, colorScheme: 'light', locale: 'en-US' })
 const page = await context.newPage()
-page.setDefaultTimeout(15_000)
+page.setDefaultTimeout(45_000)
 const complaints = []
 page.on('pageerror', (error) => complaints.push(error.message))
 page.on('console', (message) => {
@@ -44,6 +44,11 @@ const open = async (path) => {
   await page.goto(`${url}/${path}`)
   await page.getByRole('heading', { level: 1 }).waitFor()
 }
+/** What was asked for is shown. The live stream never ends, so the network is never idle. */
+async function settled() {
+  await page.waitForFunction(() => !document.querySelector('.p-skeleton'))
+  await page.evaluate(() => Promise.allSettled(document.getAnimations().filter((one) => one.effect?.getTiming().iterations !== Infinity).map((one) => one.finished)))
+}
 async function choose(field, option) {
   await dialog().locator(`#field-${field}-label + *`).click()
   await page.getByRole('option', { name: option }).first().click()
@@ -64,6 +69,8 @@ async function logIn() {
   await button('Log in').click()
   await page.waitForURL(`${url}/admin/users`)
   ok('after the login the page that was asked for is shown')
+  await page.locator('[data-test=live][data-status=live]').waitFor()
+  ok('the page hears the live stream')
   const stored = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }) + document.cookie)
   ok('no token where a script can read it', !/eyJ|headgate_session|headgate_refresh/.test(stored))
 }
@@ -73,7 +80,7 @@ async function publicPages() {
   await page.setViewportSize({ width: 1360, height: 860 })
   const looked = async (name, text) => {
     await page.getByText(text).first().waitFor()
-    await page.evaluate(() => Promise.allSettled(document.getAnimations().map((moving) => moving.finished)))
+    await settled()
     await page.screenshot({ path: `${screens}/${name}.png` })
     await accessible(name)
   }
@@ -114,7 +121,7 @@ async function register() {
   const guest = await (await browser.newContext({ locale: 'zh-CN' })).newPage()
   await guest.goto(`${url}/login`)
   await guest.getByRole('link', { name: '注册账号' }).click()
-  guest.setDefaultTimeout(15_000)
+  guest.setDefaultTimeout(45_000)
   await guest.locator('input[name=invitation]').waitFor()
   await guest.fill('input[name=email]', `new-${MAIL}`)
   await guest.fill('input[name=password]', 'a long enough password 3')
@@ -171,6 +178,11 @@ async function keyAndRequest() {
   await page.getByText('This is the only time').waitFor()
   ok('the key is shown once, with settings for Claude Code', (await dialog().innerText()).includes('ANTHROPIC_BASE_URL'))
   await page.screenshot({ path: `${screens}/use-key.png` })
+  const beside = await context.newPage()
+  await beside.goto(`${url}/admin/usage`)
+  await beside.locator('[data-test=live][data-status=live]').waitFor()
+  const lines = () => beside.locator('tbody button').count()
+  const before = await lines()
   await open('playground')
   await page.fill('#play-key', key)
   await page.fill('textarea', 'hello')
@@ -179,6 +191,9 @@ async function keyAndRequest() {
   await button('Send').waitFor()
   ok('the playground streams an answer')
   const sent = Date.now()
+  while ((await lines()) === before && Date.now() - sent < 10_000) await page.waitForTimeout(50)
+  ok(`a page that was open shows the request by itself after ${Date.now() - sent} ms`, (await lines()) > before)
+  await beside.close()
   await open('admin/usage')
   await page.locator('tbody button').first().waitFor()
   ok(`the request is in the usage list after ${Date.now() - sent} ms`)
@@ -196,7 +211,7 @@ async function everyPage(language, theme, width, pages = PAGES) {
   }, [language, theme])
   for (const path of pages) {
     await open(path)
-    await page.waitForLoadState('networkidle')
+    await settled()
     await page.screenshot({ path: `${screens}/${path.replace('/', '-')}-${language}-${theme}-${width}.png` })
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
     note(`${path} fits ${width} px in ${language}`, wide <= 0)

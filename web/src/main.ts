@@ -6,6 +6,7 @@ import Tooltip from 'primevue/tooltip'
 import { createApp } from 'vue'
 
 import App from '@/app/App.vue'
+import { startLive } from '@/app/live'
 import { queryClient } from '@/app/queries'
 import { router } from '@/app/router'
 import { cspNonce, preset } from '@/app/theme'
@@ -14,6 +15,7 @@ import { i18n, startLanguage } from '@/i18n'
 import './app/style.css'
 
 await startLanguage()
+startLive(queryClient)
 createApp(App)
   .use(i18n)
   .use(router)

@@ -18,6 +18,8 @@ from headgate.control.degradations import endpoints as degradations
 from headgate.control.deps import ControlDeps
 from headgate.control.embed import endpoints as embed
 from headgate.control.error_rules import endpoints as error_rules
+from headgate.control.events import endpoints as events
+from headgate.control.events.hub import EventHub
 from headgate.control.groups import endpoints as groups
 from headgate.control.keys import endpoints as keys
 from headgate.control.mail import endpoints as mail
@@ -61,6 +63,7 @@ SLICES = (
     codes,
     promos,
     slots,
+    events,
     statistics,
     usage,
     requests,
@@ -100,6 +103,7 @@ def create_control_app(deps: ControlDeps) -> FastAPI:
     )
     app.router.route_class = GuardedRoute  # whoever adds a route past the tables needs a permission as well
     app.state.deps = deps
+    app.state.events = EventHub(deps)
     faults.install(app)
     documentation.install(app)
     app.router.routes.extend(management_routes())

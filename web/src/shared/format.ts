@@ -1,5 +1,7 @@
 import { language } from '@/i18n'
 
+import { serverNow } from './clock'
+
 const locale = (): string => (language() === 'zh' ? 'zh-CN' : 'en-US')
 
 /** Dollars: cents where that is enough, more digits where the amount is small. */
@@ -50,7 +52,7 @@ const STEPS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
 ]
 
 /** "5 minutes ago", "in 2 hours". */
-export function relative(at: string | number | null | undefined, now = Date.now()): string {
+export function relative(at: string | number | null | undefined, now = serverNow()): string {
   if (!at) return '–'
   const seconds = (toDate(at).getTime() - now) / 1000
   const [unit, size] = STEPS.find(([, step]) => Math.abs(seconds) >= step) ?? ['second', 1]

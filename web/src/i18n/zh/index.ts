@@ -2,6 +2,14 @@ import admin from './admin.json'
 import auth from './auth.json'
 import common from './common.json'
 import console from './console.json'
+import shell from './shell.json'
 import user from './user.json'
 
-export const zh = { admin, auth, common, console, user }
+export const zh = {
+  admin,
+  auth,
+  common,
+  console,
+  shell,
+  user,
+}
