@@ -142,7 +142,9 @@ class IdToken(OpenIDCode):  # type: ignore[misc]
         }  # fmt: skip
 
     def generate_user_info(self, user, scope):
-        changed = {key: WORLD.lies[key] for key in ("aud", "azp", "exp", "nonce") if key in WORLD.lies}
+        changed = {
+            key: WORLD.lies[key] for key in ("aud", "azp", "auth_time", "exp", "nonce") if key in WORLD.lies
+        }
         return {**user, **changed}
 
 

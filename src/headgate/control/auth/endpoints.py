@@ -7,6 +7,7 @@ from fastapi import Path, Request, Response
 
 from headgate.control.auth.browser import BrowserAnswer, clear_cookies, in_cookies, wants_cookies
 from headgate.control.auth.cookies import given_refresh_token
+from headgate.control.auth.proof import ProofBody
 from headgate.control.auth.refreshing import SessionService
 from headgate.control.auth.schemas import (
     CookieLoginView,
@@ -128,9 +129,10 @@ async def update_profile(body: ProfileBody, work: CurrentWork) -> UserView:
 
 @routes.route("PUT", "/user/password", Permission.USER)
 async def change_password(body: PasswordBody, work: CurrentWork, request: Request) -> MessageView:
-    """Change the password; every other session ends. Access tokens issued before stop working: this session
-    refreshes."""
-    await AuthService(work).change_password(body.old_password, body.new_password, device_from(work, request))
+    """Change the password, or set the first one; every other session ends. Access tokens issued before stop
+    working: this session refreshes."""
+    proof = ProofBody(password=body.old_password, email_code=body.email_code, proof_token=body.proof_token)
+    await AuthService(work).change_password(proof, body.new_password, device_from(work, request))
     return MessageView(message="password changed; other sessions have ended")
 
 

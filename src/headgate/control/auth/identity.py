@@ -1,4 +1,4 @@
-"""Proving again who one is, before a change that a borrowed session must not make (spec 7.5, 7.6)."""
+"""Proving a password, and that it is still the one (spec 7.6)."""
 
 from headgate.control.auth.passwords import Verdict
 from headgate.control.auth.throttle import login_throttle
@@ -48,8 +48,3 @@ async def locked_unchanged(work: Work, stored: str) -> UserRow:
     if user.password_hash != stored:
         raise Conflict("the password was changed meanwhile", reason="CONFLICT")
     return user
-
-
-async def proven_user(work: Work, password: str) -> UserRow:
-    """The caller, locked, whose password this is. Raises what the two above raise."""
-    return await locked_unchanged(work, await prove_password(work, password))

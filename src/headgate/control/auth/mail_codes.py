@@ -25,6 +25,7 @@ MAX_TRIES = 5
 class Purpose(StrEnum):
     REGISTER = "register"
     RESET = "reset"
+    PROOF = "proof"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Sort:
 SORTS = {
     Purpose.REGISTER: Sort(timedelta(minutes=15), timedelta(seconds=60), digits=6),
     Purpose.RESET: Sort(timedelta(minutes=30), timedelta(seconds=30)),
+    Purpose.PROOF: Sort(timedelta(minutes=10), timedelta(seconds=60), digits=6),
 }
 
 

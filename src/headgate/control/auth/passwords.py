@@ -50,14 +50,14 @@ class Passwords:
             return await asyncio.to_thread(self._hasher.hash, password)
 
     async def verify(self, password: str, stored: str | None) -> bool:
-        """False for an unknown hash (`stored` None), after the same work (no oracle of who exists). Raises
-        TimeoutError."""
+        """False without a hash (`stored` None or empty), after the same work (no oracle of who exists).
+        Raises TimeoutError."""
         return (await self.judge(password, stored)).is_right
 
     async def judge(self, password: str, stored: str | None) -> Verdict:
         """As `verify`, and what should be stored from now on."""
         async with asyncio.timeout(WAIT_S), self._turns:
-            if stored is None:
+            if not stored:  # who came in through a provider may have none
                 await asyncio.to_thread(self._verify_nobody, password)
                 return Verdict(is_right=False)
             return await asyncio.to_thread(self._verify, password, stored)

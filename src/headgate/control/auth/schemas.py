@@ -34,7 +34,11 @@ class LogoutBody(RequestBody):
 
 
 class PasswordBody(RequestBody):
-    old_password: Annotated[str, Field(min_length=1, max_length=MAX_PASSWORD_CHARS)]
+    """The old password; or a code or token of `ProofBody`, by whom there is none or who does not know it."""
+
+    old_password: Annotated[str, Field(max_length=MAX_PASSWORD_CHARS)] = ""
+    email_code: Annotated[str, Field(max_length=32)] = ""
+    proof_token: Annotated[str, Field(max_length=1000)] = ""
     new_password: NewPassword
 
 

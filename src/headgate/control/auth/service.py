@@ -3,8 +3,9 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from headgate.control.auth.identity import hashed, judged, locked_unchanged, prove_password
+from headgate.control.auth.identity import hashed, judged
 from headgate.control.auth.password_rules import require_good_password
+from headgate.control.auth.proof import ProofBody, proven_user
 from headgate.control.auth.refreshing import session_lifetime, token_pair
 from headgate.control.auth.schemas import SecondStepView, TokenView
 from headgate.control.auth.second_step import passed_second_step, second_step
@@ -59,17 +60,16 @@ class AuthService:
         user = await passed_second_step(self._work, ticket, code, address=device.address)
         return await self.start_session(user, device)
 
-    async def change_password(self, old: str, new: str, device: Device) -> None:
-        """Ends the caller's other sessions. Raises PASSWORD_INCORRECT, PASSWORD_TOO_WEAK, or `Throttled`
-        after too many wrong old passwords."""
+    async def change_password(self, proof: ProofBody, new: str, device: Device) -> None:
+        """Or set the first one. Ends the caller's other sessions. Raises PASSWORD_TOO_WEAK, and what
+        `proven_user` raises."""
         await admit_password_change(self._deps, device.address)
-        stored = await prove_password(self._work, old)
-        if new == old:
+        if new == proof.password:
             raise BadRequest("the new password is the old one; choose another", reason="PASSWORD_TOO_WEAK")
         min_chars = self._deps.settings.auth.min_password_chars
         require_good_password(new, email=self._work.actor.email, min_chars=min_chars)
         digest = await hashed(self._deps, new)
-        user = await locked_unchanged(self._work, stored)
+        user = (await proven_user(self._work, proof)).user
         user.password_hash = digest
         user.updated_at = self._work.now()
         await end_sessions(self._work.session, user, user.updated_at, keep=self._work.actor.session)

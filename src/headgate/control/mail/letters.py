@@ -18,6 +18,7 @@ from html import escape
 class Kind(StrEnum):
     VERIFY_EMAIL = "verify_email"
     RESET_PASSWORD = "reset_password"  # noqa: S105 - the name of a letter
+    PROVE_YOURSELF = "prove_yourself"
     ALERT = "alert"
     TEST = "test"
 
@@ -79,6 +80,22 @@ _WORDS: Mapping[tuple[Kind, str], Wording] = {
         "重置您的 {site} 密码",
         ("有人（希望是您本人）请求为此邮箱在 {site} 重置密码。请点击以下链接设置新密码：",),
         ("链接 {minutes} 分钟内有效，且只能使用一次。如非本人操作，请忽略此邮件，原密码保持不变。",),
+    ),
+    (Kind.PROVE_YOURSELF, "en"): Wording(
+        "Your {site} code",
+        ("Somebody, hopefully you, is changing how you sign in at {site}. Enter this code:",),
+        (
+            "It is good for {minutes} minutes. If it was not you, somebody uses your session: end all"
+            " sessions, and give the code to nobody.",
+        ),
+    ),
+    (Kind.PROVE_YOURSELF, "zh"): Wording(
+        "{site} 验证码",
+        ("有人（希望是您本人）正在更改您 {site} 账户的登录方式。请输入以下验证码：",),
+        (
+            "验证码 {minutes} 分钟内有效。如非本人操作，说明有人正在使用您的会话："
+            "请结束所有会话，切勿将验证码告诉任何人。",
+        ),
     ),
     (Kind.ALERT, "en"): Wording(
         "{title} ({site})", ("An alert of {site}: {title}",), ("You get this as an administrator of {site}.",)

@@ -8,6 +8,7 @@ from authlib.oauth2.auth import ClientAuth
 
 from headgate.control.deps import ControlDeps
 from headgate.control.oauth.claims import (
+    LEEWAY_S,
     ClaimsRefused,
     Identity,
     identity_of,
@@ -116,6 +117,8 @@ class Conversation:
             access_token=access_token,
             now_s=self._deps.clock.now_ms() // 1000,
         )
+        if begun.purpose == "prove" and _was_before(claims, begun.began_s):
+            raise ProviderFailed("login_failed", "the provider did not ask who is there again")
         if "email" not in claims and places.userinfo_url:
             more = await self._userinfo(places, access_token)
             if more.get("sub") == claims["sub"]:  # OIDC Core 5.3.2: else it is about somebody else
@@ -151,3 +154,10 @@ class Conversation:
         if answer.status != 200 or not isinstance(document, dict):
             raise ProviderFailed(code, f"the provider answered {answer.status}")
         return document
+
+
+def _was_before(claims: Mapping[str, Any], began_s: int) -> bool:
+    """Providers that know `max_age` say when they asked (OIDC Core 2); others are believed that somebody who
+    is signed in there sits at this browser."""
+    asked_s = claims.get("auth_time")
+    return isinstance(asked_s, (int, float)) and asked_s < began_s - LEEWAY_S

@@ -11,7 +11,8 @@ from fastapi import Path, Query, Request, Response
 from starlette.responses import RedirectResponse
 
 from headgate.control.auth.endpoints import device_from, login_answer
-from headgate.control.auth.identity import proven_user
+from headgate.control.auth.proof import LIFETIME_S as PROOF_S
+from headgate.control.auth.proof import ProofBody, proven_user
 from headgate.control.auth.schemas import CookieLoginView, SecondStepView, TokenView
 from headgate.control.auth.throttle import admit_login_step
 from headgate.control.oauth.conversation import Conversation, ProviderFailed
@@ -27,24 +28,25 @@ from headgate.control.oauth.flow import (
     page_address,
     sealed,
 )
-from headgate.control.oauth.identities import IdentityRepository
+from headgate.control.oauth.identities import IdentityRepository, usable_providers
 from headgate.control.oauth.providers import Provider, find_provider, secret_of
 from headgate.control.oauth.schemas import (
     CompleteBody,
     IdentityList,
     IdentityView,
     LinkBody,
-    ProofBody,
+    ProofView,
     Started,
 )
 from headgate.control.oauth.service import OauthSignIn, Proven, read_proven, remove_identity
 from headgate.control.registration.policy import link_base, registration_policy
+from headgate.control.users.repository import UserRepository
 from headgate.control.web.address import address_of, is_https
 from headgate.control.web.envelope import MessageView
 from headgate.control.web.fields import IdPath
 from headgate.control.web.routing import CurrentWork, Deps, Permission, RouteTable
 from headgate.control.work import Work
-from headgate.errors import Unavailable
+from headgate.errors import Forbidden, Unavailable
 
 routes = RouteTable("", tag="sign in through a provider")
 Slug = Annotated[str, Path(max_length=32)]
@@ -100,9 +102,15 @@ async def callback(
         )
     except ProviderFailed as failed:
         return _page(base, found.slug, _error(failed.code, failed.message))
-    proven = Proven(slug=found.slug, binding=begun.binding, link_user=begun.link_user, identity=identity)
+    proven = Proven(
+        slug=found.slug,
+        binding=begun.binding,
+        link_user=begun.link_user,
+        purpose=begun.purpose,
+        identity=identity,
+    )
     fields = {"login_token": proven.sealed(work), "redirect": begun.target}
-    return _page(base, found.slug, fields | ({"link": "1"} if begun.link_user else {}))
+    return _page(base, found.slug, fields | ({begun.purpose: "1"} if begun.purpose else {}))
 
 
 @routes.route("POST", "/auth/oauth/{provider}/complete", Permission.PUBLIC)
@@ -124,33 +132,58 @@ async def complete(
 @routes.route("GET", "/user/identities", Permission.USER)
 async def own_identities(work: CurrentWork) -> IdentityList:
     """The providers that the caller signs in through."""
-    rows = await IdentityRepository(work.session).of_user(work.actor.user_id)
+    user = await UserRepository(work.session).get(work.actor.user_id)
+    rows = await IdentityRepository(work.session).of_user(user.id)
     shown = ("id", "provider", "username", "email", "created_at", "used_at")
-    return IdentityList(items=[IdentityView(**{name: getattr(row, name) for name in shown}) for row in rows])
+    items = [IdentityView(**{name: getattr(row, name) for name in shown}) for row in rows]
+    return IdentityList(items=items, has_password=bool(user.password_hash))
 
 
 @routes.route("POST", "/user/identities/{provider}/start", Permission.USER)
 async def start_link(
     provider: Slug, body: ProofBody, work: CurrentWork, deps: Deps, request: Request, response: Response
 ) -> Started:
-    """Begin to add a provider to the caller's account; wants the password. The browser goes to
-    `authorize_url`."""
-    user = await proven_user(work, body.password)
+    """Begin to add a provider to the caller's account; wants a proof. The browser goes to `authorize_url`."""
+    await admit_login_step(deps, "oauth-start", _address(work, request))
     found = await find_provider(work.session, provider)
-    base = await _base(work)
-    begun = begin(found, "/profile", link_user=user.id, token_version=user.token_version)
-    await work.release_connection()
-    try:
-        address = await _authorize(deps, found, begun, base)
-    except ProviderFailed as failed:
-        raise Unavailable(failed.message, reason="OAUTH_CONFIG_INVALID") from None
+    begun = await _begin_own(work, found, purpose="link")
+    address = await _way_to(work, deps, found, begun)
+    await proven_user(work, body)
     _set_cookie(work, request, response, begun)
     return Started(authorize_url=address)
+
+
+@routes.route("POST", "/user/identities/{provider}/prove", Permission.USER)
+async def start_proof(
+    provider: Slug, work: CurrentWork, deps: Deps, request: Request, response: Response
+) -> Started:
+    """Begin to prove who the caller is, by signing in at a linked provider once more. The browser goes to
+    `authorize_url`."""
+    await admit_login_step(deps, "oauth-start", _address(work, request))
+    found = await find_provider(work.session, provider)
+    if found.slug not in await usable_providers(work, work.actor.user_id):
+        raise Forbidden("you do not sign in through this provider", reason="IDENTITY_NOT_LINKED")
+    begun = await _begin_own(work, found, purpose="prove")
+    address = await _way_to(work, deps, found, begun)
+    _set_cookie(work, request, response, begun)
+    return Started(authorize_url=address)
+
+
+@routes.route("POST", "/auth/oauth/{provider}/prove", Permission.USER)
+async def prove(provider: Slug, body: LinkBody, work: CurrentWork, request: Request) -> ProofView:
+    """Exchange the `login_token` of the callback for a `proof_token`: good for changes in this session, for
+    minutes."""
+    await admit_login_step(work.deps, "oauth-complete", _address(work, request))
+    found = await find_provider(work.session, provider)
+    proven = read_proven(work, body.login_token, slug=found.slug, binding=_binding(work, request))
+    token = await OauthSignIn(work, found).prove(proven, body.login_token)
+    return ProofView(proof_token=token, expires_in=PROOF_S)
 
 
 @routes.route("POST", "/auth/oauth/{provider}/link", Permission.USER)
 async def link(provider: Slug, body: LinkBody, work: CurrentWork, request: Request) -> MessageView:
     """Add the provider with the `login_token` of the callback."""
+    await admit_login_step(work.deps, "oauth-complete", _address(work, request))
     found = await find_provider(work.session, provider)
     proven = read_proven(work, body.login_token, slug=found.slug, binding=_binding(work, request))
     await OauthSignIn(work, found).link(proven, body.login_token)
@@ -159,10 +192,32 @@ async def link(provider: Slug, body: LinkBody, work: CurrentWork, request: Reque
 
 @routes.route("POST", "/user/identities/{identity_id}/remove", Permission.USER)
 async def remove(identity_id: IdPath, body: ProofBody, work: CurrentWork) -> MessageView:
-    """No longer sign in through it; wants the password, which is then the way in."""
-    await proven_user(work, body.password)
-    await remove_identity(work, identity_id)
+    """No longer sign in through it; wants a proof. The last one goes only with the password."""
+    await remove_identity(work, identity_id, await proven_user(work, body))
     return MessageView(message="identity removed")
+
+
+async def _begin_own(work: Work, provider: Provider, *, purpose: str) -> Begun:
+    """Of somebody who is signed in already."""
+    user = await UserRepository(work.session).get(work.actor.user_id)
+    return begin(
+        provider,
+        "/profile",
+        link_user=user.id,
+        token_version=user.token_version,
+        purpose=purpose,
+        began_s=work.now_ms() // 1000,
+    )
+
+
+async def _way_to(work: Work, deps: Deps, provider: Provider, begun: Begun) -> str:
+    """The provider's page; no connection is held while it is asked for. Raises OAUTH_CONFIG_INVALID."""
+    base = await _base(work)
+    await work.release_connection()
+    try:
+        return await _authorize(deps, provider, begun, base)
+    except ProviderFailed as failed:
+        raise Unavailable(failed.message, reason="OAUTH_CONFIG_INVALID") from None
 
 
 async def _authorize(deps: Deps, provider: Provider, begun: Begun, base: str) -> str:

@@ -39,6 +39,9 @@ class Begun:
     link_user: int = 0
     """Not 0: somebody signed in adds the provider to its account."""
     token_version: int = 0
+    purpose: str = ""
+    """`link` or `prove` of `link_user`; empty: a sign-in."""
+    began_s: int = 0
 
     @property
     def binding(self) -> str:
@@ -46,7 +49,15 @@ class Begun:
         return hashlib.sha256(b"oauth\0" + self.state.encode()).hexdigest()
 
 
-def begin(provider: Provider, target: str, *, link_user: int = 0, token_version: int = 0) -> Begun:
+def begin(
+    provider: Provider,
+    target: str,
+    *,
+    link_user: int = 0,
+    token_version: int = 0,
+    purpose: str = "",
+    began_s: int = 0,
+) -> Begun:
     return Begun(
         slug=provider.slug,
         authority=provider.authority,
@@ -56,11 +67,15 @@ def begin(provider: Provider, target: str, *, link_user: int = 0, token_version:
         target=local_path(target),
         link_user=link_user,
         token_version=token_version,
+        purpose=purpose,
+        began_s=began_s,
     )
 
 
 def authorize_address(provider: Provider, url: str, begun: Begun, *, redirect_uri: str) -> str:
     extra = {}
+    if begun.purpose == "prove" and provider.kind == "oidc":
+        extra["max_age"] = "0"  # OIDC Core 3.1.2.1: ask the person again
     if begun.nonce:
         extra["nonce"] = begun.nonce
     if begun.verifier:

@@ -7,6 +7,8 @@ from sqlalchemy import CursorResult, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from headgate.control.oauth.claims import Identity
+from headgate.control.oauth.providers import all_providers
+from headgate.control.work import Work
 from headgate.storage.models import UserIdentityRow
 
 
@@ -47,3 +49,13 @@ class IdentityRepository:
 
     async def remove_all(self, user_id: int) -> None:
         await self._session.execute(delete(UserIdentityRow).where(UserIdentityRow.user_id == user_id))
+
+
+async def usable_providers(work: Work, user_id: int, *, but: int = 0) -> Sequence[str]:
+    """Slugs of providers that the user can sign in through now; `but`: without this identity."""
+    found = {
+        provider.authority: provider for provider in await all_providers(work.session) if provider.enabled
+    }
+    rows = await IdentityRepository(work.session).of_user(user_id)
+    slugs = [found[row.authority].slug for row in rows if row.id != but and row.authority in found]
+    return list(dict.fromkeys(slugs))

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from headgate.control.auth.passwords import MAX_PASSWORD_CHARS
 from headgate.control.web.fields import RequestBody
 
 Token = Annotated[str, Field(min_length=1, max_length=8000)]
@@ -20,10 +19,6 @@ class CompleteBody(RequestBody):
 
 class LinkBody(RequestBody):
     login_token: Token
-
-
-class ProofBody(RequestBody):
-    password: Annotated[str, Field(max_length=MAX_PASSWORD_CHARS)] = ""
 
 
 class Started(BaseModel):
@@ -42,6 +37,14 @@ class IdentityView(BaseModel):
 
 class IdentityList(BaseModel):
     items: Sequence[IdentityView]
+    has_password: bool
+    """False: the last identity cannot be removed before a password is set."""
+
+
+class ProofView(BaseModel):
+    proof_token: str
+    expires_in: int
+    """Seconds that it counts, in this session only."""
 
 
 class CheckView(BaseModel):

@@ -7,7 +7,8 @@ operator trusts the provider, the provider calls the address verified, and the a
 import secrets
 from dataclasses import dataclass
 
-from headgate.control.auth.identity import hashed
+from headgate.control.auth.proof import Method, issue_token
+from headgate.control.auth.proof import Proven as ProvenUser
 from headgate.control.auth.schemas import SecondStepView, TokenView
 from headgate.control.auth.second_step import second_step
 from headgate.control.auth.service import AuthService
@@ -17,7 +18,7 @@ from headgate.control.codes.invitations import use_invitation
 from headgate.control.mail.settings import ADDRESS
 from headgate.control.oauth.claims import Identity
 from headgate.control.oauth.flow import LIFETIME_S
-from headgate.control.oauth.identities import IdentityRepository
+from headgate.control.oauth.identities import IdentityRepository, usable_providers
 from headgate.control.oauth.providers import Provider
 from headgate.control.registration.policy import RegistrationPolicy, checked_address, registration_policy
 from headgate.control.registration.service import lock_user_limit, require_invitation, require_room
@@ -30,6 +31,7 @@ from headgate.errors import BadRequest, Conflict, Forbidden, NotFound
 from headgate.storage.models import UserRow
 
 KIND = "oauth.identity"
+NO_PASSWORD = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class Proven:
     slug: str
     binding: str
     link_user: int
+    purpose: str
     identity: Identity
 
     def sealed(self, work: Work) -> str:
@@ -47,6 +50,7 @@ class Proven:
             "slug": self.slug,
             "binding": self.binding,
             "link_user": self.link_user,
+            "purpose": self.purpose,
             "authority": who.authority,
             "subject": who.subject,
             "email": who.email,
@@ -69,7 +73,13 @@ def read_proven(work: Work, token: str, *, slug: str, binding: str) -> Proven:
         is_email_verified=content["verified"] == 1,
         username=str(content["username"]),
     )
-    return Proven(slug=slug, binding=binding, link_user=int(content["link_user"]), identity=identity)
+    return Proven(
+        slug=slug,
+        binding=binding,
+        link_user=int(content["link_user"]),
+        purpose=str(content["purpose"]),
+        identity=identity,
+    )
 
 
 class OauthSignIn:
@@ -100,10 +110,9 @@ class OauthSignIn:
         return await AuthService(self._work).start_session(user, device)
 
     async def link(self, proven: Proven, token: str) -> None:
-        """Add the identity to the caller, who proved the password when this began. Raises
-        INVALID_OAUTH_TOKEN, IDENTITY_IN_USE (409)."""
-        if proven.link_user != self._work.actor.user_id:
-            raise _invalid()
+        """Add the identity to the caller, who proved who it is when this began. Raises INVALID_OAUTH_TOKEN,
+        IDENTITY_IN_USE (409)."""
+        self._require_own(proven, "link")
         user = await self._users.locked(self._work.actor.user_id)
         found = await self._identities.find(proven.identity)
         if found is not None and found.user_id != user.id:
@@ -111,6 +120,22 @@ class OauthSignIn:
         await self._spend(token)
         if found is None:
             await self._add(user, proven.identity)
+
+    async def prove(self, proven: Proven, token: str) -> str:
+        """A token that proves in this session who the caller is. Raises INVALID_OAUTH_TOKEN,
+        IDENTITY_NOT_LINKED (403)."""
+        self._require_own(proven, "prove")
+        found = await self._identities.find(proven.identity)
+        if found is None or found.user_id != self._work.actor.user_id:
+            raise Forbidden("that is nobody whom you sign in as here", reason="IDENTITY_NOT_LINKED")
+        user = await self._users.locked(found.user_id)
+        await self._spend(token)
+        found.used_at = self._work.now()
+        return issue_token(self._work, user)
+
+    def _require_own(self, proven: Proven, purpose: str) -> None:
+        if (proven.link_user, proven.purpose) != (self._work.actor.user_id, purpose):
+            raise _invalid()
 
     async def _known(self, identity: Identity) -> UserRow | None:
         """By the provider's id; one of a user who was deleted counts no more."""
@@ -134,7 +159,6 @@ class OauthSignIn:
             await self._add(existing, identity)
             return existing
         await self._require_may_register(policy, invitation)
-        digest = await hashed(self._work.deps, secrets.token_urlsafe(32))
         await lock_user_limit(self._work, policy)
         await require_room(self._work, policy)
         email = await self._free_email(identity, policy)
@@ -142,7 +166,7 @@ class OauthSignIn:
         self._work.act_as(SYSTEM)
         name = identity.username or f"{self._provider.slug}_{identity.subject}"[:100]
         new = UserCreate(email=email, password=secrets.token_urlsafe(32), username=name)
-        user = await UserService(self._work).create(new, digest=digest)
+        user = await UserService(self._work).create(new, digest=NO_PASSWORD)
         await self._add(user, identity)
         if policy.is_on("oauth_invitation_code_enabled"):
             await use_invitation(self._work, user.id, invitation)
@@ -199,10 +223,19 @@ class OauthSignIn:
             raise _invalid()
 
 
-async def remove_identity(work: Work, identity_id: int) -> None:
-    """Raises IDENTITY_NOT_FOUND."""
-    if not await IdentityRepository(work.session).remove(work.actor.user_id, identity_id):
+async def remove_identity(work: Work, identity_id: int, proven: ProvenUser) -> None:
+    """The caller signs in by something else from now on. Raises IDENTITY_NOT_FOUND, LAST_WAY_IN (409) when
+    nothing is known to be left: another provider, or the password that was just proven."""
+    identities = IdentityRepository(work.session)
+    if identity_id not in [row.id for row in await identities.of_user(proven.user.id)]:
         raise NotFound("there is no such identity", reason="IDENTITY_NOT_FOUND")
+    others = await usable_providers(work, proven.user.id, but=identity_id)
+    if not others and proven.by is not Method.PASSWORD:
+        raise Conflict(
+            "this is the last way to sign in; set a password first, and prove yourself with it",
+            reason="LAST_WAY_IN",
+        )
+    await identities.remove(proven.user.id, identity_id)
 
 
 def _invalid() -> BadRequest:

@@ -1,6 +1,7 @@
 """A forgotten password: a link by mail, and what it is good for (spec 7.6).
 
-The answer, its time and what is written are the same whether or not anybody has the address.
+The token is behind the #: no server's log, proxy or Referer ever has it. The answer, its time and what is
+written are the same whether or not anybody has the address.
 """
 
 from urllib.parse import urlencode
@@ -36,11 +37,11 @@ class PasswordReset:
         if not await admit_letter(self._work.deps, email):
             return
         sort = SORTS[Purpose.RESET]
-        query = urlencode({"email": email, "token": await self._codes.issue(email)})
+        fields = urlencode({"email": email, "token": await self._codes.issue(email)})
         letter = Letter(
             kind=Kind.RESET_PASSWORD,
             language=language,
-            link=f"{link_base(self._work, policy)}/reset-password?{query}",
+            link=f"{link_base(self._work, policy)}/reset-password#{fields}",
             minutes=int(sort.lifetime.total_seconds() // 60),
         )
         user = await self._users.by_email(email)

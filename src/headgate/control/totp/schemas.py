@@ -5,15 +5,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from headgate.control.auth.passwords import MAX_PASSWORD_CHARS
 from headgate.control.totp.tickets import MAX_CHARS
 from headgate.control.web.fields import RequestBody
 
 Code = Annotated[str, Field(max_length=32)]
-
-
-class ProofBody(RequestBody):
-    password: Annotated[str, Field(max_length=MAX_PASSWORD_CHARS)] = ""
 
 
 class EnableBody(RequestBody):
@@ -31,7 +26,17 @@ class TotpStatus(BaseModel):
 
 class VerificationMethod(BaseModel):
     method: str
-    """How the user proves who it is before a change: `password`."""
+    """How the user proves who it is before a change: `password`, `email` or `provider`; empty: not at all."""
+    methods: Sequence[str]
+    """All that work now, that one first."""
+    providers: Sequence[str]
+    """Slugs of the linked providers that can be signed in at."""
+
+
+class CodeSent(BaseModel):
+    success: bool = True
+    countdown: int
+    """Seconds until another code may be asked for."""
 
 
 class SetupView(BaseModel):

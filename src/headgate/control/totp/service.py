@@ -1,6 +1,6 @@
 """The second factor of a user: set up, prove, remove (spec 7.5)."""
 
-from headgate.control.auth.identity import proven_user
+from headgate.control.auth.proof import ProofBody, proven_user
 from headgate.control.auth.sessions import end_sessions
 from headgate.control.auth.throttle import admit_code, forget_codes
 from headgate.control.settings.switches import TOTP, is_switched_on
@@ -34,11 +34,11 @@ class TotpService:
             recovery_codes_left=await self._totp.recovery_codes_left(user.id),
         )
 
-    async def set_up(self, password: str) -> SetupView:
+    async def set_up(self, proof: ProofBody) -> SetupView:
         """A secret for the app; nothing changes until `enable`. Raises TOTP_NOT_ENABLED,
         TOTP_ALREADY_ENABLED, and what `proven_user` raises."""
         await self._require_feature()
-        user = await proven_user(self._work, password)
+        user = (await proven_user(self._work, proof)).user
         _require(user.totp_enabled_at is None, "TOTP_ALREADY_ENABLED", "two-factor login is on already")
         secret = new_secret()
         content: dict[str, int | str] = {"user_id": user.id, "secret": secret}
@@ -72,16 +72,16 @@ class TotpService:
             recovery_codes=await self._totp.replace_recovery_codes(user.id, self._work.now())
         )
 
-    async def new_recovery_codes(self, password: str) -> RecoveryCodes:
+    async def new_recovery_codes(self, proof: ProofBody) -> RecoveryCodes:
         """Raises TOTP_NOT_SETUP, and what `proven_user` raises."""
-        user = await self._with_factor(password)
+        user = await self._with_factor(proof)
         return RecoveryCodes(
             recovery_codes=await self._totp.replace_recovery_codes(user.id, self._work.now())
         )
 
-    async def disable(self, password: str) -> None:
+    async def disable(self, proof: ProofBody) -> None:
         """Raises as above."""
-        await self._totp.remove(await self._with_factor(password))
+        await self._totp.remove(await self._with_factor(proof))
 
     async def reset(self, user_id: int) -> None:
         """An administrator helps somebody who lost phone and codes; whoever has them now is out. Raises
@@ -110,8 +110,8 @@ class TotpService:
         except SealBroken:
             raise Unavailable("the second factor cannot be checked", reason="TOTP_VERIFY_ERROR") from None
 
-    async def _with_factor(self, password: str) -> UserRow:
-        user = await proven_user(self._work, password)
+    async def _with_factor(self, proof: ProofBody) -> UserRow:
+        user = (await proven_user(self._work, proof)).user
         _require(user.totp_enabled_at is not None, "TOTP_NOT_SETUP", "two-factor login is not on")
         return user
 

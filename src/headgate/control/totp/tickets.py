@@ -20,9 +20,12 @@ def issue(
 
 
 def read(vault: Vault, kind: str, ticket: str, *, now_s: int) -> dict[str, int | str] | None:
-    """None for what we did not issue for this purpose, or too long ago."""
+    """None for what we did not issue for this purpose, or too long ago. Only the very text that was issued:
+    other spellings of the same bytes would pass for tickets that were not used yet."""
     try:
         blob = base64.urlsafe_b64decode(ticket.encode())
+        if base64.urlsafe_b64encode(blob).decode() != ticket:
+            return None
         content: dict[str, int | str] = json.loads(vault.unseal(blob, context=kind))
     except (binascii.Error, ValueError, SealBroken):
         return None

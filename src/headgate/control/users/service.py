@@ -30,10 +30,11 @@ class UserService:
     async def create(self, draft: UserCreate, *, digest: str | None = None) -> UserRow:
         """Raises EMAIL_EXISTS, INVALID_EMAIL, PASSWORD_TOO_WEAK, INVALID_GROUP_ID, and what `apply_promo`
         raises. A starting balance is a ledger line like any other; default subscriptions begin now.
-        `digest`: of the password, when it was judged and hashed before."""
+        `digest`: of the password, when it was judged and hashed before; empty: there is none."""
         email = await self._free_email(draft.email, owner=None)
         auth = self._work.deps.settings.auth
-        digest = digest or await self._digest(draft.password, email)
+        if digest is None:
+            digest = await self._digest(draft.password, email)
         now = self._work.now()
         row = UserRow(
             email=email,

@@ -21,6 +21,8 @@ class UserView(BaseModel):
     tpm_limit: int
     status: str
     totp_enabled: bool
+    has_password: bool
+    """False for who came in through a provider and has set none yet."""
     allowed_groups: Sequence[int]
     created_at: datetime
     updated_at: datetime
@@ -41,6 +43,7 @@ def user_fields(row: UserRow, allowed_groups: Sequence[int]) -> dict[str, Any]:
         "rpm_limit": row.rpm_limit,
         "tpm_limit": row.tpm_limit,
         "status": row.status,
+        "has_password": bool(row.password_hash),
         "totp_enabled": row.totp_enabled_at is not None,
         "allowed_groups": list(allowed_groups),
         "created_at": row.created_at,

@@ -65,7 +65,7 @@ class MailCodeRow(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
     purpose: Mapped[str] = mapped_column(String(20))
-    """register | reset"""
+    """register | reset | proof"""
     subject: Mapped[bytes] = mapped_column(LargeBinary(32))
     """Keyed digest of the address."""
     code_hash: Mapped[bytes] = mapped_column(LargeBinary(32))

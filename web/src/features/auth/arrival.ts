@@ -5,7 +5,6 @@ const CARRIES = /^\/(?:auth\/[^/]+\/callback|reset-password)\/?$/
 export const isCarrying = (place: Location): boolean => CARRIES.test(place.pathname) && (place.hash || place.search) !== ''
 
 let fragment = ''
-let query = ''
 
 /**
  * Before the router looks at the address: what it brings is kept in memory, and neither the address bar nor
@@ -14,14 +13,13 @@ let query = ''
 export function arrive(place: Location, past: History): void {
   if (!isCarrying(place)) return
   fragment = place.hash.slice(1)
-  query = place.search.slice(1)
   past.replaceState(past.state, '', place.pathname)
 }
 
 /** Once. */
-export function takeArrival(): { fragment: URLSearchParams; query: URLSearchParams } {
-  const taken = { fragment: new URLSearchParams(fragment), query: new URLSearchParams(query) }
-  fragment = query = ''
+export function takeArrival(): URLSearchParams {
+  const taken = new URLSearchParams(fragment)
+  fragment = ''
   return taken
 }
 
