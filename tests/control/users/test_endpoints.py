@@ -17,7 +17,7 @@ async def test_a_created_user_has_the_contract_s_fields(control):
     assert {
         "id", "email", "username", "role", "balance", "concurrency", "status", "allowed_groups", "created_at",
         "updated_at", "notes", "group_rates", "current_concurrency", "subscriptions",
-        "rpm_limit", "tpm_limit", "totp_enabled",
+        "rpm_limit", "tpm_limit", "totp_enabled", "has_password",
     } == set(data)  # fmt: skip
     assert (data["role"], data["status"], data["balance"], data["concurrency"]) == ("user", "active", 12.5, 7)
 
