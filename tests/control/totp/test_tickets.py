@@ -14,7 +14,8 @@ def issued(lifetime_s=300):
 
 def test_a_ticket_is_read_until_its_end():
     ticket = issued()
-    assert tickets.read(VAULT, tickets.LOGIN, ticket, now_s=1299)["user_id"] == 7
+    content = tickets.read(VAULT, tickets.LOGIN, ticket, now_s=1299)
+    assert content == {"user_id": 7, "expires_s": 1300}
     assert tickets.read(VAULT, tickets.LOGIN, ticket, now_s=1300) is None
 
 
