@@ -13,7 +13,7 @@ const GROUP = `group ${RUN}`
 const MAIL = `${RUN}@example.com`
 const PAGES = [
   'dashboard', 'keys', 'usage', 'playground', 'subscriptions', 'redeem', 'profile', 'admin/dashboard', 'admin/degradations', 'admin/accounts', 'admin/usage', 'admin/groups',
-  'admin/users', 'admin/subscriptions', 'admin/codes', 'admin/prices', 'admin/proxies', 'admin/announcements', 'admin/settings', 'admin/audit',
+  'admin/users', 'admin/subscriptions', 'admin/codes', 'admin/prices', 'admin/ledger', 'admin/proxies', 'admin/announcements', 'admin/settings', 'admin/audit',
 ]
 
 mkdirSync(screens, { recursive: true })
@@ -145,16 +145,22 @@ async function createAll() {
   await page.getByText(GROUP).waitFor()
   await open('admin/accounts')
   await button('Create').click()
+  await page.locator('[data-test=kind-anthropic-apikey]').click()
   await page.fill('#field-name', `acc ${EVIL}`)
   await page.fill('#field-secret', `sim-${RUN}`)
   await page.fill('#field-base_url', simulator)
+  await button('Continue', dialog()).click()
   await choose('group_ids', new RegExp(GROUP))
   await page.fill('#field-notes', 'made by a browser')
-  await save()
+  await button('Create', dialog()).click()
   await button('Test', dialog()).click()
   await page.locator('[data-test=test-result]', { hasText: '✓' }).waitFor()
   ok('a new account answers its connection test')
-  await page.screenshot({ path: `${screens}/account.png` })
+  await button('Open the account', dialog()).click()
+  await page.getByText('Live capacity').waitFor()
+  await page.waitForLoadState('networkidle')
+  await accessible('account')
+  await page.screenshot({ path: `${screens}/account.png`, fullPage: true })
   await open('admin/users')
   await button('Create').click()
   await page.fill('#field-email', MAIL)

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import typer
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from headgate.cli.books import Books, on_books, usd
 from headgate.cli.entities import show
@@ -13,10 +11,9 @@ from headgate.cli.ledger_correct import correct
 from headgate.cli.ledger_reconcile import reconcile
 from headgate.cli.ledger_replay import prices_of, replay
 from headgate.cli.options import ConfigFile, DataDir, console, explained, problems
-from headgate.control.settings.spending_bounds import group_bound
-from headgate.core.money import from_usd, to_usd
-from headgate.storage.ledger_verify import LedgerReport, NegativeBound, overdraft_bound, verify
-from headgate.storage.models import GroupRow
+from headgate.control.ledger.proof import negative_bound
+from headgate.core.money import to_usd
+from headgate.storage.ledger_verify import LedgerReport, NegativeBound, verify
 
 commands = typer.Typer(no_args_is_help=True)
 commands.command()(replay)
@@ -60,18 +57,14 @@ def verify_books(
 
 
 async def _bound(books: Books, allowed: int) -> NegativeBound:
-    """The groups' largest overdraft and what the operator allows besides; per stream, the dearest slice of
-    output that a provider can bill unseen (docs/decisions/0017)."""
     book, _ = await prices_of(books, None)
-    slice_tokens = books.settings.limits.first_output_slice_tokens
-    async with AsyncSession(books.engine) as session:
-        groups = await session.scalars(select(GroupRow).where(GroupRow.deleted_at.is_(None)))
-        now_ms = books.clock.now_ms()
-        slices = [
-            group_bound(row, book, slice_tokens, now_ms=now_ms).overshoot_per_stream_usd for row in groups
-        ]
-    flat = await overdraft_bound(books.engine) + allowed
-    return NegativeBound(flat_nano=flat, per_stream_nano=from_usd(max(slices, default=0)))
+    return await negative_bound(
+        books.engine,
+        book,
+        books.settings.limits.first_output_slice_tokens,
+        now_ms=books.clock.now_ms(),
+        allowed_nano=allowed,
+    )
 
 
 def _print_report(report: LedgerReport, bound: NegativeBound) -> None:

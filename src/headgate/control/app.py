@@ -22,6 +22,7 @@ from headgate.control.events import endpoints as events
 from headgate.control.events.hub import EventHub
 from headgate.control.groups import endpoints as groups
 from headgate.control.keys import endpoints as keys
+from headgate.control.ledger import endpoints as ledger
 from headgate.control.mail import endpoints as mail
 from headgate.control.oauth import administration as oauth_providers
 from headgate.control.oauth import endpoints as oauth
@@ -67,6 +68,7 @@ SLICES = (
     statistics,
     usage,
     requests,
+    ledger,
     prices,
     scheduled_tests,
     settings,

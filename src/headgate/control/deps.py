@@ -1,6 +1,7 @@
 """What the management API needs from outside, as protocols; the composition root supplies it (HOUSE_STYLE
 8)."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -89,5 +90,7 @@ class ControlDeps(WorkDeps):
     memo: Memo = field(default_factory=Memo)
     started_at_ms: int = 0
     """When this process began to serve, Unix milliseconds."""
+    proving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while this process verifies its ledger for somebody."""
     covered: CoverRecord = field(default_factory=CoverRecord)
     """What this process's reservations covered, and what they did not."""

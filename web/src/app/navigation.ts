@@ -1,5 +1,5 @@
 import {
-  BarChart3, Boxes, CalendarClock, CircleDollarSign, Gauge, Gift, HeartPulse, KeyRound, LayoutDashboard, Megaphone, MessageSquare, Network,
+  BarChart3, BookOpenCheck, Boxes, CalendarClock, CircleDollarSign, Gauge, Gift, HeartPulse, KeyRound, LayoutDashboard, Megaphone, MessageSquare, Network,
   ScrollText, Server, Settings, Ticket, UserCog, Users,
 } from 'lucide-vue-next'
 import type { Component } from 'vue'
@@ -32,6 +32,7 @@ export const NAV: readonly NavItem[] = [
   { path: '/admin/subscriptions', label: 'subscriptions', icon: CalendarClock, permission: 'read', section: 'admin' },
   { path: '/admin/codes', label: 'codes', icon: Ticket, permission: 'money', section: 'admin' },
   { path: '/admin/prices', label: 'prices', icon: CircleDollarSign, permission: 'read', section: 'admin' },
+  { path: '/admin/ledger', label: 'ledger', icon: BookOpenCheck, permission: 'read', section: 'admin' },
   { path: '/admin/proxies', label: 'proxies', icon: Network, permission: 'read', section: 'admin' },
   { path: '/admin/announcements', label: 'announcements', icon: Megaphone, permission: 'read', section: 'admin' },
   { path: '/admin/settings', label: 'settings', icon: Settings, permission: 'read', section: 'admin' },

@@ -6,6 +6,8 @@ export interface FormField {
   /** Instead of the label that `common.field` has for the name. */
   label?: string
   hint?: string
+  /** Heading above this field: a new part of the form begins. */
+  section?: string
   options?: readonly { label: string; value: unknown }[]
   required?: boolean
 }

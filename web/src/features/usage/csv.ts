@@ -1,3 +1,5 @@
+import { save } from '@/shared/save'
+
 /** A file that spreadsheets read: quoted where needed, and no cell that a spreadsheet would run. */
 export function toCsv(names: readonly string[], rows: readonly Record<string, unknown>[]): string {
   return [names.join(','), ...rows.map((row) => names.map((name) => cell(row[name])).join(','))].join('\r\n') + '\r\n'
@@ -11,10 +13,4 @@ function cell(value: unknown): string {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
 }
 
-export function download(name: string, content: string): void {
-  const link = document.createElement('a')
-  link.href = URL.createObjectURL(new Blob([content], { type: 'text/csv;charset=utf-8' }))
-  link.download = name
-  link.click()
-  URL.revokeObjectURL(link.href)
-}
+export const download = (name: string, content: string): void => save(name, content, 'text/csv')

@@ -2,6 +2,7 @@ import admin from './admin.json'
 import auth from './auth.json'
 import common from './common.json'
 import console from './console.json'
+import manage from './manage.json'
 import shell from './shell.json'
 import user from './user.json'
 
@@ -10,6 +11,7 @@ export const en = {
   auth,
   common,
   console,
+  manage,
   shell,
   user,
 }
