@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from headgate.control.ledger.schemas import BookView, LedgerEntryView, LedgerLinesView
 from headgate.core.money import MULTIPLIER_ONE, to_usd
@@ -95,7 +96,7 @@ class LedgerEntries:
         }
 
     async def _texts(
-        self, id_column: ColumnElement[int], column: ColumnElement[str], ids: Iterable[int]
+        self, id_column: InstrumentedAttribute[int], column: InstrumentedAttribute[str], ids: Iterable[int]
     ) -> Mapping[int, str]:
         """Also of what was deleted: its past stays."""
         wanted = list(ids)
