@@ -138,11 +138,14 @@ class ScoreWeightSettings(_Section):
 
 
 class SchedulingSettings(_Section):
-    """Of groups with `scheduling_policy: scored` (docs/operations/scheduling.md)."""
+    """Of groups with `scheduling_policy: scored` (docs/operations/scheduling.md), and pacing."""
 
     lb_top_k: int = Field(7, ge=1)
     """Among how many of the best accounts the draw is made."""
     scheduler_score_weights: ScoreWeightSettings = ScoreWeightSettings()
+    background_reserve_percent: int = Field(10, ge=0, le=100)
+    """Of a provider's quota window, kept for keys of normal priority: background keys use the window no
+    faster than it lasts, less this. 100 = they leave an account alone once a tenth of a window is used."""
 
 
 class StickinessSettings(_Section):

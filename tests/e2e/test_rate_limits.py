@@ -193,3 +193,43 @@ def test_a_lifted_limit_is_lifted_at_once(gateway: Gateway, provision: Provision
     assert [CHAT.ask(gateway, caller.key).status for _ in range(2)] == [200, 429]
     gateway.api("PUT", f"/keys/{caller.key_id}", {"rpm_limit": 0}, token=caller.user_token)
     assert CHAT.ask(gateway, caller.key).status == 200
+
+
+def test_a_model_of_a_group_has_limits_of_its_own_for_all_and_for_each(
+    gateway: Gateway, provision: Provision
+) -> None:
+    """Five a minute for everybody together, two for each; the group's other models are not concerned."""
+    limits = {CHAT.model[:4] + "*": {"rpm_limit": 5, "user_rpm_limit": 2}}
+    first = provision("openai", group={"model_limits": limits})
+    assert gateway.api("GET", f"/admin/groups/{first.group_id}")["model_limits"] == limits
+    refused = [CHAT.ask(gateway, first.key) for _ in range(3)][-1]
+    pattern = next(iter(limits))
+    assert refused.status == 429
+    assert f"Rate limit of this user for {pattern}: 2 requests a minute" in refused.json["error"]["message"]
+    assert refused.headers["x-ratelimit-limit-requests"] == "2"
+    assert refused.headers["x-ratelimit-remaining-requests"] == "0"
+    assert 20 <= int(refused.headers["retry-after"]) <= 30
+    assert CHAT.ask(gateway, first.key, model="o4-mini").status == 200
+    for number in range(2):
+        stranger = provision("openai")
+        gateway.api(
+            "PUT", f"/keys/{stranger.key_id}", {"group_id": first.group_id}, token=stranger.user_token
+        )
+        answers = [CHAT.ask(gateway, stranger.key) for _ in range(2)]
+        assert [answer.status for answer in answers] == [200, 200 if number == 0 else 429]
+    assert (
+        f"Rate limit of this group for {pattern}: 5 requests a minute" in answers[-1].json["error"]["message"]
+    )
+    gateway.api("PUT", f"/admin/groups/{first.group_id}", {"model_limits": {}})
+    assert CHAT.ask(gateway, first.key).status == 200
+
+
+def test_tokens_of_a_model_are_counted_as_used(gateway: Gateway, provision: Provision) -> None:
+    group = {"model_limits": {MESSAGES.model: {"tpm_limit": 4_000}}}
+    caller = provision("anthropic", group=group)
+    answer = MESSAGES.ask(gateway, caller.key, max_tokens=50)
+    assert answer.headers["anthropic-ratelimit-tokens-limit"] == "4000"
+    left = MESSAGES.ask(gateway, caller.key, max_tokens=50).headers["anthropic-ratelimit-tokens-remaining"]
+    used = sum(row["input_tokens"] + row["output_tokens"] for row in gateway.usage(api_key_id=caller.key_id))
+    assert used < 4_000
+    assert int(left) > 4_000 - 2 * used - 200

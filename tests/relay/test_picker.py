@@ -17,9 +17,10 @@ from headgate.kit.clock import FakeClock
 from headgate.kit.tasks import TaskOwner
 from headgate.relay.account_gate import AccountGate
 from headgate.relay.account_quotas import AccountQuotas
+from headgate.relay.candidate_pool import slot_of
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
-from headgate.relay.picker import Picked, Picker, slot_of
+from headgate.relay.picker import Picked, Picker
 from headgate.relay.probes import LOOK_AGAIN_S, NO_TRIAL, TRIAL_S, Probes
 from headgate.relay.quota_watch import QuotaWatch
 from headgate.relay.reserver import Reserver

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.e2e.speakers import GEMINI, RESPONSES
+from tests.e2e.speakers import GEMINI, MESSAGES, RESPONSES
 from tests.scenarios.account_trouble import first_tried_first
 from tests.scenarios.registry import scenario
 from tests.scenarios.world import Scene, World
@@ -136,6 +136,42 @@ def codex_windows(world: World) -> str:
     by = "the other account" if scene.calls == [1, 1] else str(scene.calls)
     (cooldown,) = scene.health()["cooldowns"]
     return f"{status} by {by}; {scene.left_s()} s by {cooldown['evidence']}"
+
+
+@scenario(
+    "5h window that will run out too soon",
+    expected="background: 200 by the other, told to wait when both are short, 200 an hour before the reset;"
+    " normal: 200; safe for an hour of background work: no; trace: quota_pacing",
+)
+def window_runs_short(world: World) -> str:
+    """Background keys are held to the pace at which the window lasts; the others keep what is left."""
+    window_s = 5 * HOUR
+    now = int(time.time() + world.passed_s)
+    world.let_pass(2 * window_s - now % window_s + 2.5 * HOUR)  # half of a window is over
+    scene = first_tried_first(world.scene(2))
+    batch = world.new_key(scene.group_id, priority="background")["key"]
+    scene.suffer(0, "window_used=0.60", times=1)
+    scene.ask("uses more than half of it")
+    first = MESSAGES.ask(world.gateway, batch, "can wait")
+    (passed,) = [
+        one for one in scene.trace(first)["selections"][0]["candidates"]
+        if one["account_id"] == scene.accounts[0]
+    ]  # fmt: skip
+    by = "the other" if scene.calls == [1, 1] else f"{scene.calls}"
+    seen = world.gateway.api("GET", f"/admin/accounts/{scene.accounts[0]}/usage")["priorities"]
+    scene.suffer(1, "window_used=0.72", times=1)
+    MESSAGES.ask(world.gateway, batch, "the other one as well")
+    both = MESSAGES.ask(world.gateway, batch, "must wait")
+    wait_s = int(both.headers.get("retry-after", "0"))
+    told = "told to wait" if both.status == 429 and 2_900 <= wait_s <= 3_000 else f"{both.status} {wait_s}"
+    normal = scene.ask("somebody waits for it").status
+    world.let_pass(1.5 * HOUR)
+    later = MESSAGES.ask(world.gateway, batch, "the window has caught up").status
+    return (
+        f"background: {first.status} by {by}, {told} when both are short, {later} an hour before the reset;"
+        f" normal: {normal}; safe for an hour of background work: {seen[1]['long_job']['safe']};"
+        f" trace: {passed['evidence']['detail']}"
+    )
 
 
 @scenario(

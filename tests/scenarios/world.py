@@ -69,8 +69,8 @@ class World:
         scene.key, scene.key_id = key["key"], key["id"]
         return scene
 
-    def new_key(self, group_id: int) -> dict[str, Any]:
-        wish = {"name": f"k{next(_numbers)}", "group_id": group_id}
+    def new_key(self, group_id: int, **fields: Any) -> dict[str, Any]:
+        wish = {"name": f"k{next(_numbers)}", "group_id": group_id, **fields}
         return dict(self.gateway.api("POST", "/keys", wish, token=self.user_token))
 
     def log_lines(self, event: str) -> list[dict[str, Any]]:

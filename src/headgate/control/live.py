@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from headgate.state.protocols import SlotStore, StateUnavailable
+from headgate.state.protocols import Loads, SlotStore, StateUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -25,8 +25,8 @@ class SlotLoads:
     async def _in_use(self, kind: str, ids: Sequence[int]) -> Mapping[int, int]:
         names = {f"{kind}:{id_}": id_ for id_ in ids}
         try:
-            loads = await self._slots.load(list(names)) if names else {}
+            loads = await self._slots.load(list(names)) if names else Loads()
         except StateUnavailable:
             log.warning("live_load_unavailable", kind=kind)
             return {}
-        return {names[name]: load.in_use for name, load in loads.items() if name in names}
+        return {id_: loads[name].in_use for name, id_ in names.items()}

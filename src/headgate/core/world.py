@@ -14,6 +14,7 @@ import msgspec
 from headgate.core.ids import AccountId, GroupId, KeyId, ProxyId, SubscriptionId, UserId
 from headgate.core.limits.account_limits import AccountLimits
 from headgate.core.limits.fair_share import FairSharing
+from headgate.core.limits.model_rates import NO_MODEL_RATES, ModelRates
 from headgate.core.limits.rate_limit import UNLIMITED_RATE, RateLimit
 from headgate.core.routing.account_policy import AccountPolicy
 from headgate.core.routing.model_mapping import ModelRules, rules_of
@@ -207,6 +208,8 @@ class Group:
     """Group that takes over requests whose prompt is too long for this one's models."""
     sharing: FairSharing | None = None
     """How its slots are shared among its users; None: they are not."""
+    model_rates: ModelRates = field(default_factory=lambda: NO_MODEL_RATES)
+    """Limits of single models, beside `rate`."""
     model_routes: Mapping[str, frozenset[AccountId]] = field(default_factory=dict)
     """Model name or `prefix*` -> accounts that serve it before all others; empty: routing is off."""
 

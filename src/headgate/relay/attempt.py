@@ -233,6 +233,8 @@ class _Attempt:
         exchange = self._exchange
         try:
             call = open_call(self._runner.clients, request)
+            # While the provider thinks: runs at the first wait, when the request is on its way.
+            asyncio.get_running_loop().call_soon(exchange.trace.digest)
             self._watch(call)
             async with call as answer:
                 self._watchdog.watch(answer)

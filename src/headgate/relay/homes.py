@@ -102,7 +102,7 @@ class Homes:
         what, minter = exchange.minted_by
         if minter == selection.account.id:
             exchange.announce_degraded(None)
-            exchange.trace.facts.pop("degraded", None)
+            exchange.trace.drop("degraded")
             return
         rejection = selection.rejections.get(minter)
         because = _absent(exchange) if rejection is None else rejection.reason.value

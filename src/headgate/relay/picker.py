@@ -4,7 +4,6 @@ The trace keeps every decision with the reason why no other account was chosen.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -15,7 +14,6 @@ from headgate.core.ids import AccountId
 from headgate.core.limits.account_limits import LIMIT_CAUSES
 from headgate.core.routing.candidates import Candidate, WaitLimits, Wanted
 from headgate.core.routing.eligibility import served_model
-from headgate.core.routing.explanation import explain
 from headgate.core.routing.failover import FailoverPlan
 from headgate.core.routing.model_routing import route_of
 from headgate.core.routing.scoring import ScoreWeights
@@ -27,18 +25,19 @@ from headgate.core.world import Account, SchedulingPolicy
 from headgate.kit.clock import Clock
 from headgate.relay.account_gate import AccountGate
 from headgate.relay.account_quotas import AccountQuotas
+from headgate.relay.candidate_pool import CandidatePools, slot_of
 from headgate.relay.degraded import Degraded
 from headgate.relay.directory import Directory
 from headgate.relay.exchange import Exchange
 from headgate.relay.homes import Homes
 from headgate.relay.probes import LOOK_AGAIN_S, NO_TRIAL, TRIAL_S, Probes, Trial, is_under_trial, unproven_of
+from headgate.relay.quota_pacing import QuotaPacing
 from headgate.relay.quota_watch import QuotaWatch
 from headgate.relay.slot_queue import SlotQueue
 from headgate.relay.track_records import TrackRecords
 from headgate.settings import GatewaySettings, SchedulingSettings
 from headgate.state.protocols import (
     Cooldown,
-    CooldownStore,
     SharedState,
     SlotLease,
     SlotStore,
@@ -77,6 +76,8 @@ class Picker:
     ) -> None:
         self._probes = probes
         self._windows = windows
+        reserve_ppm = settings.scheduling.background_reserve_percent * 10_000
+        self._pacing = QuotaPacing(windows, clock, reserve_ppm=reserve_ppm)
         self._queueing = queueing
         self._quotas = quotas
         self._gate = gate
@@ -84,7 +85,8 @@ class Picker:
         self._weights = score_weights(settings.scheduling)
         self._directory = directory
         self._slots: SlotStore = state.slots
-        self._cooldowns: CooldownStore = state.cooldowns
+        self._pools = CandidatePools(state.slots, state.cooldowns, quotas.left_nano)
+        directory.on_refreshed.append(self._pools.forget)
         self._homes = Homes(state.affinity, clock, settings)
         self._clock = clock
         self._limits = WaitLimits(
@@ -93,7 +95,6 @@ class Picker:
             fallback_timeout_s=settings.account_wait_timeout_s,
             fallback_max_waiting=settings.account_max_waiting,
         )
-        self._last_used: dict[AccountId, int] = {}
 
     async def pick(self, exchange: Exchange, plan: FailoverPlan) -> Picked:
         """Raises `RelayError`: NO_ACCOUNT (or the last attempt's fault), QUEUE_FULL, QUEUE_TIMEOUT."""
@@ -128,7 +129,7 @@ class Picker:
             await self._gate.give_back(exchange)
             races += 1
             await asyncio.sleep(0)
-        exchange.trace.facts.setdefault("selections", []).append(explain(selection))
+        exchange.trace.decided(selection)
         if isinstance(selection, NoneEligible):
             raise RelayError(self._nobody(exchange, plan, selection))
         return await self._queue(exchange, selection, is_home=is_home)
@@ -185,7 +186,9 @@ class Picker:
             *self._gate.refused(exchange, None if home is None else home.account_id),
             *(self._probes.refused() if is_patient else ()),
         ]
-        candidates, cooling = await self._candidates(accounts, refused)
+        if caller.key.is_background:
+            refused += await self._pacing.refused(accounts, exchange.peek.model)
+        candidates, cooling = await self._pools.of(accounts, refused)
         is_scored = caller.group.scheduling_policy is SchedulingPolicy.SCORED
         stake = None if home is None else self._homes.stake(exchange, home)
         if is_scored or stake is not None:
@@ -243,30 +246,6 @@ class Picker:
         ]
         return [one if not ppm else replace(one, shortfall_ppm=ppm) for one, ppm in found]
 
-    async def _candidates(
-        self, accounts: tuple[Account, ...], refused: Sequence[Cooldown]
-    ) -> tuple[list[Candidate], Mapping[AccountId, tuple[Cooldown, ...]]]:
-        names = [slot_of(account.id) for account in accounts]
-        loads = await self._slots.load(names)
-        cooling = [
-            *await self._cooldowns.active([account.id for account in accounts]),
-            *refused,
-        ]
-        by_account = _grouped(cooling) if cooling else {}
-        last_used, left_nano = self._last_used, self._quotas.left_nano
-        candidates = [
-            Candidate(
-                account=account,
-                in_use=loads[name].in_use,
-                waiting=loads[name].waiting,
-                cooldowns=by_account.get(account.id, ()),
-                last_used_ms=last_used.get(account.id),
-                quota_left_nano=None if account.quota is None else left_nano(account.id),
-            )
-            for account, name in zip(accounts, names, strict=True)
-        ]
-        return candidates, by_account
-
     def _picked(
         self,
         exchange: Exchange,
@@ -276,8 +255,8 @@ class Picker:
         *,
         is_home: bool,
     ) -> Picked:
-        self._last_used[selection.account.id] = self._clock.now_ms()
-        exchange.trace.facts.setdefault("selections", []).append(explain(selection))
+        self._pools.used(selection.account.id, self._clock.now_ms())
+        exchange.trace.decided(selection)
         return Picked(
             account=selection.account,
             upstream_model=selection.upstream_model,
@@ -300,7 +279,7 @@ class Picker:
             timeout_s=timeout_s,
             refusals=("Too many pending requests", "Concurrency limit exceeded for account"),
         )
-        self._last_used[account.id] = self._clock.now_ms()
+        self._pools.used(account.id, self._clock.now_ms())
         return Picked(account=account, upstream_model=selection.upstream_model, lease=lease, is_home=is_home)
 
     def _nobody(self, exchange: Exchange, plan: FailoverPlan, selection: NoneEligible) -> Fault:
@@ -343,14 +322,3 @@ def _seed(exchange: Exchange) -> int:
     """The same for all requests of a conversation by a model, so that the draw repeats (spec 3.5)."""
     name = f"{exchange.session or exchange.id}\0{exchange.peek.model}"
     return int.from_bytes(blake2b(name.encode(errors="surrogatepass"), digest_size=8).digest(), "big")
-
-
-def slot_of(account_id: AccountId) -> str:
-    return f"account:{account_id}"
-
-
-def _grouped(cooldowns: Sequence[Cooldown]) -> Mapping[AccountId, tuple[Cooldown, ...]]:
-    grouped: dict[AccountId, tuple[Cooldown, ...]] = {}
-    for cooldown in cooldowns:
-        grouped[cooldown.account_id] = (*grouped.get(cooldown.account_id, ()), cooldown)
-    return grouped

@@ -4,7 +4,7 @@ Runs for every answer, so what has not changed since the account's last answer c
 comparison. What is news goes to the shared state; numbers that cannot be meant are logged once per account.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import structlog
 
@@ -23,6 +23,9 @@ _MOST_ACCOUNTS = 20_000
 
 _Windows = dict[tuple[str, str], QuotaReading]
 """The newest reading of each window of an account, by window and model."""
+
+
+_NO_WINDOWS: _Windows = {}
 
 
 class QuotaWatch:
@@ -68,6 +71,21 @@ class QuotaWatch:
             (shortfall_ppm(reading, now) for reading in windows.values() if reading.counts(model)),
             default=0,
         )
+
+    def newest(self, account_id: AccountId) -> Collection[QuotaReading]:
+        """The last word on each window that is known here."""
+        return self._last.get(account_id, _NO_WINDOWS).values()
+
+    async def catch_up(self, account_id: AccountId) -> None:
+        """Learn what other processes were told since. Raises `StateUnavailable`."""
+        readings = await self._store.readings(account_id)
+        if not readings:
+            return
+        last = self._last.setdefault(account_id, {})
+        for reading in reversed(readings):  # oldest first
+            known = last.get((reading.window, reading.model))
+            if known is None or known.at_ms <= reading.at_ms:
+                last[reading.window, reading.model] = reading
 
     async def note(self, account_id: AccountId, readings: Sequence[QuotaReading]) -> None:
         """Losing a reading costs a little foresight, never an answer."""

@@ -51,7 +51,7 @@ class RateGate:
         if drawn == 0 or missing == 0:
             return
         try:
-            await self._rates.correct(token_charges(exchange.caller, missing))
+            await self._rates.correct(token_charges(exchange.caller, exchange.peek.model, missing))
         except StateUnavailable:
             log.warning("rate_left_uncorrected", exchange_id=exchange.id)
 
@@ -65,9 +65,12 @@ class RateGate:
         return max(1, peek.input_tokens_estimate + output)
 
     async def _draw(self, exchange: Exchange, tokens: int) -> None:
-        caller = exchange.caller
-        for_tokens = token_charges(caller, tokens) if tokens else []
-        answer = await self._rates.draw([*request_charges(caller), *for_tokens])
+        caller, model = exchange.caller, exchange.peek.model
+        for_tokens = token_charges(caller, model, tokens) if tokens else []
+        charges = [*request_charges(caller, model), *for_tokens]
+        if not charges:
+            return  # limits of other models
+        answer = await self._rates.draw(charges)
         refused = answer.bucket if isinstance(answer, RateExceeded) else None
         limits = tightest(answer.levels, refused=refused)
         exchange.announced += exchange.handler.rate_headers(limits, now_ms=self._clock.now_ms())

@@ -59,13 +59,14 @@ class SlotQueue:
             self.waiting -= 1
             exchange.place_in_line = 0
             waiting.cancel()
-        exchange.trace.facts.setdefault("waits", []).append(
+        exchange.trace.add(
+            "waits",
             {
                 "for": resource,
                 "waited_ms": round((loop.time() - queued_at) * 1000),
                 "first_position": positions[0] if positions else 0,
                 "result": type(got).__name__,
-            }
+            },
         )
         match got:
             case SlotLease():

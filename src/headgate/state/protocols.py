@@ -37,6 +37,16 @@ class SlotLoad(msgspec.Struct, frozen=True, gc=False):
     waiting: int
 
 
+IDLE = SlotLoad(0, 0)
+
+
+class Loads(dict[str, SlotLoad]):
+    """Only resources that somebody holds or waits for; any other is idle when it is asked for by name."""
+
+    def __missing__(self, _resource: str) -> SlotLoad:
+        return IDLE
+
+
 @dataclass(frozen=True, slots=True)
 class QueueFull:
     """More than `max_waiting` are waiting already."""
@@ -86,7 +96,7 @@ class SlotStore(Protocol):
         slots)."""
         ...
 
-    async def load(self, resources: Sequence[str]) -> Mapping[str, SlotLoad]:
+    async def load(self, resources: Sequence[str]) -> Loads:
         """Live counters of many resources in one call."""
         ...
 

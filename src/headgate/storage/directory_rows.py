@@ -15,6 +15,7 @@ import structlog
 from headgate.core.ids import AccountId, GroupId, KeyId, ProxyId, SubscriptionId, UserId
 from headgate.core.limits.account_limits import limits_from
 from headgate.core.limits.fair_share import sharing_from
+from headgate.core.limits.model_rates import model_rates_from
 from headgate.core.limits.rate_limit import UNLIMITED_RATE, RateLimit
 from headgate.core.limits.windows import is_over
 from headgate.core.pricing.book import Dates
@@ -100,6 +101,7 @@ def group_from(row: GroupRow) -> Group | None:
         fallback=_group_id(row.fallback_group_id),
         too_long_fallback=_group_id(row.fallback_group_id_on_invalid_request),
         sharing=sharing_from(row.fair_sharing),
+        model_rates=model_rates_from(row.model_limits),
         model_routes=routes_from(row.model_routing) if row.model_routing_enabled else {},
     )
 

@@ -1,8 +1,12 @@
 """Which buckets a request draws from, and what a caller is told who must wait."""
 
+import dataclasses
+
 import pytest
+from msgspec.structs import replace
 
 from headgate.core.faults import FaultKind
+from headgate.core.limits.model_rates import ModelRate
 from headgate.core.limits.rate_limit import RateLimit
 from headgate.core.limits.rates import (
     Tightest,
@@ -16,7 +20,7 @@ from headgate.core.limits.token_bucket import RateCharge, RateLevel
 from headgate.core.world import (
     Caller,
 )
-from tests.relay.people import caller
+from tests.relay.people import MODEL, caller
 
 
 def level(remaining: int, *, limit: int = 60, full_in_ms: int = 0) -> RateLevel:
@@ -26,7 +30,7 @@ def level(remaining: int, *, limit: int = 60, full_in_ms: int = 0) -> RateLevel:
 def test_who_has_no_limit_draws_from_no_bucket() -> None:
     free = caller()
     assert not has_rate_limit(free)
-    assert request_charges(free) == token_charges(free, 5) == []
+    assert request_charges(free, MODEL) == token_charges(free, MODEL, 5) == []
 
 
 @pytest.mark.parametrize(
@@ -36,8 +40,8 @@ def test_who_has_no_limit_draws_from_no_bucket() -> None:
 )  # fmt: skip
 def test_one_limit_of_anybody_is_a_limit(limited: Caller) -> None:
     assert has_rate_limit(limited)
-    assert request_charges(limited) == []
-    assert len(token_charges(limited, 5)) == 1
+    assert request_charges(limited, MODEL) == []
+    assert len(token_charges(limited, MODEL, 5)) == 1
 
 
 def test_every_limit_has_its_own_bucket() -> None:
@@ -46,11 +50,11 @@ def test_every_limit_has_its_own_bucket() -> None:
         user_rate=RateLimit(requests=100),
         group_rate=RateLimit(tokens=9_000),
     )
-    assert request_charges(limited) == [
+    assert request_charges(limited, MODEL) == [
         RateCharge(bucket="key:1:rpm", limit=60, amount=1),
         RateCharge(bucket="user:1:rpm", limit=100, amount=1),
     ]
-    assert token_charges(limited, -7) == [
+    assert token_charges(limited, MODEL, -7) == [
         RateCharge(bucket="key:1:tpm", limit=1_000, amount=-7),
         RateCharge(bucket="group:1:tpm", limit=9_000, amount=-7),
     ]
@@ -96,3 +100,41 @@ def test_a_refusal_names_the_limit_and_when_to_come_again(bucket: str, limit: in
 
 def test_nobody_is_told_to_come_again_at_once() -> None:
     assert rate_fault("key:9:rpm", level(0), retry_after_ms=1, wanted=1).retry_after_s == 1
+
+
+@pytest.mark.parametrize("model", ["claude-opus-4-1", "gpt-5"])
+def test_a_model_of_the_group_has_buckets_of_its_own(model: str) -> None:
+    rates = {
+        "claude-opus-*": ModelRate(together=RateLimit(requests=9), each=RateLimit(requests=2, tokens=50))
+    }
+    limited = caller()
+    limited = replace(limited, group=dataclasses.replace(limited.group, model_rates=rates))
+    assert has_rate_limit(limited)
+    buckets = [
+        charge.bucket for charge in (*request_charges(limited, model), *token_charges(limited, model, 5))
+    ]
+    group, user = limited.group.id, limited.user.id
+    assert buckets == (
+        []
+        if model == "gpt-5"
+        else [
+            f"group:{group}:claude-opus-*:rpm",
+            f"user:{user}@{group}:claude-opus-*:rpm",
+            f"user:{user}@{group}:claude-opus-*:tpm",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("bucket", "whose"),
+    [
+        ("group:1:rpm", "this group:"),
+        ("group:1:claude-opus-*:rpm", "this group for claude-opus-*:"),
+        ("user:3@1:anthropic.claude-v2:1:rpm", "this user for anthropic.claude-v2:1:"),
+    ],
+)
+def test_a_refusal_names_the_model_where_the_limit_is_the_models(bucket: str, whose: str) -> None:
+    assert (
+        f"Rate limit of {whose} 60 requests"
+        in rate_fault(bucket, level(0), retry_after_ms=1, wanted=1).message
+    )

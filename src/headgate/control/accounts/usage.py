@@ -20,12 +20,14 @@ from headgate.control.usage.repository import UsageFilter
 from headgate.control.work import Work
 from headgate.core.ids import AccountId
 from headgate.core.limits.account_limits import limits_from, rpm_counter, window_start_ms
+from headgate.core.limits.quota_pacing import PriorityClass, safe_for_background, worst_of
 from headgate.core.limits.quota_windows import (
     FULL_PPM,
     Answer,
     Outlook,
     QuotaForecast,
     QuotaReading,
+    Safety,
     current,
     forecast,
     safe_to_start,
@@ -93,6 +95,18 @@ class LongJobView(BaseModel):
     reason: str
 
 
+class ClassView(BaseModel):
+    """How keys of one priority fare with the account's windows (docs/operations/scheduling.md, pacing)."""
+
+    priority: PriorityClass
+    is_admitted: bool
+    """May draw on the windows now; of windows of single models: on those that are not listed."""
+    held_back_by: str | None
+    """Window that is used faster than it lasts."""
+    until: datetime | None
+    long_job: LongJobView
+
+
 class AccountUsageView(BaseModel):
     source: Literal["passive"]
     updated_at: datetime | None
@@ -105,6 +119,8 @@ class AccountUsageView(BaseModel):
     limits: AccountLimitsView | None
     """None: the account has none."""
     long_job: LongJobView
+    """Of a key of normal priority."""
+    priorities: Sequence[ClassView]
 
 
 async def account_usage(work: Work, account_id: int, *, job_minutes: int) -> AccountUsageView:
@@ -129,7 +145,32 @@ async def account_usage(work: Work, account_id: int, *, job_minutes: int) -> Acc
         model_windows=[view for (_, model), view in views.items() if model],
         limits=await _limits_view(work, row, readings, now_ms),
         long_job=LongJobView(minutes=job_minutes, safe=safety.answer, reason=safety.reason),
+        priorities=_classes(whole, safety, job_minutes, now_ms, _reserve_ppm(work)),
     )
+
+
+def _reserve_ppm(work: Work) -> int:
+    return work.deps.settings.gateway.scheduling.background_reserve_percent * 10_000
+
+
+def _classes(
+    whole: list[QuotaForecast], safety: Safety, job_minutes: int, now_ms: int, reserve_ppm: int
+) -> Sequence[ClassView]:
+    held = worst_of((seen.reading for seen in whole), now_ms, reserve_ppm=reserve_ppm)
+    cautious = safe_for_background(whole, job_ms=job_minutes * 60_000, now_ms=now_ms, reserve_ppm=reserve_ppm)
+    return [
+        ClassView(
+            priority=priority,
+            is_admitted=held_by is None,
+            held_back_by=None if held_by is None else held_by.window,
+            until=None if held_by is None else _at(held_by.until_ms),
+            long_job=LongJobView(minutes=job_minutes, safe=told.answer, reason=told.reason),
+        )
+        for priority, held_by, told in (
+            (PriorityClass.NORMAL, None, safety),
+            (PriorityClass.BACKGROUND, held, cautious),
+        )
+    ]
 
 
 async def _limits_view(

@@ -31,7 +31,7 @@ from headgate.control.configuration.document import (
     price_name,
 )
 from headgate.control.error_rules.schemas import RuleUpdate
-from headgate.control.groups.schemas import FairSharingFields, GroupUpdate
+from headgate.control.groups.schemas import FairSharingFields, GroupUpdate, ModelLimitFields, stored_limits
 from headgate.control.oauth.providers import ProviderFields
 from headgate.control.prices.schemas import PriceBody
 from headgate.control.proxies.schemas import ProxyUpdate
@@ -42,6 +42,7 @@ from headgate.errors import ApiError
 _PLACEHOLDER = "x"
 _QUOTA = "quota_"
 SHARING = "fair_sharing"
+MODEL_LIMITS = "model_limits"
 
 
 def normalised(document: Document) -> Document:
@@ -77,6 +78,10 @@ def _group(where: str, fields: Fields) -> Fields:
     form = _checked(where, GroupUpdate, fields, beside=beside)
     if SHARING in fields:
         form[SHARING] = _sharing(f"{where}.{SHARING}", fields[SHARING])
+    if (limits := form.get(MODEL_LIMITS)) is not None:
+        form[MODEL_LIMITS] = stored_limits(
+            {name: ModelLimitFields.model_validate(entry) for name, entry in limits.items()}
+        )
     for name in (*GROUP_REFERENCES, "default_proxy"):
         if name in fields:
             form[name] = _name(f"{where}.{name}", fields[name])

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from headgate.control.web.fields import (
     MAX_ID,
@@ -18,6 +18,7 @@ from headgate.control.web.fields import (
     Usd,
 )
 from headgate.core.limits.fair_share import MAX_SLOTS, MAX_USERS, MAX_WEIGHT
+from headgate.core.limits.model_rates import MAX_MODELS
 from headgate.core.money import MULTIPLIER_ONE, to_usd
 from headgate.storage.models import GroupRow
 
@@ -43,6 +44,29 @@ Limit = Annotated[
 ModelRouting = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=200)], Ids], Field(max_length=500)
 ]
+
+
+class ModelLimitFields(RequestBody):
+    """0 is no limit. Strict about names: a limit that is misspelled would be none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rpm_limit: PerMinute = 0
+    tpm_limit: PerMinute = 0
+    """Of all users of the group together."""
+    user_rpm_limit: PerMinute = 0
+    user_tpm_limit: PerMinute = 0
+    """Of every single user of the group."""
+
+
+ModelPattern = Annotated[str, Field(pattern=r"^[^*\x00-\x20]{1,199}\*?$")]
+ModelLimits = Annotated[dict[ModelPattern, ModelLimitFields], Field(max_length=MAX_MODELS)]
+
+
+def stored_limits(limits: Mapping[str, ModelLimitFields]) -> dict[str, dict[str, int]]:
+    """Only what is a limit."""
+    set_ones = {name: entry.model_dump(exclude_defaults=True) for name, entry in limits.items()}
+    return {name: entry for name, entry in set_ones.items() if entry}
 
 
 class UserShareFields(RequestBody):
@@ -112,6 +136,8 @@ class GroupFields(RequestBody):
     rpm_limit: PerMinute | None = None
     tpm_limit: PerMinute | None = None
     """Ours: of all users of the group together."""
+    model_limits: ModelLimits | None = None
+    """Ours: the same of single models, by the model's name or `prefix*`; {} takes them away."""
     copy_accounts_from_group_ids: Ids = Field(default_factory=list)
 
 
@@ -186,6 +212,7 @@ class AdminGroupView(GroupView):
     unknown_price: str
     scheduling_policy: str
     fair_sharing: Mapping[str, Any] | None
+    model_limits: Mapping[str, Mapping[str, int]]
     account_count: int = 0
     active_account_count: int = 0
     rate_limited_account_count: int = 0
@@ -220,6 +247,7 @@ def admin_group_view(row: GroupRow, counts: Mapping[str, int] | None = None) -> 
         unknown_price=row.unknown_price,
         scheduling_policy=row.scheduling_policy,
         fair_sharing=row.fair_sharing,
+        model_limits=row.model_limits or {},
         **(counts or {}),
     )
 

@@ -7,7 +7,14 @@ from sqlalchemy import func, select
 from headgate.control.groups.fallbacks import check_fallbacks
 from headgate.control.groups.repository import GroupRepository
 from headgate.control.groups.routing import check_model_routing
-from headgate.control.groups.schemas import GroupCreate, GroupFields, GroupUpdate, RateEntry, SortEntry
+from headgate.control.groups.schemas import (
+    GroupCreate,
+    GroupFields,
+    GroupUpdate,
+    RateEntry,
+    SortEntry,
+    stored_limits,
+)
 from headgate.control.work import Work
 from headgate.core.money import from_usd, multiplier_from
 from headgate.errors import BadRequest, Conflict
@@ -203,6 +210,8 @@ class GroupService:
 
 
 def _apply_sharing(row: GroupRow, fields: GroupFields) -> None:
+    if (limits := fields.model_limits) is not None:
+        row.model_limits = stored_limits(limits) or None
     if (sharing := fields.fair_sharing) is not None:
         row.fair_sharing = sharing.model_dump() if sharing.slots else None
 

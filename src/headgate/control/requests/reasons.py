@@ -5,6 +5,8 @@ Knows: every reason of `core.routing.verdicts`. Refuses to know: stores, HTTP.
 
 from collections.abc import Mapping
 
+from headgate.core.limits.account_limits import RATE, RPM, SESSIONS, WINDOW_COST
+from headgate.core.limits.quota_pacing import QUOTA_PACING
 from headgate.core.routing.verdicts import Reason
 
 WHY: Mapping[str, str] = {
@@ -39,8 +41,20 @@ _RULES: Mapping[str, str] = {
 }
 
 
-def why(reason: str) -> str:
+_CAUSES: Mapping[str, str] = {
+    QUOTA_PACING: "its quota window is used faster than it lasts, and the key is a background key",
+    WINDOW_COST: "it had reached its limit on what a five-hour window may cost",
+    RPM: "it had reached its requests a minute",
+    SESSIONS: "it had reached its limit on conversations at a time",
+    RATE: "it had reached its requests or tokens a minute",
+}
+"""Of accounts that are left alone for a while, where the cause says more than the reason."""
+
+
+def why(reason: str, cause: object = None) -> str:
     """Of a reason that this version does not know (an older or newer trace): the reason itself."""
+    if isinstance(cause, str) and cause in _CAUSES:
+        return _CAUSES[cause]
     return WHY.get(reason, reason.replace("_", " "))
 
 

@@ -36,6 +36,9 @@ class SelectionView(BaseModel):
     chosen: int | None
     """Account id; null: nobody was left."""
     candidates: Sequence[CandidateView]
+    """In a group of more than 50 accounts the first eight of each reason."""
+    more: Mapping[str, int]
+    """How many others there were, by reason."""
 
 
 class WaitView(BaseModel):

@@ -72,7 +72,12 @@ def selections(trace: Trace, names: Names) -> list[SelectionView]:
         candidates = [_candidate(line, names) for line in listed if "account_id" in line]
         chosen = [each.account_id for each in candidates if each.outcome != "rejected"]
         views.append(
-            SelectionView(number=number, chosen=chosen[0] if chosen else None, candidates=candidates)
+            SelectionView(
+                number=number,
+                chosen=chosen[0] if chosen else None,
+                candidates=candidates,
+                more=next((more for line in listed if isinstance(more := line.get("more"), dict)), {}),
+            )
         )
     return views
 
@@ -166,7 +171,7 @@ def tariff_of(row: UsageRecordRow) -> TariffView:
 def _candidate(line: Mapping[str, Any], names: Names) -> CandidateView:
     outcome, reason = line.get("outcome", "rejected"), line.get("reason")
     chosen = "every account that would do was full; it waited for this one's next slot"
-    told = {"selected": "chosen", "wait": chosen}.get(outcome) or why(reason or "")
+    told = {"selected": "chosen", "wait": chosen}.get(outcome) or why(reason or "", line.get("detail"))
     return CandidateView(
         account_id=line["account_id"],
         account=names.get(line["account_id"]),

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from headgate.core.ids import AccountId
+from headgate.core.limits.quota_pacing import QUOTA_PACING
 from headgate.core.limits.quota_windows import QuotaReading
 from headgate.core.limits.rate_limit import UNLIMITED_RATE, RateLimit
 from headgate.core.limits.token_bucket import RateCharge
@@ -31,7 +32,7 @@ WINDOW_COST = "window_cost_limit"
 RPM = "base_rpm"
 SESSIONS = "max_sessions"
 RATE = "account_rate_limit"
-LIMIT_CAUSES = frozenset({WINDOW_COST, RPM, SESSIONS, RATE})
+LIMIT_CAUSES = frozenset({WINDOW_COST, RPM, SESSIONS, RATE, QUOTA_PACING})
 """Why an account that could serve is left alone for now."""
 
 

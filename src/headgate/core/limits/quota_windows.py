@@ -25,10 +25,11 @@ _HOUR_MS = 3_600_000
 _BINS = 6
 _SPREAD = 2.57
 """Student's t for 95 % and five degrees of freedom."""
-_LEAST_SPAN_MS = 5 * 60_000
-_LONG_MS = _HOUR_MS
+LEAST_SPAN_MS = 5 * 60_000
+LONG_MS = _HOUR_MS
 """Shorter windows are rates: they refill while a request waits."""
-_TELLING_PPM = 100_000
+TELLING_PPM = 100_000
+"""What is used of a window before its pace says anything."""
 _STALE_MS = 30 * 60_000
 
 
@@ -151,11 +152,11 @@ def shortfall_ppm(reading: QuotaReading, now_ms: int) -> int:
     """For which part of the window's remaining time nothing will be left, at the average pace so far: what a
     request now takes from requests later. 0: it lasts, or is too young to tell."""
     elapsed, remaining = now_ms - reading.starts_at_ms, reading.resets_at_ms - now_ms
-    if remaining <= 0 or reading.length_ms < _LONG_MS:
+    if remaining <= 0 or reading.length_ms < LONG_MS:
         return 0
     if reading.is_exhausted:
         return FULL_PPM
-    if elapsed < _LEAST_SPAN_MS or reading.used_ppm < _TELLING_PPM:
+    if elapsed < LEAST_SPAN_MS or reading.used_ppm < TELLING_PPM:
         return 0
     lasts_ms = (FULL_PPM - reading.used_ppm) * elapsed // reading.used_ppm
     return max(0, remaining - lasts_ms) * FULL_PPM // remaining
@@ -194,11 +195,11 @@ def _burn(readings: Sequence[QuotaReading]) -> tuple[float, float, float]:
     """Slowest, likely and fastest pace in ppm per millisecond: of late, where there are readings enough; else
     the window's average so far, which may be twice as fast, or over."""
     last = readings[-1]
-    horizon_ms = max(last.length_ms // 8, 3 * _LEAST_SPAN_MS)
+    horizon_ms = max(last.length_ms // 8, 3 * LEAST_SPAN_MS)
     recent = [reading for reading in readings if reading.at_ms >= last.at_ms - horizon_ms]
     span_ms = last.at_ms - recent[0].at_ms
-    if span_ms < _LEAST_SPAN_MS or len(recent) < 3:
-        average = last.used_ppm / max(last.at_ms - last.starts_at_ms, _LEAST_SPAN_MS)
+    if span_ms < LEAST_SPAN_MS or len(recent) < 3:
+        average = last.used_ppm / max(last.at_ms - last.starts_at_ms, LEAST_SPAN_MS)
         return 0.0, average, 2 * average
     rates = _binned(recent, span_ms)
     mean = sum(rates) / len(rates)

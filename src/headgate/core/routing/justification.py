@@ -5,12 +5,13 @@ first. Knows: the choice, and everything that it was made from. Refuses to know:
 pure, so that it does not matter when it happens; every account but the chosen one has exactly one reason.
 """
 
-from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Collection, ItemsView, Iterator, Mapping, Sequence, ValuesView
 from typing import Generic, TypeVar
 
 from headgate.core.ids import AccountId
 from headgate.core.routing.candidates import Candidate
 from headgate.core.routing.eligibility import Demand, judge, usual_provider
+from headgate.core.routing.scoring import Score
 from headgate.core.routing.verdicts import Reason, Rejection
 
 T = TypeVar("T")
@@ -48,6 +49,23 @@ class WhenRead(Mapping[AccountId, T], Generic[T]):
 
     def __repr__(self) -> str:
         return repr(self._made())
+
+
+class ScoresWhenRead(WhenRead[Score]):
+    """Scores of everybody who could serve, made when they are read first; of a few of them for less."""
+
+    __slots__ = ("_of",)
+
+    def __init__(
+        self,
+        make: Callable[[], Mapping[AccountId, Score]],
+        of: Callable[[Collection[AccountId]], Mapping[AccountId, Score]],
+    ) -> None:
+        super().__init__(make)
+        self._of = of
+
+    def of(self, accounts: Collection[AccountId]) -> Mapping[AccountId, Score]:
+        return self._of(accounts)
 
 
 def rejections_of(
@@ -113,10 +131,13 @@ def lost_in_layers(chosen: Candidate) -> Callable[[Candidate], Rejection]:
     by_load: dict[int, Rejection] = {}
 
     def lost(candidate: Candidate) -> Rejection:
-        if candidate.is_full:
-            return full(candidate)
-        load, prio = candidate.load_rate, candidate.account.priority
-        overloaded = candidate.is_overloaded
+        account, load, overloaded = candidate.account, 0, False
+        prio = account.priority
+        if candidate.in_use or candidate.waiting:  # asked of everybody, so not asked of those who are idle
+            if candidate.is_full:
+                return full(candidate)
+            load = candidate.load_rate
+            overloaded = load >= 100 and account.concurrency > 0
         if prio != priority and overloaded is is_overloaded:
             return by_priority.get(prio) or by_priority.setdefault(
                 prio, Rejection(Reason.LOWER_PRIORITY, prio)
@@ -134,7 +155,7 @@ def lost_in_scores(best: frozenset[AccountId]) -> Callable[[Candidate], Rejectio
     """`best`: the accounts among which the draw was made."""
 
     def lost(candidate: Candidate) -> Rejection:
-        if candidate.is_full:
+        if (candidate.in_use or candidate.waiting) and candidate.is_full:
             return full(candidate)
         return _NOT_DRAWN if candidate.account.id in best else _LOWER_SCORE
 

@@ -86,9 +86,11 @@ def scores_of(
     loads: Sequence[int],
     weights: ScoreWeights,
     totals: Sequence[float] | None = None,
+    only: Sequence[int] | None = None,
 ) -> list[Score]:
     """In the order of the candidates, whose load rates are `loads`, with every term; `totals`: what
-    `totals_of` has said, if it was asked."""
+    `totals_of` has said, if it was asked; `only`: of the candidates at these indexes, measured against
+    all."""
     if not candidates:
         return []
     by_priority, by_load, per_waiting, fastest, per_ms = _scales_of(candidates, loads, weights)
@@ -97,7 +99,10 @@ def scores_of(
     if totals is None:
         totals = totals_of(candidates, loads, weights)
     scores = []
-    for candidate, load, total in zip(candidates, loads, totals, strict=True):
+    wanted = zip(candidates, loads, totals, strict=True)
+    if only is not None:
+        wanted = zip(*([row[at] for at in only] for row in (candidates, loads, totals)), strict=True)
+    for candidate, load, total in wanted:
         ttft_ms = candidate.ttft_ms
         terms = (
             total,

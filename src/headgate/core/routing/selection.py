@@ -6,7 +6,7 @@ every candidate that was not chosen has exactly one rejection (made when it is r
 an account that is full is never chosen, and nobody overtakes those who wait for it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from headgate.core.routing.candidates import (
 from headgate.core.routing.eligibility import Demand, judge, served_model, usual_provider
 from headgate.core.routing.health import SOFT_CAUSES
 from headgate.core.routing.justification import (
+    ScoresWhenRead,
     WhenRead,
     left_home,
     lost_in_layers,
@@ -242,7 +243,10 @@ def _scored(able: _Sorted, demand: Demand, weights: ScoreWeights, why: _Why | _W
     """Draw among the best that are free; when nobody is, wait for the best whose queue has room."""
     pool, loads = able.free + able.full, able.free_loads + able.full_loads
     totals = totals_of(pool, loads, weights)
-    scores = WhenRead(partial(_scores_by_account, pool, loads, weights, totals))
+    scores = ScoresWhenRead(
+        partial(_scores_by_account, pool, loads, weights, totals),
+        partial(_scores_of_some, pool, loads, weights, totals),
+    )
     if able.free:
         free_totals = totals[: len(able.free)]
         best = best_of(able.free, able.free_loads, free_totals, weights.top_k)
@@ -261,6 +265,19 @@ def _scores_by_account(
 ) -> dict[AccountId, Score]:
     scores = scores_of(pool, loads, weights, totals)
     return {candidate.account.id: score for candidate, score in zip(pool, scores, strict=True)}
+
+
+def _scores_of_some(
+    pool: Sequence[Candidate],
+    loads: Sequence[int],
+    weights: ScoreWeights,
+    totals: Sequence[float],
+    accounts: Collection[AccountId],
+) -> dict[AccountId, Score]:
+    wanted = frozenset(accounts)
+    only = [at for at, candidate in enumerate(pool) if candidate.account.id in wanted]
+    scores = scores_of(pool, loads, weights, totals, only)
+    return {pool[at].account.id: score for at, score in zip(only, scores, strict=True)}
 
 
 def _first(pool: Sequence[Candidate], loads: Sequence[int], seed: int) -> Candidate:

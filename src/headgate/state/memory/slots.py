@@ -8,11 +8,11 @@ memory.
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from headgate.core.limits.fair_share import NOBODYS, FairLine, Rank, Share
 from headgate.kit.clock import Clock
-from headgate.state.protocols import QueueFull, QueueTimeout, SlotLease, SlotLoad
+from headgate.state.protocols import Loads, QueueFull, QueueTimeout, SlotLease, SlotLoad
 
 RECLAIM_EVERY_S = 0.25
 """While somebody waits, how often lost leases are looked for; far below the shortest lease (3 s)."""
@@ -151,8 +151,10 @@ class MemorySlots:
             if held is not None:
                 held.expires_ms = expires_ms
 
-    async def load(self, resources: Sequence[str]) -> Mapping[str, SlotLoad]:
-        return {resource: self._load_of(resource) for resource in resources}
+    async def load(self, resources: Sequence[str]) -> Loads:
+        known = self._resources
+        loads = [(name, self._load_of(name, known[name])) for name in resources if name in known]
+        return Loads([(name, load) for name, load in loads if load.in_use or load.waiting])
 
     async def holders(self, resource: str) -> Sequence[tuple[str, int]]:
         state = self._resources.get(resource)
@@ -239,10 +241,7 @@ class MemorySlots:
                 if waiter.on_position is not None:
                     asyncio.get_running_loop().call_soon(_tell, waiter, waiter.on_position, place)
 
-    def _load_of(self, resource: str) -> SlotLoad:
-        state = self._resources.get(resource)
-        if state is None:
-            return _IDLE
+    def _load_of(self, resource: str, state: _Resource) -> SlotLoad:
         self._reclaim(resource, state)
         self._forget_if_idle(resource, state)
         return SlotLoad(len(state.held), len(state.queue))
@@ -255,6 +254,3 @@ class MemorySlots:
 def _tell(waiter: _Waiter, on_position: Callable[[int], None], place: int) -> None:
     if waiter.place == place and waiter.lease is None:
         on_position(place)
-
-
-_IDLE = SlotLoad(0, 0)

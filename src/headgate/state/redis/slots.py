@@ -10,10 +10,10 @@ reclaimed.
 import asyncio
 import itertools
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from headgate.core.limits.fair_share import Share
-from headgate.state.protocols import QueueFull, QueueTimeout, SlotLease, SlotLoad, StateUnavailable
+from headgate.state.protocols import Loads, QueueFull, QueueTimeout, SlotLease, SlotLoad, StateUnavailable
 from headgate.state.redis.pipeline import Pipeline
 from headgate.state.redis.scripts import read_script
 
@@ -87,14 +87,12 @@ class RedisSlots:
             pairs = [part for lease in leases for part in (lease.resource, lease.token)]
             await self._pipeline.run(self._renew, self._lease_ms, *pairs)
 
-    async def load(self, resources: Sequence[str]) -> Mapping[str, SlotLoad]:
+    async def load(self, resources: Sequence[str]) -> Loads:
         if not resources:
-            return {}
+            return Loads()
         counts = await self._pipeline.run(self._load, *resources)
-        return {
-            resource: SlotLoad(counts[2 * index], counts[2 * index + 1])
-            for index, resource in enumerate(resources)
-        }
+        found = zip(resources, counts[::2], counts[1::2], strict=True)
+        return Loads([(name, SlotLoad(held, waiting)) for name, held, waiting in found if held or waiting])
 
     async def holders(self, resource: str) -> Sequence[tuple[str, int]]:
         holders = []

@@ -56,6 +56,8 @@ class GroupRow(Identified, SoftDeleted, Base):
     """How an account is chosen: layered | scored."""
     fair_sharing: Mapped[Any] = mapped_column(JsonText, default=None, nullable=True)
     """How the group's slots are shared among its users (core/limits/fair_share.py); None: they are not."""
+    model_limits: Mapped[Any] = mapped_column(JsonText, default=None, nullable=True)
+    """Requests and tokens a minute of single models (core/limits/model_rates.py); None: no such limit."""
 
 
 class ProxyRow(Identified, SoftDeleted, Base):

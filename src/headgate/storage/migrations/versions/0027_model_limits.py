@@ -1,0 +1,19 @@
+"""Groups limit requests and tokens a minute of single models."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0027"
+down_revision = "0026"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("groups") as table:
+        table.add_column(sa.Column("model_limits", sa.Text(), nullable=True))
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("groups") as table:
+        table.drop_column("model_limits")
