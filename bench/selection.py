@@ -14,7 +14,8 @@ from headgate.core.ids import AccountId
 from headgate.core.routing.candidates import Candidate, Wanted
 from headgate.core.routing.explanation import explain
 from headgate.core.routing.scoring import ScoreWeights
-from headgate.core.routing.selection import Selection, select_account
+from headgate.core.routing.selection import select_account
+from headgate.core.routing.verdicts import Selection
 from headgate.core.world import Account, CredentialKind, Dialect, Provider
 from headgate.kit.clock import SystemClock
 from headgate.kit.secret import Secret
