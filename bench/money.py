@@ -1,13 +1,14 @@
 """What money costs: CPU per request with reservations and ledger, and without them, in the same run.
 
 Without: `run_mode: simple`, and accounts that cost nothing, so that usage is recorded and nothing is
-reserved, charged or entered in the ledger. The two gateways are measured in turns, the first one changing,
-and compared turn by turn: what the machine does to one it does to the other.
+reserved, charged or entered in the ledger. With: by a key whose user's balance is its only limit (two ledger
+lines), and by one that has a quota and three windows as well (five claims, three lines). All are measured in
+turns, the first one changing, and compared turn by turn: what the machine does to one it does to the other.
 """
 
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ class Turns:
     """Microseconds of CPU per request, turn by turn."""
 
     scenario: str
+    key: str
     with_money: list[float]
     without: list[float]
 
@@ -37,34 +39,40 @@ class Turns:
 
 
 def measure(
-    with_money: Peer, without: Peer, folder: Path, drive: Measure, *, seconds: float, turns: int
+    with_money: Sequence[Peer], without: Peer, folder: Path, drive: Measure, *, seconds: float, turns: int
 ) -> list[Turns]:
-    """`turns` times each, alternating."""
+    """`turns` times each, alternating. `with_money`: the same gateway by different keys, each named for
+    its."""
     results = []
+    parties = (*with_money, without)
     for name, content in SCENARIOS.items():
         body = folder / "money.json"
         body.write_bytes(content)
-        found: dict[str, list[float]] = {with_money.name: [], without.name: []}
-        for peer in (with_money, without):
+        found: dict[str, list[float]] = {peer.name: [] for peer in parties}
+        for peer in parties:
             drive(peer, body, connections=32, seconds=seconds)
         for turn in range(turns):
-            for peer in (with_money, without) if turn % 2 == 0 else (without, with_money):
+            for peer in parties if turn % 2 == 0 else reversed(parties):
                 result = drive(peer, body, connections=32, seconds=seconds)
                 found[peer.name].append(result["cpu_s"] / max(result["requests"], 1) * 1e6)
-        results.append(Turns(name, found[with_money.name], found[without.name]))
-        print(f"  money, {name}: {[round(us, 1) for us in results[-1].added]} us", file=sys.stderr)
+        for peer in with_money:
+            results.append(Turns(name, peer.name, found[peer.name], found[without.name]))
+            added = [round(us, 1) for us in results[-1].added]
+            print(f"  money, {name}, {peer.name}: {added} us", file=sys.stderr)
     return results
 
 
 def print_money(results: list[Turns]) -> None:
     print("\nCPU per request with reservations and ledger, and without (simple mode), SQLite; medians\n")
-    _print_row("scenario", "with, us", "without, us", "added, us", "spread, us", "wanted")
-    _print_row("-" * 20, "-" * 8 + ":", "-" * 10 + ":", "-" * 8 + ":", "-" * 13 + ":", "-" * 6)
+    _print_row("scenario", "key", "with, us", "without, us", "added, us", "spread, us", "wanted")
+    _print_row("-" * 20, "-" * 18, "-" * 8 + ":", "-" * 10 + ":", "-" * 8 + ":", "-" * 13 + ":", "-" * 6)
     for turns in results:
         medians = map(statistics.median, (turns.with_money, turns.without, turns.added))
         spread = f"{min(turns.added):.1f} to {max(turns.added):.1f}"
-        _print_row(turns.scenario, *(f"{us:.1f}" for us in medians), spread, f"<= {WANTED_US}")
+        figures = (f"{us:.1f}" for us in medians)
+        _print_row(turns.scenario, turns.key, *figures, spread, f"<= {WANTED_US}")
 
 
-def _print_row(scenario: str, ours: str, base: str, added: str, spread: str, wanted: str) -> None:
-    print(f"| {scenario:20} | {ours:>9} | {base:>11} | {added:>9} | {spread:>14} | {wanted:6} |")
+def _print_row(scenario: str, key: str, ours: str, base: str, added: str, spread: str, wanted: str) -> None:
+    row = f"| {scenario:20} | {key:18} | {ours:>9} | {base:>11} | {added:>9} | {spread:>14} | {wanted:6} |"
+    print(row)

@@ -9,18 +9,18 @@ import subprocess
 import sys
 import time
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.processes import children, pin
 
 GATEWAY_CORE, OTHERS_CORE = 0, 1
-WAIT_S = 30.0
+WAIT_S = 120.0
 
 
 @dataclass
 class Peer:
-    """A running party. `headers` carry its key."""
+    """A running party. `headers` carry its key; `plain_key` is one without limits of its own."""
 
     name: str
     port: int
@@ -28,6 +28,11 @@ class Peer:
     headers: dict[str, str]
     path_prefix: str = ""
     pids: list[int] = field(default_factory=list)
+    plain_key: str = ""
+
+    def by_key(self, name: str, key: str) -> "Peer":
+        """The same party under another name, called with another of its keys."""
+        return replace(self, name=name, headers={**self.headers, "x-api-key": key})
 
     def stop(self) -> None:
         self.process.terminate()
@@ -107,13 +112,16 @@ def start_headgate(upstream_port: int, folder: Path, *, is_simple: bool = False)
         stderr=log,
     )
     wait_for(f"http://127.0.0.1:{port}/health")
-    key = provision(f"http://127.0.0.1:{port}/api/v1", upstream_port, cost_multiplier=0 if is_simple else 1)
+    key, plain_key = provision(
+        f"http://127.0.0.1:{port}/api/v1", upstream_port, cost_multiplier=0 if is_simple else 1
+    )
     pin(process.pid, GATEWAY_CORE)
-    return Peer(name, port, process, {"x-api-key": key}, pids=[process.pid])
+    return Peer(name, port, process, {"x-api-key": key}, pids=[process.pid], plain_key=plain_key)
 
 
-def provision(api: str, upstream_port: int, *, cost_multiplier: float) -> str:
-    """A group with three accounts, a user with money, and a key with a quota and windows; returns the key."""
+def provision(api: str, upstream_port: int, *, cost_multiplier: float) -> tuple[str, str]:
+    """A group with three accounts, a user with money; returns a key with a quota and three windows, and one
+    without limits of its own."""
     token = call(f"{api}/auth/login", {"email": "bench@headgate.local", "password": "bench-password"})[
         "access_token"
     ]
@@ -147,7 +155,9 @@ def provision(api: str, upstream_port: int, *, cost_multiplier: float) -> str:
         "access_token"
     ]
     limits = {"quota": 900_000, "rate_limit_5h": 800_000, "rate_limit_1d": 800_000, "rate_limit_7d": 800_000}
-    return str(call(f"{api}/keys", {"name": "bench", "group_id": group, **limits}, mine)["key"])
+    key = call(f"{api}/keys", {"name": "bench", "group_id": group, **limits}, mine)["key"]
+    plain = call(f"{api}/keys", {"name": "plain", "group_id": group}, mine)["key"]
+    return str(key), str(plain)
 
 
 def call(url: str, body: dict[str, object], token: str | None = None) -> dict[str, object]:

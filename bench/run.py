@@ -151,7 +151,11 @@ def money_turns(
 ) -> list[Turns]:
     """Beside the gateway with everything on one without money; each measurement is half as long as others."""
     peers.append(start_headgate(simulator.port, folder, is_simple=True))
-    return measure(headgate, peers[-1], folder, drive, seconds=options.seconds / 2, turns=options.turns)
+    with_money = (
+        headgate.by_key("balance only", headgate.plain_key),
+        headgate.by_key("quota, 3 windows", headgate.headers["x-api-key"]),
+    )
+    return measure(with_money, peers[-1], folder, drive, seconds=options.seconds / 2, turns=options.turns)
 
 
 def print_table(rows: list[Row]) -> None:

@@ -25,7 +25,7 @@ RECOVERY_S = 60.0
 """Nobody may wait longer for the books to be complete."""
 WHOLE_EVERY = 10
 """Kills between two looks at the whole ledger."""
-_ACKNOWLEDGED_S = 15.0
+_ACKNOWLEDGED_S = 60.0
 SETTINGS = {
     **SAFE_FOR_TESTS,
     "HEADGATE_GATEWAY__OVERLOAD_COOLDOWN_S": "0",

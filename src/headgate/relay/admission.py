@@ -5,9 +5,9 @@ money for the input plus a first slice of output against every bound that applie
 windows). What cannot be covered is refused here, with the limit named.
 """
 
-from headgate.core.limits.budget import budget_of
 from headgate.core.limits.fair_share import Share
 from headgate.core.limits.rates import has_rate_limit
+from headgate.relay.budgets import Budgets
 from headgate.relay.estimator import Estimator
 from headgate.relay.exchange import Exchange
 from headgate.relay.leases import LeaseKeeper
@@ -42,6 +42,7 @@ class Admission:
         self._queueing = queueing
         self._leases = leases
         self.rates = rates
+        self._budgets = Budgets()
         self._gateway = gateway
 
     async def enter(self, exchange: Exchange) -> SlotLease:
@@ -137,7 +138,7 @@ class Admission:
 
     async def _cover(self, exchange: Exchange) -> None:
         """Reserve the money; what cannot be covered in full becomes the request's output limit."""
-        budget = budget_of(exchange.caller, exchange.charge_multiplier, now_ms=exchange.started_at_ms)
+        budget = self._budgets.of(exchange.caller, exchange.charge_multiplier, now_ms=exchange.started_at_ms)
         need, allowed = self.estimator.need(exchange, budget)
         exchange.need, exchange.high_input_nano = need, need.fixed_nano
         granted = await self.reserver.reserve(exchange, need)

@@ -160,7 +160,7 @@ class _Search:
             claims = _claims(budget, list_nano, surprise_nano=self._surprise_nano)
             answer = await self._reserver.ask(self._exchange.id, claims)
             if isinstance(answer, Reserved):
-                return self._held(list_nano, answer.remaining)
+                return self._held(list_nano, claims, answer.remaining)
             if not await self._reserver.reread(answer.bound):
                 await self._ease(budget.find(answer.bound), answer)
 
@@ -202,14 +202,14 @@ class _Search:
         self._pause_s = min(self._pause_s * 1.5, _LAST_LOOK_S)
         self._tokens = self._need.wanted_tokens
 
-    def _held(self, list_nano: int, remaining: int) -> int:
+    def _held(self, list_nano: int, claims: Sequence[Claim], remaining: int) -> int:
         exchange, budget = self._exchange, self._need.budget
         exchange.hold = Hold(budget=budget, list_nano=list_nano, surprise_nano=self._surprise_nano)
         exchange.budget_left_nano = None if remaining >= NO_LIMIT else max(0, remaining)
         facts = {
             "list_nano": list_nano,
             "output_tokens": self._tokens,
-            "bounds": {bound.name: budget.amount(bound, list_nano) for bound in budget.bounds},
+            "bounds": {claim.bound: claim.amount - claim.overdraft for claim in claims},
         }
         if self._waited_s:
             facts["waited_ms"] = round(self._waited_s * 1000)
@@ -222,14 +222,11 @@ class _Search:
 
 def _claims(budget: Budget, list_nano: int, *, surprise_nano: int = 0) -> list[Claim]:
     """`list_nano`, which must be left, and `surprise_nano` on top, which need not."""
-    return [
-        Claim(
-            bound.name,
-            budget.amount(bound, list_nano + surprise_nano),
-            _surprise(budget, bound, list_nano, surprise_nano),
-        )
-        for bound in budget.bounds
-    ]
+    covered = budget.amounts(list_nano)
+    if surprise_nano == 0:  # nearly always, and every request pays for this
+        return [Claim(bound.name, amount) for bound, amount in zip(budget.bounds, covered, strict=True)]
+    amounts = zip(budget.bounds, covered, budget.amounts(list_nano + surprise_nano), strict=True)
+    return [Claim(bound.name, held, held - amount) for bound, amount, held in amounts]
 
 
 def _surprise(budget: Budget, bound: SpendingBound, list_nano: int, surprise_nano: int) -> int:
@@ -238,12 +235,10 @@ def _surprise(budget: Budget, bound: SpendingBound, list_nano: int, surprise_nan
 
 def _more(hold: Hold, list_nano: int, overdrafts: Mapping[str, int]) -> list[Claim]:
     """What `list_nano` beyond what is held takes of each bound."""
-    budget, before, after = hold.budget, hold.list_nano, hold.list_nano + list_nano
+    budget = hold.budget
+    steps = zip(
+        budget.bounds, budget.amounts(hold.list_nano), budget.amounts(hold.list_nano + list_nano), strict=True
+    )
     return [
-        Claim(
-            bound.name,
-            budget.amount(bound, after) - budget.amount(bound, before),
-            overdrafts.get(bound.name, 0),
-        )
-        for bound in budget.bounds
+        Claim(bound.name, after - before, overdrafts.get(bound.name, 0)) for bound, before, after in steps
     ]

@@ -14,7 +14,6 @@ from headgate.storage.journal import AccountWindows, Intent, Settlement
 from headgate.storage.journal_rows import SUBSCRIPTION_WINDOW_MS, WINDOW_MS, Row
 
 _FAILED = "failed"
-_TARIFF_LINES = ("input", "output", "cache_read", "cache_write", "other")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,8 +113,16 @@ def payer(intent: Intent) -> str:
 
 def tariff(cost: CostLines) -> str:
     """The lines that make up the list cost, `input=3600 output=750`; those of 0 are left out."""
-    amounts = (cost.input, cost.output, cost.cache_read, cost.cache_write, cost.other)
-    return " ".join(f"{name}={amount}" for name, amount in zip(_TARIFF_LINES, amounts, strict=True) if amount)
+    told = f"input={cost.input}" if cost.input else ""
+    if cost.output:
+        told += f" output={cost.output}"
+    if cost.cache_read:
+        told += f" cache_read={cost.cache_read}"
+    if cost.cache_write:
+        told += f" cache_write={cost.cache_write}"
+    if cost.other:
+        told += f" other={cost.other}"
+    return told if cost.input else told[1:]
 
 
 def key_update(now: str, day: str, delta: str) -> str:

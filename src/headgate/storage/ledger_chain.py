@@ -54,9 +54,12 @@ def link(key: bytes, head: Head, rows: Iterable[Sequence[Any]]) -> tuple[list[tu
     """Entries (`CHAINED_COLUMNS`) with chain, seq and hash appended, in their order, and the new head."""
     chain, seq, digest = head.chain, head.seq, head.hash
     linked = []
+    begun = blake2b(key=key, digest_size=HASH_BYTES)
     for row in rows:
         seq += 1
-        digest = entry_hash(key, chain, seq, digest, row)
+        sealing = begun.copy()  # `entry_hash`, with the key taken in once for all
+        sealing.update(digest + _pack((chain, seq, *row)))
+        digest = sealing.digest()
         linked.append((*row, chain, seq, digest))
     return linked, _head(key, chain, seq, digest)
 

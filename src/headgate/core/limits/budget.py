@@ -46,6 +46,12 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             return list_nano or 1
         return -(-list_nano * self.charge_multiplier // MULTIPLIER_ONE) or 1
 
+    def amounts(self, list_nano: int) -> list[int]:
+        """`amount` of every bound, in their order."""
+        charge = -(-list_nano * self.charge_multiplier // MULTIPLIER_ONE) or 1
+        counted = list_nano or 1
+        return [counted if bound.basis is QuotaBasis.LIST_COST else charge for bound in self.bounds]
+
     def bought_by(self, bound: SpendingBound, nano: int) -> int:
         """The largest list cost that `nano` of a bound covers; never below 0."""
         if nano <= 0:

@@ -68,14 +68,15 @@ class MemoryReservations:
     async def reserve(
         self, reservation_id: str, claims: Sequence[Claim], *, expires_at_ms: int
     ) -> Reserved | Refused | UnknownBounds:
-        bounds = self._bounds
+        bounds: list[_Bound] = []
         for claim in claims:
-            bound = bounds.get(claim.bound)
+            bound = self._bounds.get(claim.bound)
             if bound is None or bound.settled is None:
                 return self._unknown(claims)
             if claim.amount < 0:
                 raise ValueError(f"claim on {claim.bound} is negative: {claim.amount}")
-        held = self._hold(claims)
+            bounds.append(bound)
+        held = self._hold(claims, bounds)
         if isinstance(held, Refused):
             return held
         reservation = self._reservations.get(reservation_id)
@@ -83,8 +84,10 @@ class MemoryReservations:
             reservation = self._reservations[reservation_id] = _Reservation()
         if expires_at_ms > reservation.expires_at_ms:
             reservation.expires_at_ms = expires_at_ms
+        own = reservation.claims
         for claim in claims:
-            reservation.claims[claim.bound] = reservation.claims.get(claim.bound, 0) + claim.amount
+            name = claim.bound
+            own[name] = own.get(name, 0) + claim.amount
         return held
 
     async def load(self, settled: Mapping[str, int], *, epoch: int | None = None) -> None:
@@ -151,24 +154,20 @@ class MemoryReservations:
             bound = self._bounds[name] = _Bound(moved_at=self._evicted_at)
         return bound
 
-    def _hold(self, claims: Sequence[Claim]) -> Refused | Reserved:
-        """Raise `held` of all bounds, or of none. One bound may appear twice."""
+    def _hold(self, claims: Sequence[Claim], bounds: Sequence[_Bound]) -> Refused | Reserved:
+        """Raise `held` of all `bounds`, those of the claims, or of none. One bound may appear twice."""
         remaining = NO_LIMIT
         for done, claim in enumerate(claims):
-            bound = self._bounds[claim.bound]
-            available = (bound.settled or 0) - bound.held
-            if claim.amount > available + claim.overdraft:
-                for earlier in claims[:done]:
-                    self._bounds[earlier.bound].held -= earlier.amount
-                return Refused(claim.bound, self._free(claim.bound), self._bounds[claim.bound].held)
-            bound.held += claim.amount
-            if available - claim.amount < remaining:
-                remaining = available - claim.amount
+            bound, amount = bounds[done], claim.amount
+            left = (bound.settled or 0) - bound.held - amount
+            if left + claim.overdraft < 0:
+                for earlier, taken in zip(claims[:done], bounds[:done], strict=True):
+                    taken.held -= earlier.amount
+                return Refused(claim.bound, (bound.settled or 0) - bound.held, bound.held)
+            bound.held += amount
+            if left < remaining:
+                remaining = left
         return Reserved(remaining)
-
-    def _free(self, name: str) -> int:
-        bound = self._bounds[name]
-        return (bound.settled or 0) - bound.held
 
     def _drop(self, reservation_id: str) -> None:
         reservation = self._reservations.pop(reservation_id, None)
