@@ -19,12 +19,13 @@ MODELS = (
     "claude-fable-5-1", "claude-opus-5-5", "claude-opus-5", "claude-opus-4-8", "claude-opus-4-7",
     "claude-opus-4-6", "claude-opus-4-5", "claude-opus-4-1", "claude-sonnet-5-5", "claude-sonnet-5",
     "claude-sonnet-4-6", "claude-sonnet-4-5", "claude-sonnet-4-0", "claude-haiku-5-5", "claude-haiku-4-5",
-    "gpt-6-sol", "gpt-5.5", "gpt-5.4", "gpt-5.4-mini", "gpt-5.2", "gpt-5.1", "gpt-5", "gpt-5-mini",
+    "gpt-6-astra", "gpt-6.1-sol", "gpt-6-sol", "gpt-6-luna", "gpt-5.6-terra", "gpt-5.6-luna", "gpt-5.5",
+    "gpt-5.4", "gpt-5.4-mini", "gpt-5.4-nano", "gpt-5.2", "gpt-5.1", "gpt-5", "gpt-5-mini",
     "gpt-5-nano", "gpt-5-pro", "gpt-4.1", "gpt-4.1-mini", "gpt-4o", "gpt-4o-mini", "o3", "o4-mini", "o1",
     "gpt-audio", "gpt-4o-audio-preview", "gpt-image-1", "gpt-image-1.5", "text-embedding-3-small",
-    "gemini-3.1-pro-preview", "gemini-3.5-flash", "gemini-3-flash-preview", "gemini-2.5-pro",
-    "gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-2.5-flash-image", "gemini-3-pro-image-preview",
-    "deepseek-flash", "deepseek-v4-pro", "grok-4.5",
+    "gemini-3.1-pro-preview", "gemini-3.1-flash-lite", "gemini-3.5-flash", "gemini-3-flash-preview",
+    "gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-2.5-flash-image",
+    "gemini-3-pro-image-preview", "deepseek-flash", "deepseek-v4-pro", "grok-4.5",
 )  # fmt: skip
 HEAD = (
     "| Model | Tier | Context above | Input | Cache read | Cache write 5m | 1h | Output | Audio in | out"
