@@ -45,7 +45,7 @@ async def get(app: WebApp, path: str, **headers: str) -> tuple[int, dict[str, st
     return sent[0]["status"], head, sent[1]["body"]
 
 
-@pytest.mark.parametrize("path", ["/", "/login", "/admin/accounts/5", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/login", "/setup", "/admin/accounts/5", "/nowhere"])
 def test_pages_are_for_who_asks_for_html(app: WebApp, path: str) -> None:
     assert app.serves(scope(path))
     assert not app.serves(scope(path, {"accept": "*/*"}))

@@ -31,6 +31,8 @@ _TYPES = {
     ".png": b"image/png",
 }
 _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
+SETUP_PAGE = "/setup"
+"""A page; what is below it is the set-up's API."""
 _OWNED_ELSEWHERE = FIRST_SEGMENTS | {"api", "health", "ready", "metrics", "setup"}
 _GUARDS: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -70,18 +72,23 @@ class WebApp:
     def is_built(self) -> bool:
         return bool(self._index)
 
+    def is_asset(self, path: str) -> bool:
+        """A file, or the name of one that is gone."""
+        return path in self._assets or path.startswith("/assets/")
+
     def serves(self, scope: Message) -> bool:
         """Assets by their name; pages only to who asks for HTML, and only where nobody else lives."""
         if not self._index or scope["method"] not in ("GET", "HEAD"):
             return False
         path: str = scope["path"]
-        if path in self._assets or path.startswith("/assets/"):
+        if self.is_asset(path):
             return True
-        return _first(path) not in _OWNED_ELSEWHERE and b"text/html" in _header(scope, b"accept")
+        is_free = path == SETUP_PAGE or _first(path) not in _OWNED_ELSEWHERE
+        return is_free and b"text/html" in _header(scope, b"accept")
 
     async def __call__(self, scope: Message, _receive: Callable[[], Awaitable[Message]], send: Send) -> None:
         path: str = scope["path"]
-        if path.startswith("/assets/") or path in self._assets:
+        if self.is_asset(path):
             status, headers, body = self._asset(path, _header(scope, b"accept-encoding").decode("latin-1"))
         else:
             status, headers, body = self._page(path)

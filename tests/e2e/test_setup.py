@@ -38,7 +38,7 @@ def test_a_first_start_from_token_to_login(tmp_path):
     command = [sys.executable, "-m", "headgate", "setup", "--port", "0", "--data-dir", str(tmp_path / "data")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=clean) as process:
         assert process.stdout is not None
-        url = process.stdout.readline().split("Set-up on ")[1].strip().removesuffix("/setup/status")
+        url = process.stdout.readline().split("Set-up on ")[1].strip().partition("/setup")[0]
         token = process.stdout.readline().split(": ")[1].strip()
         assert call(url, "/setup/status")[1]["data"]["needs_setup"] is True
         assert call(url, "/setup/install", {"admin": ADMIN})[0] == 401

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from headgate.web_app import WebApp
+from tests.support.gateway import SAFE_FOR_TESTS
+from tests.support.simulator import RunningSimulator
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
@@ -78,3 +80,31 @@ def test_operators_and_users_do_their_work_in_the_browser(greeting: str) -> None
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     assert "ok: no error in the console" in done.stdout
+
+
+def test_from_an_empty_directory_to_the_first_answer_in_the_browser(
+    tmp_path: Path, simulator: RunningSimulator
+) -> None:
+    log, folder = tmp_path / "log", tmp_path / "data"
+    command = [sys.executable, "-m", "headgate", "setup", "--port", "0", "--data-dir", str(folder)]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("HEADGATE_")}
+    allowed = {name: value for name, value in SAFE_FOR_TESTS.items() if "ALLOWLIST" in name}
+    with log.open("wb") as out:
+        server = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=clean | allowed)
+    try:
+        deadline = time.monotonic() + 60
+        while "token" not in log.read_text():
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        url = said(log.read_text(), r"Set-up on (http://[^/]+)/setup")
+        token = said(log.read_text(), r"good until it is done: (\S+)")
+        done = subprocess.run(
+            ["node", "e2e/setup.mjs", url, token, simulator.url, str(ROOT / "artifacts/screens")],
+            cwd=ROOT / "web", capture_output=True, text=True, timeout=110,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+        assert "ok: no error in the console" in done.stdout
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)

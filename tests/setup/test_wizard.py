@@ -12,6 +12,7 @@ from headgate.kit.clock import FakeClock
 from headgate.settings import Settings
 from headgate.setup.installation import Installer
 from headgate.setup.wizard import SetupWizard
+from headgate.web_app import WebApp
 from tests.support.asgi import AsgiClient
 from tests.support.databases import *  # noqa: F403 - fixtures
 from tests.support.redis_server import running_redis
@@ -162,3 +163,39 @@ async def test_nothing_else_is_served_before(page):
     for path in ("/api/v1/auth/login", "/v1/messages", "/"):
         answer = await page.client.call("POST", path, {}, headers={"x-setup-token": TOKEN})
         assert (answer.status, json.loads(answer.body)["reason"]) == (404, "SETUP_REQUIRED")
+
+
+class Site(Page):
+    """With a web app, as a browser sees it."""
+
+    def __init__(self, folder, built):
+        super().__init__(folder)
+        (built / "assets").mkdir(parents=True)
+        (built / "index.html").write_text("the page")
+        (built / "pages.json").write_text('["setup"]')
+        (built / "assets/a-1.js").write_text("script")
+        wizard = SetupWizard(
+            Installer(Settings(data_dir=folder)),
+            token=TOKEN, clock=self.clock, on_installed=self._note, web=WebApp(built),
+        )  # fmt: skip
+        self.client = AsgiClient(wizard)
+
+    async def browse(self, path):
+        return await self.client.call("GET", path, headers={"accept": "text/html,*/*;q=0.8"})
+
+
+async def test_a_browser_gets_the_page_and_every_other_page_leads_to_it(tmp_path):
+    site = Site(tmp_path / "data", tmp_path / "web")
+    assert (await site.browse("/setup")).body == b"the page"
+    assert (await site.client.call("GET", "/assets/a-1.js")).body == b"script"
+    for path in ("/", "/login", "/admin/accounts"):
+        answer = await site.browse(path)
+        assert (answer.status, answer.headers["location"]) == (303, "/setup")
+
+
+async def test_the_page_takes_nothing_from_the_api(tmp_path):
+    site = Site(tmp_path / "data", tmp_path / "web")
+    assert (await site.browse("/setup/status")).data["needs_setup"] is True
+    assert (await site.browse("/api/v1/keys")).json["reason"] == "SETUP_REQUIRED"
+    assert (await site.browse("/v1/models")).json["reason"] == "SETUP_REQUIRED"
+    assert (await site.client.call("GET", "/")).json["reason"] == "SETUP_REQUIRED"

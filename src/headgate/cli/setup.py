@@ -1,4 +1,4 @@
-"""`headgate setup`: install over REST, then serve."""
+"""`headgate setup`: install in a browser or over REST, then serve."""
 
 import asyncio
 import secrets
@@ -17,6 +17,7 @@ from headgate.relay.server import bind, build_server, early_error
 from headgate.settings import Settings
 from headgate.setup.installation import Installer
 from headgate.setup.wizard import SetupWizard
+from headgate.web_app import WebApp
 
 _ANSWER_S = 0.5
 """For the answer of the installation to leave before its server does."""
@@ -27,7 +28,7 @@ def setup(
     port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default="8080")] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Install over REST with a token that is printed here, then run the gateway."""
+    """Install in a browser or over REST with a token that is printed here, then run the gateway."""
     with explained():
         settings = settings_from(data_dir, None, **{"server.host": host, "server.port": port})
         installer = Installer(settings)
@@ -61,16 +62,19 @@ async def _install(settings: Settings, installer: Installer, listener: socket.so
     def stop_soon() -> None:
         loop.call_later(_ANSWER_S, server.stop)
 
+    web = WebApp()
     wizard = SetupWizard(
         installer,
         token=token,
         clock=SystemClock(),
         on_installed=stop_soon,
+        web=web,
     )
     host, port = listener.getsockname()[:2]
 
     def announce() -> None:
-        console.out(f"Set-up on http://{host}:{port}/setup/status", highlight=False)
+        page = "setup" if web.is_built else "setup/status"
+        console.out(f"Set-up on http://{host}:{port}/{page}", highlight=False)
         console.out(f"Set-up token, good until it is done: {token}", highlight=False)
 
     server = build_server(wizard, settings.server, early_error=early_error, on_started=announce)

@@ -1,4 +1,4 @@
-"""The set-up over REST, before there is anything to log in to (spec 7.13, PAINS S10).
+"""The set-up over REST and in a browser, before there is anything to log in to (spec 7.13, PAINS S10).
 
 Whoever reaches the port could take the installation over: every call but the status wants the token that was
 printed on the console, wrong ones are counted, and the port is on this machine only unless told otherwise.
@@ -19,6 +19,7 @@ from headgate.kit import json
 from headgate.kit.clock import Clock
 from headgate.setup.drafts import DatabaseDraft, InstallDraft, RedisDraft
 from headgate.setup.installation import Installer
+from headgate.web_app import SETUP_PAGE, WebApp
 
 log = structlog.get_logger(__name__)
 
@@ -40,11 +41,19 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class SetupWizard:
-    """A plain ASGI app with four routes; `on_installed` is told once."""
+    """A plain ASGI app with four routes and, where the web app is built, its page; `on_installed` is told
+    once."""
 
     def __init__(
-        self, installer: Installer, *, token: str, clock: Clock, on_installed: Callable[[], None]
+        self,
+        installer: Installer,
+        *,
+        token: str,
+        clock: Clock,
+        on_installed: Callable[[], None],
+        web: WebApp | None = None,
     ) -> None:
+        self._web = web
         self._installer = installer
         self._token = token.encode()
         self._clock = clock
@@ -60,6 +69,9 @@ class SetupWizard:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        if self._web is not None and self._web.serves(scope):
+            await self._show(self._web, scope, receive, send)
+            return
         try:
             status, document = 200, _success(await self._answer(scope, receive))
         except ApiError as error:
@@ -72,6 +84,19 @@ class SetupWizard:
         headers = [*_HEADERS, (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    async def _show(self, web: WebApp, scope: Message, receive: Receive, send: Send) -> None:
+        """The page and its files; every other page is not there yet."""
+        if scope["path"] == SETUP_PAGE or web.is_asset(scope["path"]):
+            await web(scope, receive, send)
+            return
+        headers = [
+            (b"location", SETUP_PAGE.encode()),
+            (b"cache-control", b"no-store"),
+            (b"content-length", b"0"),
+        ]
+        await send({"type": "http.response.start", "status": 303, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
 
     async def _answer(self, scope: Message, receive: Receive) -> dict[str, Any]:
         path, method = scope["path"], scope["method"]

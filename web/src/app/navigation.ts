@@ -1,6 +1,6 @@
 import {
   BarChart3, BookOpenCheck, Boxes, CalendarClock, CircleDollarSign, Gauge, Gift, HeartPulse, KeyRound, LayoutDashboard, Megaphone, MessageSquare, Network,
-  ScrollText, Server, Settings, Ticket, UserCog, Users,
+  Rocket, ScrollText, Server, Settings, Ticket, UserCog, Users,
 } from 'lucide-vue-next'
 import type { Component } from 'vue'
 
@@ -37,4 +37,5 @@ export const NAV: readonly NavItem[] = [
   { path: '/admin/announcements', label: 'announcements', icon: Megaphone, permission: 'read', section: 'admin' },
   { path: '/admin/settings', label: 'settings', icon: Settings, permission: 'read', section: 'admin' },
   { path: '/admin/audit', label: 'audit', icon: ScrollText, permission: 'read', section: 'admin' },
+  { path: '/admin/start', label: 'start', icon: Rocket, permission: 'admin', section: 'admin' },
 ]

@@ -26,6 +26,7 @@ const routes: RouteRecordRaw[] = [
   // The next two are named by the gateway, in letters and in redirects.
   { path: '/reset-password', component: () => import('@/features/auth/ResetPage.vue') },
   { path: '/auth/:provider/callback', component: () => import('@/features/auth/CallbackPage.vue') },
+  { path: '/setup', component: () => import('@/features/setup/SetupPage.vue') },
   { path: '/key-usage', component: () => import('@/features/key-usage/KeyUsagePage.vue') },
   {
     path: '/',
@@ -55,6 +56,7 @@ const routes: RouteRecordRaw[] = [
       admin('announcements', () => import('@/features/announcements/AnnouncementsPage.vue')),
       admin('settings', () => import('@/features/settings/SettingsPage.vue')),
       admin('audit', () => import('@/features/audit/AuditPage.vue')),
+      admin('start', () => import('@/features/setup/StartPage.vue'), 'admin'),
       { path: '/forbidden', component: () => import('./NoticePage.vue'), props: { kind: 'forbidden' } },
     ],
   },

@@ -3,6 +3,7 @@ import auth from './auth.json'
 import common from './common.json'
 import console from './console.json'
 import manage from './manage.json'
+import setup from './setup.json'
 import shell from './shell.json'
 import user from './user.json'
 
@@ -12,6 +13,7 @@ export const zh = {
   common,
   console,
   manage,
+  setup,
   shell,
   user,
 }
