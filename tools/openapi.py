@@ -8,14 +8,11 @@ import json
 import sys
 from pathlib import Path
 
-from fastapi.openapi.utils import get_openapi
-
-from headgate.control.app import management_routes
+from headgate.control.app import management_schema
 
 
 def schema() -> str:
-    document = get_openapi(title="Headgate management API", version="1", routes=list(management_routes()))
-    return json.dumps(document, sort_keys=True)
+    return json.dumps(management_schema(), sort_keys=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute
@@ -40,9 +41,9 @@ from headgate.control.subscriptions import endpoints as subscriptions
 from headgate.control.totp import endpoints as totp
 from headgate.control.usage import endpoints as usage
 from headgate.control.users import endpoints as users
-from headgate.control.web import documentation, faults
+from headgate.control.web import documentation, faults, openapi
 from headgate.control.web.body_limit import BodyLimit
-from headgate.control.web.routing import GuardedRoute
+from headgate.control.web.routing import GuardedRoute, introduce
 from headgate.control.web.security_headers import SecurityHeaders
 from headgate.control.webhooks import endpoints as webhooks
 
@@ -91,23 +92,30 @@ def management_routes() -> Sequence[BaseRoute]:
     router = APIRouter(redirect_slashes=False)
     for slice_ in SLICES:
         slice_.routes.install(router)
+    introduce(router.routes)
     return router.routes
+
+
+@cache
+def management_schema() -> dict[str, Any]:
+    """The OpenAPI document of all routes; the same for every app of a process."""
+    return openapi.described(management_routes())
 
 
 def create_control_app(deps: ControlDeps) -> FastAPI:
     """Build the app: routes `/v1/...`, documentation at `/docs`, schema at `/openapi.json`."""
     app = FastAPI(
-        title="Headgate management API",
+        title=openapi.TITLE,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json",
+        openapi_url=None,
         redirect_slashes=False,
     )
     app.router.route_class = GuardedRoute  # whoever adds a route past the tables needs a permission as well
     app.state.deps = deps
     app.state.events = EventHub(deps)
     faults.install(app)
-    documentation.install(app)
+    documentation.install(app, management_schema)
     app.router.routes.extend(management_routes())
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)

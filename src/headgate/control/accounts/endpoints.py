@@ -76,7 +76,7 @@ async def delete_account(account_id: IdPath, work: CurrentWork) -> MessageView:
     return MessageView(message="account deleted")
 
 
-@routes.route("POST", "/{account_id}/test", Permission.OPERATE)
+@routes.route("POST", "/{account_id}/test", Permission.OPERATE, produces="text/event-stream")
 async def run_test(account_id: IdPath, body: TestBody, work: CurrentWork, deps: Deps) -> Response:
     """Make one real call with the account, as `text/event-stream`."""
     row = await AccountRepository(work.session).get(account_id)

@@ -96,7 +96,7 @@ async def code_stats(work: CurrentWork) -> CodeStats:
     return await CodeAdministration(work).stats()
 
 
-@routes.route("GET", _ADMIN + "/export", Permission.MONEY)
+@routes.route("GET", _ADMIN + "/export", Permission.MONEY, produces="text/csv")
 async def export_codes(
     work: CurrentWork, type: Search = "", status: Search = "", search: Search = "", batch: Search = ""
 ) -> Response:

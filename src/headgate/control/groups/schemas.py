@@ -1,5 +1,6 @@
 """Bodies and answers about groups (spec 1.25, 8.3, appendix A)."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -26,20 +27,23 @@ Platform = Literal["anthropic", "openai", "gemini"]
 Ids = Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(max_length=1000)]
 
 
+_NUMERIC = r"^(-?[0-9]{1,9}(\.[0-9]{1,10})?)?$"
+_Given = Annotated[float, Field(le=MAX_USD)] | Annotated[str, Field(pattern=_NUMERIC)] | None
+
+
 def _limit(value: Any) -> Any:
     """A number, a numeric string or null; negative and empty mean "no limit" (spec 8.3)."""
-    if value in (None, ""):
+    if value is None or value == "":
         return None
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return value
-    return None if isinstance(value, int | float) and value < 0 else value
+    if isinstance(value, str) and re.fullmatch(_NUMERIC, value):
+        value = float(value)
+    return None if type(value) in (int, float) and value < 0 else value
 
 
 Limit = Annotated[
-    Annotated[float, Field(ge=0, le=MAX_USD, allow_inf_nan=False)] | None, BeforeValidator(_limit), Field()
+    Annotated[float, Field(ge=0, le=MAX_USD, allow_inf_nan=False)] | None,
+    BeforeValidator(_limit, json_schema_input_type=_Given),
+    Field(),
 ]
 ModelRouting = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=200)], Ids], Field(max_length=500)

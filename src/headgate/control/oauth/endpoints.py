@@ -53,7 +53,7 @@ Slug = Annotated[str, Path(max_length=32)]
 Given = Annotated[str, Query(max_length=8000)]
 
 
-@routes.route("GET", "/auth/oauth/{provider}/start", Permission.PUBLIC)
+@routes.route("GET", "/auth/oauth/{provider}/start", Permission.PUBLIC, status=302)
 async def start(
     provider: Slug, work: CurrentWork, deps: Deps, request: Request, redirect: Given = ""
 ) -> Response:
@@ -72,7 +72,7 @@ async def start(
     return answer
 
 
-@routes.route("GET", "/auth/oauth/{provider}/callback", Permission.PUBLIC)
+@routes.route("GET", "/auth/oauth/{provider}/callback", Permission.PUBLIC, status=302)
 async def callback(
     provider: Slug,
     work: CurrentWork,

@@ -84,7 +84,7 @@ async def own_stats(work: CurrentWork, query: Common) -> UsageStats:
     return await UsageService(work).stats(await own_query(work, query), hides_failed=True)
 
 
-@routes.route("GET", "/usage/export", Permission.USER)
+@routes.route("GET", "/usage/export", Permission.USER, produces="text/csv")
 async def export_own(work: CurrentWork, query: Common) -> Response:
     """The newest 10,000 of the caller's records as CSV. `X-Total-Count` says how many there are."""
     return await _exported(work, await own_query(work, query), for_admin=False)
@@ -114,7 +114,7 @@ async def all_stats(work: CurrentWork, query: AdminQuery) -> AdminUsageStats:
     return await UsageService(work).admin_stats(query)
 
 
-@routes.route("GET", "/admin/usage/export", Permission.READ)
+@routes.route("GET", "/admin/usage/export", Permission.READ, produces="text/csv")
 async def export_all(work: CurrentWork, query: AdminQuery) -> Response:
     """The newest 10,000 records as CSV. `X-Total-Count` says how many there are, up to 100,000."""
     return await _exported(work, query, for_admin=True)

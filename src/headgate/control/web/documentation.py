@@ -4,12 +4,16 @@ page's policy lets it load and call nothing but this server (PAINS S1, S10).
 The page's own script is a file of its own, so that no inline script needs to be allowed.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+
+from headgate.kit import json
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
@@ -31,13 +35,24 @@ _START = """SwaggerUIBundle({
 _SCRIPT, _STYLE = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
 
 
-def install(app: FastAPI) -> None:
-    """Add `/docs` and its three files."""
+def install(app: FastAPI, schema: Callable[[], dict[str, Any]]) -> None:
+    """Add `/docs`, its three files, and the document that it shows."""
     assets = files("fastapi_offline") / "static"
     app.add_route("/docs", _page, include_in_schema=False)
     app.add_route("/docs/start.js", _file(_START.encode(), _SCRIPT), include_in_schema=False)
     for name, kind in (("swagger-ui-bundle.js", _SCRIPT), ("swagger-ui.css", _STYLE)):
         app.add_route(f"/docs/{name}", _file((assets / name).read_bytes(), kind), include_in_schema=False)
+    app.add_route("/openapi.json", _document(schema), include_in_schema=False)
+
+
+def _document(schema: Callable[[], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
+    """Made when it is first asked for, in a second or more: in a thread, so that no exchange waits."""
+
+    async def answer(_: Request) -> Response:
+        content = await asyncio.to_thread(lambda: json.dumps(schema()))
+        return Response(content, media_type="application/json", headers={"Cache-Control": "no-cache"})
+
+    return answer
 
 
 async def _page(_: Request) -> Response:

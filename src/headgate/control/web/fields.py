@@ -1,18 +1,18 @@
 """Field types of request bodies: bounded, finite, and storable on both databases."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field
 
+from headgate.control.web.bodies import MAX_DEPTH, MAX_ID, RequestBody, storable
 from headgate.errors import BadRequest
 
-MAX_ID = 2**63 - 1
+__all__ = ["MAX_DEPTH", "MAX_ID", "RequestBody", "storable"]
+
 MAX_USD = 1_000_000_000
 """A billion dollars is 10^18 nano-USD: sums still fit 64 bits."""
-MAX_DEPTH = 20
 MAX_UNIX_S = 253_402_300_799
 """The end of the year 9999, where calendars of the standard library end."""
 
@@ -51,13 +51,6 @@ def deadline(value: Deadline) -> datetime | None:
     return datetime.fromtimestamp(seconds, tz=UTC)
 
 
-def storable(text: str) -> str:
-    """Refuse what no database column takes: NUL and lone surrogates."""
-    if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
-        raise ValueError("text must not hold NUL or lone surrogates")
-    return text
-
-
 def _cut(text: str) -> str:
     return storable(text).strip()[:100]
 
@@ -66,30 +59,3 @@ Search = Annotated[
     str, AfterValidator(_cut), Query(description="contains, case-insensitive; cut to 100 characters")
 ]
 """Trimmed and cut to 100 characters (spec 8, PAINS S9)."""
-
-
-class RequestBody(BaseModel):
-    """Base of all bodies. Unknown fields are ignored: existing tools send more than we read."""
-
-    model_config = ConfigDict(extra="ignore", str_max_length=100_000)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _storable(cls, data: Any) -> Any:
-        for text in _strings(data, MAX_DEPTH):
-            storable(text)
-        return data
-
-
-def _strings(value: Any, depth: int) -> Iterator[str]:
-    if depth == 0:
-        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield str(key)
-            yield from _strings(item, depth - 1)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item, depth - 1)

@@ -10,12 +10,16 @@ import hashlib
 import typing
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
 
 from headgate.control.auth.gate import authenticate_staff, authenticate_user, require_open_door
 from headgate.control.deps import ControlDeps
@@ -39,6 +43,29 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 """Declaring an endpoint leaves its type alone, so that whoever calls it directly is checked."""
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """What a route knows of the others of its table."""
+
+    written_out: frozenset[str] = frozenset()
+    """Paths without a parameter."""
+    methods: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By path."""
+
+
+def introduce(routes: Sequence[BaseRoute]) -> None:
+    """Tell every route of the others."""
+    guarded = [route for route in routes if isinstance(route, GuardedRoute)]
+    methods: dict[str, frozenset[str]] = {}
+    for route in guarded:
+        methods[route.path_format] = methods.get(route.path_format, frozenset()) | frozenset(
+            route.methods or ()
+        )
+    neighbours = Neighbours(frozenset(path for path in methods if "{" not in path), methods)
+    for route in guarded:
+        route.neighbours = neighbours
+
+
 class GuardedRoute(APIRoute):
     """A route that refuses to be built without a permission, and enforces it before anything else."""
 
@@ -50,7 +77,24 @@ class GuardedRoute(APIRoute):
         self.has_etag = bool((options.get("openapi_extra") or {}).get(ETAG_FIELD))
         self.takes_tickets = bool((options.get("openapi_extra") or {}).get(EMBED_FIELD))
         self.scope: str | None = (options.get("openapi_extra") or {}).get(SCOPE_FIELD)
+        self.neighbours = Neighbours()
         super().__init__(path, endpoint, **options)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """A path that is written out somewhere is never taken for one with a parameter."""
+        match, child = super().matches(scope)
+        if match is not Match.NONE and "{" in self.path:
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            if path in self.neighbours.written_out:
+                return Match.NONE, {}
+        return match, child
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """RFC 9110 15.5.6: a refused method is answered with all that the path has, not with this route's."""
+        if scope["method"] not in (self.methods or ()):
+            allowed = self.neighbours.methods.get(self.path_format, self.methods or ())
+            raise HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))})
+        await super().handle(scope, receive, send)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         run_endpoint = super().get_route_handler()
@@ -164,6 +208,7 @@ class _Declared:
     idempotent: str | None
     embed: bool
     query: Sequence[Mapping[str, Any]]
+    produces: str
 
 
 class RouteTable:
@@ -185,11 +230,13 @@ class RouteTable:
         idempotent: str | None = None,
         embed: bool = False,
         query: Sequence[Mapping[str, Any]] = (),
+        produces: str = "",
     ) -> Callable[[Endpoint], Endpoint]:
         """Declare an endpoint. `status` is that of success; with `etag` an unchanged answer becomes 304; with
         `embed` the ticket of an embedded page is enough; `query` are parameters that the endpoint reads
-        itself, as OpenAPI describes them;
-        `idempotent` is the scope within which an Idempotency-Key makes it happen once (spec 7.15)."""
+        itself, as OpenAPI describes them; `produces` is the media type of an endpoint that returns a
+        `Response`; `idempotent` is the scope within which an Idempotency-Key makes it happen once
+        (spec 7.15)."""
         if idempotent is not None and permission is Permission.PUBLIC:
             raise TypeError(f"{path} has nobody whose keys could be told apart")
 
@@ -205,6 +252,7 @@ class RouteTable:
                     idempotent=idempotent,
                     embed=embed,
                     query=query,
+                    produces=produces,
                 )
             )
             return endpoint
@@ -222,6 +270,8 @@ class RouteTable:
                 declared.endpoint if is_raw else _enveloped(declared.endpoint),
                 methods=[declared.method],
                 response_model=None if is_raw else Envelope[answer],  # type: ignore[valid-type]
+                response_class=Response if is_raw else JSONResponse,
+                responses=_produced(declared),
                 status_code=declared.status,
                 tags=[self._tag],
                 openapi_extra=_documented(declared),
@@ -240,6 +290,16 @@ def _documented(declared: _Declared) -> dict[str, Any]:
         header = {"name": "Idempotency-Key", "in": "header", "required": False, "schema": schema}
         extra |= {SCOPE_FIELD: declared.idempotent, "parameters": [*declared.query, header]}
     return extra
+
+
+def _produced(declared: _Declared) -> dict[int | str, dict[str, Any]]:
+    """What an answer past the envelope looks like."""
+    if declared.status in (301, 302, 303, 307, 308):
+        location = {"required": True, "schema": {"type": "string"}}
+        return {declared.status: {"description": "Go there", "headers": {"Location": location}}}
+    if not declared.produces:
+        return {}
+    return {declared.status: {"content": {declared.produces: {"schema": {"type": "string"}}}}}
 
 
 def _enveloped(endpoint: Callable[..., Any]) -> Callable[..., Any]:
