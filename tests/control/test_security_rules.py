@@ -75,7 +75,7 @@ async def test_s04_nothing_believes_the_host_header(control):
 
 
 def test_s05_a_route_without_a_permission_cannot_be_registered():
-    """Every route times every role: tests/control/web/test_routing.py."""
+    """Every route times every role: tests/control/contract/test_roles.py."""
     app = FastAPI()
     app.router.route_class = GuardedRoute
     with pytest.raises(TypeError, match="has no permission"):

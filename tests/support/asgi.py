@@ -46,8 +46,10 @@ class AsgiClient:
         query: Mapping[str, Any] | None = None,
         content: bytes | None = None,
         raises: bool = True,
+        leaves: bool = False,
     ) -> Answer:
-        """`body` goes as JSON, `content` as it is. Exceptions of the app surface unless `raises` is off."""
+        """`body` goes as JSON, `content` as it is. Exceptions of the app surface unless `raises` is off. The
+        client that `leaves` is gone when the answer begins, so that one without an end ends."""
         payload = content if content is not None else (b"" if body is None else json.dumps(body).encode())
         sent = {"content-type": "application/json", "content-length": str(len(payload))} | {
             name.lower(): value for name, value in (headers or {}).items()
@@ -67,9 +69,11 @@ class AsgiClient:
             "server": ("127.0.0.1", 8080),
             "state": {},
         }
-        return await self._exchange(scope, payload, raises=raises)
+        return await self._exchange(scope, payload, raises=raises, leaves=leaves)
 
-    async def _exchange(self, scope: MutableMapping[str, Any], payload: bytes, *, raises: bool) -> Answer:
+    async def _exchange(
+        self, scope: MutableMapping[str, Any], payload: bytes, *, raises: bool, leaves: bool
+    ) -> Answer:
         messages = [{"type": "http.request", "body": payload, "more_body": False}]
         sent: list[MutableMapping[str, Any]] = []
         is_answered = asyncio.Event()
@@ -82,7 +86,7 @@ class AsgiClient:
 
         async def send(message: MutableMapping[str, Any]) -> None:
             sent.append(message)
-            if message["type"] == "http.response.body" and not message.get("more_body"):
+            if leaves or (message["type"] == "http.response.body" and not message.get("more_body")):
                 is_answered.set()
 
         try:

@@ -44,6 +44,10 @@ class Route:
         return bool(kinds) and set(kinds.values()) == {"integer"}
 
     @property
+    def has_no_end(self) -> bool:
+        return self.method == "GET" and "text/event-stream" in str(self.operation["responses"])
+
+    @property
     def is_paged(self) -> bool:
         return "page_size" in self.query
 

@@ -1,5 +1,6 @@
 """The document that clients are made from says what holds: who may call, how it fails, what comes back."""
 
+from datetime import UTC, datetime
 from typing import Any, get_args
 
 import pytest
@@ -114,6 +115,19 @@ def test_a_number_is_no_text_and_no_truth_value(model):
                     name,
                     wrong,
                 )
+
+
+@pytest.mark.parametrize("wrong", [0, 1.5, 253402300800, "253402300800", "12", True, "2026"])
+def test_a_number_is_no_date(wrong):
+    """Pydantic takes large ones for milliseconds: 9999 would be 1978."""
+
+    class Body(RequestBody):
+        at: datetime | None = None
+
+    with pytest.raises(ValidationError):
+        Body.model_validate({"at": wrong})
+    assert Body.model_validate({"at": "2026-01-02T03:04:05Z"}).at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert Body.model_json_schema()["properties"]["at"]["anyOf"][0]["format"] == "date-time"
 
 
 def test_json_has_one_kind_of_number():

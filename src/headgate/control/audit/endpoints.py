@@ -1,6 +1,5 @@
 """HTTP of the audit log. There is no way to change it."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Query
@@ -8,12 +7,12 @@ from fastapi import Query
 from headgate.control.audit.repository import AuditFilter, AuditRepository
 from headgate.control.audit.schemas import AuditEntryView, entry_view
 from headgate.control.web.envelope import Page, PagingParams
-from headgate.control.web.fields import IdQuery, Search
+from headgate.control.web.fields import Deadline, IdQuery, Search, deadline
 from headgate.control.web.routing import CurrentWork, Permission, RouteTable
 
 routes = RouteTable("/admin", tag="audit log")
 
-_Instant = Annotated[datetime | None, Query(description="RFC 3339 or seconds since 1970; without zone: UTC")]
+_Instant = Annotated[Deadline, Query(description="RFC 3339 or seconds since 1970; without zone: UTC")]
 
 
 @routes.route("GET", "/audit-log", Permission.READ)
@@ -46,7 +45,6 @@ async def list_entries(
     return paging.wrap([entry_view(row) for row in rows], total)
 
 
-def _ms(instant: datetime | None) -> int | None:
-    if instant is None:
-        return None
-    return round((instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp() * 1000)
+def _ms(given: Deadline) -> int | None:
+    instant = deadline(given)
+    return None if instant is None else round(instant.timestamp() * 1000)

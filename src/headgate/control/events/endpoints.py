@@ -12,7 +12,7 @@ from headgate.control.work import Actor
 routes = RouteTable("", tag="events")
 
 
-@routes.route("GET", "/events", Permission.USER)
+@routes.route("GET", "/events", Permission.USER, produces="text/event-stream")
 async def events(
     request: Request,
     work: CurrentWork,

@@ -1,13 +1,16 @@
 """The base of all request bodies: what JSON says is what is meant, and what is kept can be stored."""
 
-from typing import Any
+import re
+from datetime import datetime
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
-from pydantic_core import CoreSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema, core_schema
 
 MAX_ID = 2**53 - 1
 """The largest integer that every reader of JSON knows exactly."""
 MAX_DEPTH = 20
+_RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 _SCALARS = frozenset({"int", "float", "bool"})
 _NOT_SCHEMAS = frozenset({"metadata", "default", "serialization", "keys_schema"})
 """Names in JSON objects are texts, whatever they stand for."""
@@ -20,9 +23,25 @@ def storable(text: str) -> str:
     return text
 
 
+def _as_written(value: Any) -> Any:
+    """A number is no date: pydantic would take a large one for milliseconds."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC3339.match(value)):
+        return value
+    raise ValueError("must be a date and time as RFC 3339 has it")
+
+
+Instant = Annotated[datetime, BeforeValidator(_as_written)]
+
+
 def _make_scalars_strict(node: Any) -> None:
     if isinstance(node, dict):
-        if isinstance(node.get("type"), str) and node["type"] in _SCALARS:
+        kind = node.get("type")
+        if kind == "datetime":
+            plain = dict(node)
+            node.clear()
+            node.update(core_schema.no_info_before_validator_function(_as_written, plain))
+            return
+        if isinstance(kind, str) and kind in _SCALARS:
             node.setdefault("strict", True)
         for name, value in node.items():
             if name == "fields":  # their names are no words of the schema

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 from fastapi import Path, Query
 from pydantic import AfterValidator, Field
 
-from headgate.control.web.bodies import MAX_DEPTH, MAX_ID, RequestBody, storable
+from headgate.control.web.bodies import MAX_DEPTH, MAX_ID, Instant, RequestBody, storable
 from headgate.errors import BadRequest
 
-__all__ = ["MAX_DEPTH", "MAX_ID", "RequestBody", "storable"]
+__all__ = ["MAX_DEPTH", "MAX_ID", "Instant", "RequestBody", "storable"]
 
 MAX_USD = 1_000_000_000
 """A billion dollars is 10^18 nano-USD: sums still fit 64 bits."""
@@ -29,7 +29,7 @@ Name = Annotated[str, Field(min_length=1, max_length=100)]
 Notes = Annotated[str, Field(max_length=10_000)]
 Count = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
 Days = Annotated[int, Field(strict=True, ge=-36_500, le=36_500)]
-Deadline = datetime | Annotated[int, Field(ge=0, le=MAX_UNIX_S)] | Literal[""] | None
+Deadline = Instant | Annotated[int, Field(ge=0, le=MAX_UNIX_S)] | Literal[""] | None
 """Seconds since 1970 or RFC 3339; 0 and "" stand for "none"."""
 Concurrency = Annotated[int, Field(ge=-1, le=1_000_000)]
 MAX_PER_MINUTE = 1_000_000_000

@@ -40,6 +40,12 @@ _SCHEMAS: Mapping[str, Any] = {
         "required": ["code", "message"],
         "additionalProperties": False,
     },
+    "HeadersTooLarge": {
+        "type": "object",
+        "description": "Refused before anybody looked where it goes.",
+        "properties": {"error": {"type": "object"}},
+        "required": ["error"],
+    },
     "Throttled": {
         "type": "object",
         "description": "Too many calls of the routes that anybody may call.",
@@ -59,6 +65,7 @@ _FAILURES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "409": ("The change conflicts with what is there, or with another change", ("Failure",)),
     "413": ("The body is larger than 1 MiB", ("Failure",)),
     "429": ("Too often; later", ("Failure", "Throttled")),
+    "431": ("The address or the headers are too long", ("HeadersTooLarge",)),
     "503": ("Something that is needed does not answer; later", ("Failure",)),
 }
 _SECURITY_SCHEMES: Mapping[str, Any] = {
@@ -117,7 +124,7 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
 
 def _statuses(method: str, path: str, permission: Permission, *, has_body: bool) -> Iterator[str]:
     """Which failures a call can end with, by what it is."""
-    yield from ("400", "503")
+    yield from ("400", "431", "503")
     if permission is not Permission.PUBLIC or path.startswith("/v1/auth/"):
         yield from ("401", "403")
     if "{" in path or has_body or method == "GET":
