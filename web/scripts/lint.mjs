@@ -52,6 +52,7 @@ for (const path of sources) {
   }
   for (const [, start] of text.matchAll(/\bte?\(\s*`([^`$]+)\$\{/g)) dynamic.push(start)
   if (/\bv-html\b|\.innerHTML\b|insertAdjacentHTML/.test(text)) problems.push(`${name}: raw HTML; text only`)
+  if (/from '(?:marked|dompurify)'/.test(text) && name !== 'shared/richText.ts') problems.push(`${name}: markup is made in shared/richText.ts only`)
   for (const [, key] of text.matchAll(STORED)) {
     if (!/^(KEY|'headgate\.(theme|language)')$/.test(key.trim())) problems.push(`${name}: stores ${key} in the browser`)
   }

@@ -30,6 +30,7 @@ from headgate.control.oauth import endpoints as oauth
 from headgate.control.prices import endpoints as prices
 from headgate.control.promos import endpoints as promos
 from headgate.control.proxies import endpoints as proxies
+from headgate.control.public import endpoints as public
 from headgate.control.registration import endpoints as registration
 from headgate.control.requests import endpoints as requests
 from headgate.control.scheduled_tests import endpoints as scheduled_tests
@@ -82,6 +83,7 @@ SLICES = (
     error_rules,
     audit,
     announcements,
+    public,
 )
 
 

@@ -34,7 +34,10 @@ export function renewSession(): Promise<boolean> {
     method: 'POST',
     headers: { 'X-Headgate-Session': 'cookie', 'Content-Type': 'application/json' },
   })
-    .then((answer) => answer.ok || answer.status === 409)
+    .then(async (answer) => {
+      await answer.text() // unread, it would keep the connection
+      return answer.ok || answer.status === 409
+    })
     .finally(() => {
       renewal = undefined
     })

@@ -1,5 +1,5 @@
 import {
-  BarChart3, BookOpenCheck, Boxes, CalendarClock, CircleDollarSign, Gauge, Gift, HeartPulse, KeyRound, LayoutDashboard, Megaphone, MessageSquare, Network,
+  BarChart3, BookOpen, BookOpenCheck, Boxes, CalendarClock, CircleDollarSign, Gauge, Gift, HeartPulse, KeyRound, LayoutDashboard, Megaphone, MessageSquare, Network,
   Rocket, ScrollText, Server, Settings, Ticket, UserCog, Users,
 } from 'lucide-vue-next'
 import type { Component } from 'vue'
@@ -19,6 +19,7 @@ export const NAV: readonly NavItem[] = [
   { path: '/dashboard', label: 'dashboard', icon: LayoutDashboard, permission: 'user', section: 'mine' },
   { path: '/keys', label: 'keys', icon: KeyRound, permission: 'user', section: 'mine' },
   { path: '/usage', label: 'usage', icon: BarChart3, permission: 'user', section: 'mine' },
+  { path: '/catalogue', label: 'models', icon: BookOpen, permission: 'user', section: 'mine' },
   { path: '/playground', label: 'playground', icon: MessageSquare, permission: 'user', section: 'mine' },
   { path: '/subscriptions', label: 'subscriptions', icon: CalendarClock, permission: 'user', section: 'mine' },
   { path: '/redeem', label: 'redeem', icon: Gift, permission: 'user', section: 'mine' },

@@ -9,17 +9,20 @@ declare module 'vue-router' {
   interface RouteMeta {
     /** Absent: anybody may see the page. */
     permission?: Permission
+    /** Anybody may see it; who is logged in sees it inside the app. */
+    knowsUser?: true
   }
 }
 
 /** Every first segment here stands in `public/pages.json` too: the gateway answers 404 for others. */
 const mine = (path: string, component: RouteRecordRaw['component']): RouteRecordRaw =>
   ({ path, component, meta: { permission: 'user' } }) as RouteRecordRaw
+const open = (path: string, component: RouteRecordRaw['component'], props = {}): RouteRecordRaw =>
+  ({ path, component, props, meta: { knowsUser: true } }) as RouteRecordRaw
 const admin = (path: string, component: RouteRecordRaw['component'], permission: Permission = 'read'): RouteRecordRaw =>
   ({ path: `/admin/${path}`, component, meta: { permission } }) as RouteRecordRaw
 
 const routes: RouteRecordRaw[] = [
-  { path: '/', redirect: '/dashboard' },
   { path: '/login', component: () => import('@/features/auth/LoginPage.vue') },
   { path: '/register', component: () => import('@/features/auth/RegisterPage.vue') },
   { path: '/forgot-password', component: () => import('@/features/auth/ForgotPage.vue') },
@@ -27,7 +30,19 @@ const routes: RouteRecordRaw[] = [
   { path: '/reset-password', component: () => import('@/features/auth/ResetPage.vue') },
   { path: '/auth/:provider/callback', component: () => import('@/features/auth/CallbackPage.vue') },
   { path: '/setup', component: () => import('@/features/setup/SetupPage.vue') },
-  { path: '/key-usage', component: () => import('@/features/key-usage/KeyUsagePage.vue') },
+  {
+    path: '/',
+    component: () => import('@/features/public/PublicFrame.vue'),
+    children: [
+      open('', () => import('@/features/home/HomePage.vue')),
+      open('/key-usage', () => import('@/features/key-usage/KeyUsagePage.vue')),
+    ],
+  },
+  {
+    path: '/',
+    component: () => import('@/features/public/AdaptiveFrame.vue'),
+    children: [open('/catalogue', () => import('@/features/catalogue/CataloguePage.vue'))],
+  },
   {
     path: '/',
     component: () => import('./shell/AppShell.vue'),
@@ -74,7 +89,10 @@ export const router = createRouter({
 
 router.beforeEach(async (to) => {
   const wanted = to.meta.permission
-  if (wanted === undefined) return true
+  if (wanted === undefined) {
+    if (to.meta.knowsUser) await startSession().catch(() => undefined)
+    return true
+  }
   await startSession()
   if (user.value === undefined) return { path: '/login', query: { next: to.fullPath } }
   return can(wanted) ? true : { path: '/forbidden' }

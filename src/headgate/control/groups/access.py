@@ -44,6 +44,16 @@ async def available_groups(work: Work, user_id: int) -> list[GroupRow]:
     return list(rows)
 
 
+async def open_groups(work: Work) -> list[GroupRow]:
+    """Active groups that need no permission of their own, in display order; those that are sold included."""
+    rows = await work.session.scalars(
+        select(GroupRow)
+        .where(GroupRow.deleted_at.is_(None), GroupRow.status == "active", GroupRow.is_exclusive.is_(False))
+        .order_by(GroupRow.sort_order, GroupRow.id)
+    )
+    return list(rows)
+
+
 async def grant(work: Work, user_id: int, group_id: int) -> bool:
     """Allow an exclusive group to a user; False when it was allowed before."""
     if await _allowance(work, user_id, group_id) is not None:

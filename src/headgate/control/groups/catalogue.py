@@ -5,7 +5,7 @@ Prices are those of the book in force, as admission and settlement find them, ti
 
 from collections.abc import Mapping, Sequence
 
-from headgate.control.groups.access import available_groups
+from headgate.control.groups.access import available_groups, open_groups
 from headgate.control.groups.catalogue_schemas import (
     CatalogueModel,
     GroupModels,
@@ -33,8 +33,19 @@ async def catalogue(work: Work, book: PriceBook) -> list[GroupModels]:
     """Of the groups that the caller may bind keys to, in display order."""
     user_id = work.actor.user_id
     rows = await available_groups(work, user_id)
-    mappings = await GroupRepository(work.session).mappings([row.id for row in rows], work.now())
     own = (await UserRepository(work.session).multipliers([user_id])).get(user_id, {})
+    return await _groups(work, rows, own, book)
+
+
+async def open_catalogue(work: Work, book: PriceBook) -> list[GroupModels]:
+    """Of the groups that are open to every user or sold to anybody, at their own multipliers."""
+    return await _groups(work, await open_groups(work), {}, book)
+
+
+async def _groups(
+    work: Work, rows: Sequence[GroupRow], own: Mapping[int, int], book: PriceBook
+) -> list[GroupModels]:
+    mappings = await GroupRepository(work.session).mappings([row.id for row in rows], work.now())
     return [
         _group(row, mappings.get(row.id, ()), own.get(row.id, row.charge_multiplier), book, work.now_ms())
         for row in rows

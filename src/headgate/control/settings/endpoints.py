@@ -8,6 +8,7 @@ from headgate.control.mail.settings import DEFAULT_SITE_NAME, change_mail_settin
 from headgate.control.oauth.providers import all_providers
 from headgate.control.registration.policy import change_registration, registration_policy, view_registration
 from headgate.control.settings.admin_key import delete_admin_key, read_admin_key, regenerate_admin_key
+from headgate.control.settings.branding import change_branding, view_branding
 from headgate.control.settings.client_versions import change_client_versions, view_client_versions
 from headgate.control.settings.schemas import (
     AdminKeyStatus,
@@ -22,6 +23,8 @@ from headgate.control.settings.switches import (
     BACKEND_MODE,
     INVITATION_CODES,
     PROMO_CODES,
+    PUBLIC_MODELS,
+    STATUS_PAGE,
     TOTP,
     is_switched_on,
     switch,
@@ -59,7 +62,10 @@ async def public_settings(work: CurrentWork) -> PublicSettings:
         registration_user_limit=policy.user_limit,
         totp_enabled=await is_switched_on(work.session, TOTP),
         backend_mode_enabled=await is_switched_on(work.session, BACKEND_MODE),
+        public_models_enabled=await is_switched_on(work.session, PUBLIC_MODELS),
+        status_page_enabled=await is_switched_on(work.session, STATUS_PAGE),
         site_name=await read_text(work.session, "site_name", DEFAULT_SITE_NAME),
+        **(await view_branding(work.session)).model_dump(),
     )
 
 
@@ -87,11 +93,14 @@ async def store_settings(body: SettingsBody, work: Work) -> None:
     await change_turnstile(work, body)
     await change_client_versions(work, body)
     await change_pages(work, body)
+    await change_branding(work, body)
     wanted = {
         PROMO_CODES: body.promo_code_enabled,
         INVITATION_CODES: body.invitation_code_enabled,
         TOTP: body.totp_enabled,
         BACKEND_MODE: body.backend_mode_enabled,
+        PUBLIC_MODELS: body.public_models_enabled,
+        STATUS_PAGE: body.status_page_enabled,
     }
     for key, on in wanted.items():
         if on is not None:
@@ -132,11 +141,14 @@ async def _settings(work: Work) -> AdminSettings:
         **(await view_turnstile(work)).model_dump(),
         **(await view_client_versions(session)).model_dump(),
         **(await view_pages(session)).model_dump(),
+        **(await view_branding(session)).model_dump(),
         default_subscriptions=await read_defaults(session),
         promo_code_enabled=await is_switched_on(session, PROMO_CODES),
         invitation_code_enabled=await is_switched_on(session, INVITATION_CODES),
         totp_enabled=await is_switched_on(session, TOTP),
         backend_mode_enabled=await is_switched_on(session, BACKEND_MODE),
+        public_models_enabled=await is_switched_on(session, PUBLIC_MODELS),
+        status_page_enabled=await is_switched_on(session, STATUS_PAGE),
     )
 
 

@@ -9,6 +9,7 @@ from headgate.control.auth.turnstile import TurnstileFields, TurnstileView
 from headgate.control.embed.pages import MenuItem, PageFields, PagesView
 from headgate.control.mail.settings import MailFields, MailSettingsView
 from headgate.control.registration.policy import RegistrationFields, RegistrationView
+from headgate.control.settings.branding import BrandingFields, BrandingView
 from headgate.control.settings.client_versions import ClientVersionFields, ClientVersionView
 from headgate.control.subscriptions.defaults import DefaultSubscription
 from headgate.control.subscriptions.terms import MAX_DAYS
@@ -30,7 +31,9 @@ class DefaultSubscriptionEntry(DefaultSubscription):
     validity_days: Annotated[int, Field(ge=1, le=MAX_DAYS)]
 
 
-class SettingsBody(MailFields, RegistrationFields, TurnstileFields, ClientVersionFields, PageFields):
+class SettingsBody(
+    MailFields, RegistrationFields, TurnstileFields, ClientVersionFields, PageFields, BrandingFields
+):
     """Absent settings stay."""
 
     default_subscriptions: Annotated[list[DefaultSubscriptionEntry], Field(max_length=100)] | None = None
@@ -38,9 +41,13 @@ class SettingsBody(MailFields, RegistrationFields, TurnstileFields, ClientVersio
     invitation_code_enabled: bool | None = None
     totp_enabled: bool | None = None
     backend_mode_enabled: bool | None = None
+    public_models_enabled: bool | None = None
+    status_page_enabled: bool | None = None
 
 
-class AdminSettings(MailSettingsView, RegistrationView, TurnstileView, ClientVersionView, PagesView):
+class AdminSettings(
+    MailSettingsView, RegistrationView, TurnstileView, ClientVersionView, PagesView, BrandingView
+):
     """What can be changed while the gateway runs. The rest is boot configuration."""
 
     default_subscriptions: Sequence[DefaultSubscription]
@@ -48,6 +55,8 @@ class AdminSettings(MailSettingsView, RegistrationView, TurnstileView, ClientVer
     invitation_code_enabled: bool
     totp_enabled: bool
     backend_mode_enabled: bool
+    public_models_enabled: bool
+    status_page_enabled: bool
 
 
 class OauthButton(BaseModel):
@@ -86,6 +95,8 @@ class PublicSettings(BaseModel):
     linuxdo_oauth_enabled: bool = False
     oauth_providers: Sequence[OauthButton] = ()
     backend_mode_enabled: bool = False
+    public_models_enabled: bool = False
+    status_page_enabled: bool = False
     run_mode: str = "standard"
     """Ours: in `simple` there is nothing to buy and nothing to top up."""
     version: str

@@ -13,7 +13,18 @@ TOTP = "totp_enabled"
 """Off: nobody sets two-factor login up. Who has it is asked for it all the same."""
 BACKEND_MODE = "backend_mode_enabled"
 """On: people without rights neither log in nor register here; their keys go on working (spec 7.1)."""
-DEFAULTS = {PROMO_CODES: True, INVITATION_CODES: False, TOTP: True, BACKEND_MODE: False}
+PUBLIC_MODELS = "public_models_enabled"
+"""On: anybody sees the models and prices of groups that are open to every user."""
+STATUS_PAGE = "status_page_enabled"
+"""On: anybody sees whether groups and their models are up."""
+DEFAULTS = {
+    PROMO_CODES: True,
+    INVITATION_CODES: False,
+    TOTP: True,
+    BACKEND_MODE: False,
+    PUBLIC_MODELS: False,
+    STATUS_PAGE: False,
+}
 """What holds while nobody has said anything (spec 8.10)."""
 
 

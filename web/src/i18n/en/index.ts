@@ -5,6 +5,7 @@ import console from './console.json'
 import manage from './manage.json'
 import setup from './setup.json'
 import shell from './shell.json'
+import site from './site.json'
 import user from './user.json'
 
 export const en = {
@@ -15,5 +16,6 @@ export const en = {
   manage,
   setup,
   shell,
+  site,
   user,
 }

@@ -1,0 +1,150 @@
+// What visitors and users see: node e2e/user.mjs URL EMAIL PASSWORD KEY SIMULATOR SCREENS
+// Prints one line a check and fails at the first that does not hold.
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { chromium } from 'playwright-core'
+
+const [url, email, password, key, , screens] = process.argv.slice(2)
+const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+/** What people have written into free text to make it run. */
+const XSS = [
+  `<script>window.hacked=1</script>`, `<img src=x onerror="window.hacked=1">`, `<svg/onload=window.hacked=1>`,
+  `<iframe srcdoc="<script>parent.hacked=1</script>"></iframe>`, `[click](javascript:window.hacked=1)`, `<a href="javascript:window.hacked=1">x</a>`,
+  `<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror=window.hacked=1&gt;">`,
+  `<form action="javascript:window.hacked=1"><button>x</button></form>`, `<details open ontoggle=window.hacked=1>`, `{{constructor.constructor('window.hacked=1')()}}`,
+  `"'><body onload=window.hacked=1>`, `<object data="javascript:window.hacked=1">`, `<input autofocus onfocus=window.hacked=1>`, `\u202eתוֹרָה \u200f<b style="position:fixed;inset:0">over</b>`,
+].join('\n\n')
+
+mkdirSync(screens, { recursive: true })
+const browser = await chromium.launch({ executablePath: BROWSERS.find((path) => existsSync(path)), args: ['--no-sandbox'] })
+const context = await browser.newContext({ viewport: { width: 1360, height: 860 }, colorScheme: 'light', locale: 'en-US' })
+const page = await context.newPage()
+page.setDefaultTimeout(15_000)
+const complaints = []
+page.on('pageerror', (error) => complaints.push(error.message))
+// A handler in text that is being sanitised is refused by the page's policy before it is taken out.
+page.on('console', (message) => {
+  if (message.type() === 'error' && !/status of 4\d\d|inline event handler/.test(message.text())) complaints.push(message.text())
+})
+const axe = readFileSync(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
+const wrong = []
+
+function ok(what, holds = true) {
+  if (!holds) throw new Error(what)
+  console.log(`ok: ${what}`)
+}
+function note(what, holds) {
+  if (!holds) wrong.push(what)
+  console.log(`${holds ? 'ok' : 'NOT OK'}: ${what}`)
+}
+const button = (name, within = page) => within.getByRole('button', { name, exact: true })
+async function open(path) {
+  await page.goto(`${url}/${path}`)
+  await page.getByRole('heading', { level: 1 }).first().waitFor({ state: 'attached' })
+}
+/** The picture of a page that is at rest, and what axe says of it. */
+async function looked(name) {
+  await page.waitForLoadState('networkidle')
+  await page.evaluate(() => Promise.allSettled(document.getAnimations().map((moving) => moving.finished)))
+  await page.screenshot({ path: `${screens}/user-${name}.png` })
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+  note(`${name} is not wider than the window`, wide <= 0)
+  await page.evaluate(`${axe};undefined`)
+  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }))
+  const serious = found.violations.filter((item) => ['serious', 'critical'].includes(item.impact))
+  note(`${name}: axe finds nothing serious ${serious.map((item) => `${item.id} ${item.nodes[0].html.slice(0, 200)}`).join('; ')}`, serious.length === 0)
+}
+/** As whoever is logged in here. */
+const ask = (method, path, body) =>
+  page.evaluate(
+    async ([verb, where, sent]) => {
+      const csrf = /headgate_csrf=([^;]+)/.exec(document.cookie)?.[1] ?? ''
+      const headers = { 'X-CSRF-Token': csrf, 'X-Headgate-Session': 'cookie', 'Content-Type': 'application/json' }
+      const answer = await fetch(`/api/v1/${where}`, { method: verb, headers, body: sent && JSON.stringify(sent) })
+      const told = await answer.json()
+      if (!answer.ok) throw new Error(`${verb} ${where}: ${answer.status} ${JSON.stringify(told)}`)
+      return told.data
+    },
+    [method, path, body],
+  )
+async function looks(language, theme, width) {
+  await page.setViewportSize({ width, height: 860 })
+  await page.evaluate(([code, name]) => {
+    localStorage.setItem('headgate.language', code)
+    localStorage.setItem('headgate.theme', name)
+  }, [language, theme])
+}
+async function logIn(who = email, secret = password) {
+  await open('login')
+  await page.fill('input[name=email]', who)
+  await page.fill('input[name=password]', secret)
+  await page.locator('form button[type=submit]').click()
+  await page.waitForURL(`${url}/dashboard`)
+}
+const leave = () => context.clearCookies()
+
+async function visitor() {
+  await open('')
+  await page.getByText('One door to every model').waitFor()
+  await looked('home')
+  await button('Codex').click()
+  ok('the landing page tells how each client is set up', (await page.locator('pre').innerText()).includes('model_provider'))
+  await open('catalogue')
+  await page.getByText('for people who are logged in').waitFor()
+  ok('strangers see no prices until somebody opens them')
+  await open('key-usage')
+  await looked('key-usage')
+}
+
+async function openedToVisitors() {
+  await logIn()
+  await ask('PUT', 'admin/settings', {
+    public_models_enabled: true, status_page_enabled: true, site_subtitle: 'Models for the whole company', contact_info: XSS.slice(0, 900),
+    doc_url: 'https://docs.example/', site_name: 'Example AI',
+  })
+  await leave()
+  await open('')
+  await page.getByText('Models for the whole company').waitFor()
+  ok('the landing page has the name and the words of the settings', (await page.title()) === 'Example AI')
+  await page.getByRole('link', { name: 'Models', exact: true }).click()
+  await page.getByRole('heading', { name: 'anthropic-demo' }).waitFor()
+  await looked('catalogue')
+  await page.getByLabel('Find a model').fill('OPUS')
+  ok('models are found by a part of their name', (await page.locator('tbody tr').count()) > 0 && !(await page.locator('tbody').first().innerText()).includes('haiku'))
+  await looks('zh', 'dark', 390)
+  await open('catalogue')
+  await page.getByRole('heading', { name: 'anthropic-demo' }).waitFor()
+  await looked('catalogue-zh-dark-390')
+  await open('')
+  await looked('home-zh-dark-390')
+  await looks('en', 'light', 1360)
+}
+
+async function ownHome() {
+  await logIn()
+  await ask('PUT', 'admin/settings', { home_content: `# Welcome to us\n\n**Bold** and a [link](https://example.com/).\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n${XSS}` })
+  await leave()
+  await open('')
+  await page.locator('[data-test=own-home] strong').waitFor()
+  const own = page.locator('[data-test=own-home]')
+  await page.waitForTimeout(300)
+  ok('foreign markup runs nothing and covers nothing', (await own.locator('script,iframe,form,input,button,style,object,[style],[onerror],[onload],[href^="javascript"]').count()) === 0)
+  ok('its links open apart and tell nothing', (await own.locator('a[href="https://example.com/"]').getAttribute('rel')).includes('noopener'))
+  await looked('home-own')
+  await logIn()
+  await ask('PUT', 'admin/settings', { home_content: '' })
+}
+
+try {
+  await visitor()
+  await openedToVisitors()
+  await ownHome()
+  ok(`nothing is wrong with the pages ${wrong.join('; ')}`, wrong.length === 0)
+  ok('foreign text ran nowhere', !(await page.evaluate(() => 'hacked' in window)))
+  ok(`no error in the console ${complaints.join('; ')}`, complaints.length === 0)
+} catch (error) {
+  await page.screenshot({ path: `${screens}/user-failed.png` }).catch(() => undefined)
+  console.error(`FAILED at ${page.url()}: ${error.message}`)
+  process.exitCode = 1
+} finally {
+  await browser.close()
+}
