@@ -78,6 +78,40 @@ async def test_a_growth_under_way_ends_before_the_settlement_and_nothing_stays_h
     assert await store.outstanding(BALANCE) == 0
 
 
+async def test_who_is_known_for_short_answers_asks_for_more_only_when_half_of_what_was_held_is_used(
+    read_model: ReadModel, clock: FakeClock, tasks: TaskOwner, world: None
+) -> None:
+    """A first slice of 100 tokens, learned from the key's answers, where a slice is 1,000."""
+    store = SlowStore(clock)
+    store.gate.set()
+    await store.load({BALANCE: 10**9})
+    reserver = Reserver(store, read_model, clock, LimitsSettings())
+    exchange = exchange_for()
+    price = flat_price(input_usd_per_mtok=1, output_usd_per_mtok=1)
+    exchange.quote = Quote(price=price, version="v", source="file", entry="m")
+    exchange.need = Need(
+        budget=budget_of(exchange.caller, 10_000, now_ms=NOW_MS), fixed_nano=0,
+        output_nano_per_mtok=10**9, wanted_tokens=100, plenty_tokens=100, floor_tokens=1,
+    )  # fmt: skip
+    await reserver.reserve(exchange, exchange.need)
+    stream = exchange.handler.open_stream(
+        exchange.target, exchange.peek, client_model="m", upstream_model="m"
+    )
+    cover = CoverFactory(reserver, tasks, slice_tokens=1_000).open(exchange, stream)
+    assert cover is not None
+    passed = len(stream.feed(DELTA % (b"x" * 120)))
+    assert cover.is_covered(passed)
+    await cover.close()
+    assert store.asked == 1
+    passed += len(stream.feed(DELTA % (b"x" * 120)))
+    assert cover.is_covered(passed)
+    await cover.close()
+    assert (store.asked, cover.extensions) == (2, 1)
+    assert await store.outstanding(BALANCE) > 900_000
+    await store.settle(exchange.id, {})
+    await tasks.join(1)
+
+
 def covering(read_model: ReadModel, clock: FakeClock, tasks: TaskOwner, list_nano: int) -> StreamCover:
     """A stream at 1 USD per million tokens either way, with so much reserved."""
     exchange = exchange_for()

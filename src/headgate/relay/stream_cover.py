@@ -2,9 +2,10 @@
 
 The pump counts bytes and asks here only when it has passed the next mark. What the stream has cost so far is
 what the provider has told (the input, usually in the first event) plus output estimated high from what was
-passed. While at least half a slice is covered beyond that, nothing happens; below it the next slice is
-reserved beside the stream; where nothing is covered any more, the stream waits for the answer. What then
-cannot be covered ends the stream (`strict`), after the operator's overdraft where the group allows one.
+passed. While at least half a slice (or half of the first one, where that was smaller) is covered beyond that,
+nothing happens; below it the next slice is reserved beside the stream; where nothing is covered any more, the
+stream waits for the answer. What then cannot be covered ends the stream (`strict`), after the operator's
+overdraft where the group allows one.
 
 Bound: with `strict` nothing is passed that was not covered, apart from the error of the estimates: of the
 input until the provider tells it, and of output that the provider bills but does not show (hidden reasoning).
@@ -75,31 +76,36 @@ class StreamCover:
         self._id = reservation_id
         self._tier = service_tier
         self._slice_nano = max(output_cost(slice_tokens, need.output_nano_per_mtok), 1)
+        self._low_nano = output_cost(min(slice_tokens, need.wanted_tokens), need.output_nano_per_mtok) // 2
+        """With less than this left the next slice is reserved: half a slice, or half of what was wanted at
+        first where that is less. Who is known for short answers ends most of them without asking for more."""
         self._growth: asyncio.Task[None] | None = None
         self._refused: Refused | None = None
         self._blind_slices = 0
         self.extensions = 0
-        self.check_at = self._mark(0, self._left())
+        self.check_at = self._mark(0, hold.list_nano - need.fixed_nano)
 
     def is_covered(self, passed_bytes: int) -> bool:
         """Asked by the pump at a mark: may it go on at once? Sets the next mark, and has the next slice
-        reserved beside the stream when less than half a slice is left."""
+        reserved beside the stream when little is left."""
         usage = self._usage(BYTES_PER_TOKEN)
         left = self._left(usage)
-        if self._is_all_covered(usage):
+        if self._is_all_covered(usage, left):
             self.check_at = NEVER
             return True
         if left <= 0:
             return False
-        if left < self._slice_nano // 2 and self._growth is None and self._refused is None:
+        if left < self._low_nano and self._growth is None and self._refused is None:
             self._growth = self._tasks.spawn(self._grow_beside(), name="grow_reservation")
         self.check_at = self._mark(passed_bytes, left)
         return True
 
-    def _is_all_covered(self, usage: TokenUsage) -> bool:
+    def _is_all_covered(self, usage: TokenUsage, left: int) -> bool:
         """Everything that the answer may still cost within its output limit is reserved."""
         if self._most_tokens is None:
             return False
+        if left < output_cost(self._most_tokens - usage.output, self._need.output_nano_per_mtok):
+            return False  # far from it, nearly always: not worth pricing it exactly
         return self._left(replace(usage, output=self._most_tokens)) >= 0
 
     async def ensure(self, passed_bytes: int) -> Fault | None:
@@ -177,17 +183,17 @@ class StreamCover:
         return self._hold.list_nano - used
 
     def _mark(self, passed_bytes: int, left: int) -> int:
-        """When to ask again. Towards half a slice by the stream's own pace so far, twice as fast: being late
-        there costs half a slice of head-room. Below it by the fastest that bytes can be tokens."""
-        unit, half = self._need.output_nano_per_mtok, self._slice_nano // 2
+        """When to ask again. Towards `_low_nano` by the stream's own pace so far, twice as fast: being late
+        there costs head-room. Below it by the fastest that bytes can be tokens."""
+        unit, low = self._need.output_nano_per_mtok, self._low_nano
         if unit <= 0:
             return NEVER
-        if left > half:
+        if left > low:
             seen = self._stream.output_tokens(bytes_per_token=BYTES_PER_TOKEN)
             pace = (
                 min(max(BYTES_PER_TOKEN, passed_bytes // (2 * seen)), _SLOWEST) if seen else BYTES_PER_TOKEN
             )
-            tokens = (left - half) * TOKENS_PER_PRICE_UNIT // unit
+            tokens = (left - low) * TOKENS_PER_PRICE_UNIT // unit
         else:
             pace, tokens = BYTES_PER_TOKEN, left * TOKENS_PER_PRICE_UNIT // unit
         return passed_bytes + max(_STEP_BYTES, tokens * pace)

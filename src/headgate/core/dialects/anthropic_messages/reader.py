@@ -65,6 +65,7 @@ class MessagesReader:
         "_message",
         "_minted",
         "_report",
+        "_told",
         "edit_markers",
         "fault",
         "finished",
@@ -87,6 +88,8 @@ class MessagesReader:
         self._input_estimate = peek.input_tokens_estimate
         self._message = _Message()
         self._report: UsageReport | None = None
+        self._told: TokenUsage | None = None
+        """`_report` in buckets: a running stream is asked what it has cost many times a report."""
         self._has_final_output = False
         self._minted: tuple[str, ...] = ()
         self.edit_markers: tuple[bytes, ...] = (b'"message_start"',) if client_model != upstream_model else ()
@@ -116,6 +119,7 @@ class MessagesReader:
         for report in (read.message.usage if read.message else None, read.usage):
             if report is not None:
                 self._report = merge(self._report, report)
+                self._told = to_usage(self._report)
                 self.output_reports += not report.lacks_output
         if read.usage is not None and not read.usage.lacks_output:  # message_start tells a few tokens only
             self._has_final_output = True
@@ -142,7 +146,7 @@ class MessagesReader:
         estimate = streamed_output_tokens(units_seen, bytes_seen, envelope_bytes=_DELTA_ENVELOPE_BYTES)
         report = self._report
         usage, source = judge(
-            to_usage(report) if report is not None else None,
+            self._told,
             is_complete=is_complete,
             output_tokens=estimate,
             input_tokens=self._input_estimate,
