@@ -84,6 +84,26 @@ async def test_a_page_has_a_policy_whose_nonce_is_new_each_time(app: WebApp) -> 
     assert head["x-frame-options"] == "DENY"
 
 
+async def test_pages_may_show_the_sites_of_configured_pages_and_no_others(
+    app: WebApp, tmp_path: Path
+) -> None:
+    wanted = ["https://shop.example.com", "http://[::1]:8080"]
+
+    async def frames() -> list[str]:
+        return wanted
+
+    framing = WebApp(tmp_path, frames=frames)
+    for served, allowed in ((app, []), (framing, wanted)):
+        policy = (await get(served, "/login"))[1]["content-security-policy"]
+        assert re.findall(r"frame-src ([^;]+);", policy) == [
+            " ".join(["https://challenges.cloudflare.com", *allowed])
+        ]
+        assert "frame-ancestors 'none'" in policy
+    del wanted[:]
+    policy = (await get(framing, "/login"))[1]["content-security-policy"]
+    assert "shop.example.com" not in policy
+
+
 async def test_an_unknown_page_is_shown_with_status_404(app: WebApp) -> None:
     assert (await get(app, "/nowhere"))[0] == 404
 

@@ -15,6 +15,7 @@ from headgate.control.audit.jobs import delete_old_entries
 from headgate.control.auth import jobs as auth_jobs
 from headgate.control.bootstrap import FirstAdmin, ensure_admin
 from headgate.control.deps import ControlDeps
+from headgate.control.embed.framing import FrameOrigins
 from headgate.control.embed.tickets import delete_expired_tickets
 from headgate.control.idempotency.jobs import delete_expired_records
 from headgate.control.live import SlotLoads
@@ -49,7 +50,7 @@ from headgate.settings import Settings
 from headgate.state import open_state
 from headgate.storage.engine import session_factory
 from headgate.storage.journal_opening import open_journal
-from headgate.storage.opening import open_database
+from headgate.storage.opening import create_missing_database, open_database
 from headgate.storage.unit_of_work import UnitOfWork
 from headgate.upstream.web import WebClient
 from headgate.web_app import WebApp
@@ -98,6 +99,7 @@ async def open_application(settings: Settings, clock: Clock | None = None) -> As
         stack.callback(lines.flush)
         vault, clock, process_id = open_vault(settings), clock or SystemClock(), secrets.token_hex(8)
         fail_points = _fail_points(settings)
+        await create_missing_database(settings)
         engine = await open_database(settings, stack)
         await require_same_key(engine, vault, clock)
         refreshers: list[Callable[[], Awaitable[None]]] = []
@@ -126,12 +128,13 @@ async def open_application(settings: Settings, clock: Clock | None = None) -> As
         stack.push_async_callback(deps.web.close)
         await _start_jobs(base, plane, process_id, uow, deps)
         control = create_control_app(deps)
+        web = WebApp(frames=FrameOrigins(uow, clock).read)
         stack.push_async_callback(control.state.events.close)
         operations = OperationsEndpoints(
             engine, state, plane.metrics, plane.directory, plane.billing, plane.standings, settings
         )
         yield Application(
-            asgi=with_cors(_dispatcher(plane.gateway, control, operations, WebApp()), settings.cors),
+            asgi=with_cors(_dispatcher(plane.gateway, control, operations, web), settings.cors),
             settings=settings,
             directory=plane.directory,
             gateway=plane.gateway,

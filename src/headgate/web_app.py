@@ -5,7 +5,7 @@ ever. A path of the data plane or of the management API is never answered here, 
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from headgate.relay.routes import FIRST_SEGMENTS
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 Header = tuple[bytes, bytes]
+FramesReader = Callable[[], Awaitable[Sequence[str]]]
 
 BUILT = Path(str(files("headgate"))) / "web_dist"
 NONCE = b"__CSP_NONCE__"
@@ -43,13 +44,15 @@ _GUARDS: tuple[Header, ...] = (
 )
 
 
-def policy(nonce: str) -> str:
-    """No inline script without the nonce of this very answer, nothing from foreign hosts but Turnstile."""
+def policy(nonce: str, frames: Sequence[str] = ()) -> str:
+    """No inline script without the nonce of this very answer, nothing from foreign hosts but Turnstile, and
+    inside frames the `frames`: origins of the pages that the operator configured."""
+    framed = " ".join([TURNSTILE, *frames])
     return (
         f"default-src 'none'; script-src 'self' 'nonce-{nonce}' {TURNSTILE};"
         f" style-src 'self' 'nonce-{nonce}';"
         " style-src-attr 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self';"
-        f" frame-src {TURNSTILE}; manifest-src 'self'; base-uri 'none'; form-action 'self';"
+        f" frame-src {framed}; manifest-src 'self'; base-uri 'none'; form-action 'self';"
         " frame-ancestors 'none'"
     )
 
@@ -57,7 +60,8 @@ def policy(nonce: str) -> str:
 class WebApp:
     """Reads every file once, at the start: a few MiB, and no path of a client ever reaches the disk."""
 
-    def __init__(self, folder: Path = BUILT) -> None:
+    def __init__(self, folder: Path = BUILT, *, frames: FramesReader | None = None) -> None:
+        self._frames = frames
         index = folder / "index.html"
         self._index = index.read_bytes() if index.is_file() else b""
         self._assets = {
@@ -91,17 +95,18 @@ class WebApp:
         if self.is_asset(path):
             status, headers, body = self._asset(path, _header(scope, b"accept-encoding").decode("latin-1"))
         else:
-            status, headers, body = self._page(path)
+            frames = await self._frames() if self._frames is not None else ()
+            status, headers, body = self._page(path, frames)
         length = (b"content-length", str(len(body)).encode())
         await send({"type": "http.response.start", "status": status, "headers": [*headers, length, *_GUARDS]})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    def _page(self, path: str) -> tuple[int, list[Header], bytes]:
+    def _page(self, path: str, frames: Sequence[str]) -> tuple[int, list[Header], bytes]:
         nonce = secrets.token_urlsafe(18)
         headers = [
             (b"content-type", b"text/html; charset=utf-8"),
             (b"cache-control", b"no-store"),
-            (b"content-security-policy", policy(nonce).encode()),
+            (b"content-security-policy", policy(nonce, frames).encode()),
         ]
         is_known = path == "/" or _first(path) in self._pages
         return 200 if is_known else 404, headers, self._index.replace(NONCE, nonce.encode())

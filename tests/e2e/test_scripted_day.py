@@ -1,5 +1,6 @@
-"""A day from the empty machine to the evening's books, as one story: install, configure from a file, register
-by invitation, spend, top up, run dry, subscribe, read the news.
+"""A day from the empty machine to the evening's books, as one story, on SQLite and on PostgreSQL: install,
+configure from a file, register by invitation and a mailed code, spend, top up, run dry, subscribe, read the
+news.
 
 Nothing is believed that the gateway says about money: what a call must cost is worked out here, from the
 provider's bill and the prices of the file, in nano-USD.
@@ -7,6 +8,7 @@ provider's bill and the prices of the file, in nano-USD.
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -18,12 +20,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
+from tests.control.mail.conftest import smtp
 from tests.e2e.money_books import Books, by_request_id, compare
 from tests.e2e.speakers import CHAT, CHAT_SSE, MESSAGES, MESSAGES_SSE, Speaker
 from tests.e2e.wire import Answer, post, send
 from tests.support.gateway import ADMIN_EMAIL, ADMIN_PASSWORD, SAFE_FOR_TESTS, Gateway, free_port
+from tests.support.mail_server import Mailbox, running_mail_server
+from tests.support.postgres import running_postgres
 from tests.support.simulator import RunningSimulator
 
 NANO = 10**9
@@ -42,6 +48,14 @@ TRIES = 60
 USER = {"email": "ann@headgate.test", "password": "a long password 7"}
 
 
+@dataclass(frozen=True)
+class Place:
+    """What the installer says about the database, and where its books are read."""
+
+    draft: Mapping[str, Any]
+    url: str
+
+
 @dataclass
 class Day:
     """The gateway with its books, and the provider."""
@@ -50,9 +64,14 @@ class Day:
     books: Books
     provider: RunningSimulator
     folder: Path
+    mailbox: Mailbox
+
+    def upstream_key(self, account: str) -> str:
+        """The provider serves both days, and bills by key."""
+        return f"sim-day-{self.books.url.partition(':')[0]}-{account}"
 
     def headgate(self, *words: str) -> str:
-        secrets = {"FIRST_KEY": "sim-day-first", "THIRD_KEY": "sim-day-third"}
+        secrets = {"FIRST_KEY": self.upstream_key("first"), "THIRD_KEY": self.upstream_key("third")}
         done = subprocess.run(
             [sys.executable, "-m", "headgate", *words, "--data-dir", str(self.gateway.data_dir)],
             capture_output=True, text=True, timeout=60, env=_environment() | secrets,
@@ -115,10 +134,22 @@ class Ann:
         raise AssertionError(f"{TRIES} answers and no limit")
 
 
-def test_a_day_from_the_installation_to_the_books(simulator: RunningSimulator, tmp_path: Path) -> None:
-    with installed(tmp_path) as gateway:
-        books = Books(f"sqlite:///{gateway.data_dir / 'headgate.db'}")
-        day = Day(gateway, books, simulator, tmp_path)
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.pg)])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """Where the books will be: nothing is there before the installation."""
+    if request.param == "sqlite":
+        yield Place({"type": "sqlite"}, f"sqlite:///{tmp_path / 'data' / 'headgate.db'}")
+        return
+    with running_postgres() as server:
+        draft = {"host": "127.0.0.1", "port": server.port, "user": "postgres", "dbname": "a_day"}
+        yield Place(draft, server.url("a_day"))
+
+
+def test_a_day_from_the_installation_to_the_books(
+    simulator: RunningSimulator, tmp_path: Path, place: Place
+) -> None:
+    with installed(tmp_path, place.draft) as gateway, running_mail_server() as mailbox:
+        day = Day(gateway, Books(place.url), simulator, tmp_path, mailbox)
         configured(day)
         ann = registered(day)
         keys = {"claude": ann.new_key("claude", quota=100), "gpt": ann.new_key("gpt")}
@@ -144,7 +175,7 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def installed(folder: Path) -> Iterator[Gateway]:
+def installed(folder: Path, database: Mapping[str, Any]) -> Iterator[Gateway]:
     """`headgate setup` on an empty directory, installed over REST with the token from the console."""
     port, log_file, data_dir = free_port(), folder / "console.log", folder / "data"
     command = [sys.executable, "-m", "headgate", "setup", "--port", str(port), "--data-dir", str(data_dir)]
@@ -154,7 +185,9 @@ def installed(folder: Path) -> Iterator[Gateway]:
     try:
         token = _printed_token(log_file)
         admin = {"email": ADMIN_EMAIL, "password": ADMIN_PASSWORD}
-        answer = post(gateway.url, "/setup/install", {"x-setup-token": token}, {"admin": admin})
+        answer = post(
+            gateway.url, "/setup/install", {"x-setup-token": token}, {"admin": admin, "database": database}
+        )
         assert answer.status == 200, answer.body
         _soon(lambda: gateway.get("/ready")[0] == 200)
         yield gateway
@@ -181,7 +214,7 @@ def _soon(holds: Any) -> None:
 
 def configured(day: Day) -> None:
     """Groups, three accounts, prices and who may register, from a file; what is said holds no secret."""
-    (day.folder / "second.key").write_text("sim-day-second\n")
+    (day.folder / "second.key").write_text(day.upstream_key("second") + "\n")
     (day.folder / "gateway.yaml").write_text(yaml.safe_dump(_document(day)))
     said = day.headgate("config", "apply", str(day.folder / "gateway.yaml"), "--yes")
     assert "applied as revision" in said
@@ -222,18 +255,33 @@ def _document(day: Day) -> dict[str, Any]:
 
 
 def registered(day: Day) -> Ann:
-    """With an invitation, which works once; she begins with the welcome money."""
+    """With an invitation, which works once, and a code that came by mail; she begins with the welcome
+    money."""
     api = day.gateway.api
+    api("PUT", "/admin/settings", smtp(day.mailbox.port, email_verify_enabled=True))
     (made,) = api("POST", "/admin/redeem-codes/generate", {"count": 1, "type": "invitation"})
     assert _refusal_to_register(day, USER) == (400, "INVITATION_CODE_REQUIRED")
-    began = post(day.gateway.url, "/api/v1/auth/register", {}, {**USER, "invitation_code": made["code"]})
+    invited = {**USER, "invitation_code": made["code"]}
+    assert _refusal_to_register(day, invited) == (400, "EMAIL_VERIFY_REQUIRED")
+    code = _mailed_code(day)
+    began = post(day.gateway.url, "/api/v1/auth/register", {}, {**invited, "verify_code": code})
     assert began.status == 200, began.body
-    late = {**USER, "email": "bob@headgate.test", "invitation_code": made["code"]}
+    late = {**invited, "email": "bob@headgate.test", "verify_code": code}
     assert _refusal_to_register(day, late) == (400, "INVITATION_CODE_INVALID")
     token = began.json["data"]["access_token"]
     ann = Ann(day, api("GET", "/auth/me", token=token)["id"], token)
     assert ann.balance() == WELCOME * NANO
     return ann
+
+
+def _mailed_code(day: Day) -> str:
+    """Out of the letter, as the mail server got it."""
+    asked = post(day.gateway.url, "/api/v1/auth/send-verify-code", {}, {"email": USER["email"]})
+    assert asked.status == 200, asked.body
+    _soon(lambda: len(day.mailbox.letters) == 1)
+    assert day.mailbox.letters[0]["To"] == USER["email"]
+    (code,) = re.findall(r"^\d{6}$", day.mailbox.text(), re.MULTILINE)
+    return str(code)
 
 
 def _refusal_to_register(day: Day, body: Mapping[str, Any]) -> tuple[int, str]:
@@ -335,7 +383,7 @@ def booked_what_the_provider_billed(day: Day, ann: Ann) -> None:
     records = by_request_id(day.books.records())
     costs = dict.fromkeys(ACCOUNTS, 0)
     for account in ACCOUNTS:
-        for line in day.provider.settled_bill(key=f"sim-day-{account}")["lines"]:
+        for line in day.provider.settled_bill(key=day.upstream_key(account))["lines"]:
             record = records.pop(line["request_id"])
             compare(record, line)
             assert (record["usage_source"], record["user_id"]) == ("reported", ann.id)

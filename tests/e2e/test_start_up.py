@@ -1,5 +1,6 @@
 """A start that cannot succeed: exit code 1, one line with key, problem and remedy (issue 2, "Bad input")."""
 
+import asyncio
 import os
 import shutil
 import socket
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from tests.support.databases import *  # noqa: F403 - fixtures
@@ -171,12 +173,47 @@ def test_a_database_that_cannot_be_reached_is_one_line(tmp_path: Path, url: str)
 
 
 @pytest.mark.pg
-@pytest.mark.parametrize("who", [f"nobody:{SECRET}", "postgres"])
-def test_a_database_or_user_that_postgres_does_not_know_is_one_line(
-    tmp_path: Path, postgres_server: PostgresServer, who: str
+def test_a_user_that_postgres_does_not_know_is_one_line(
+    tmp_path: Path, postgres_server: PostgresServer
 ) -> None:
-    url = f"postgresql://{who}@127.0.0.1:{postgres_server.port}/missing"
+    url = f"postgresql://nobody:{SECRET}@127.0.0.1:{postgres_server.port}/missing"
     assert "missing" in attempt(tmp_path, environment={"HEADGATE_DATABASE_URL": url})
+
+
+@pytest.mark.pg
+def test_a_first_start_that_nobody_watches_creates_the_missing_database(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    asyncio.run(postgres_server.drop_database("made_by_serve"))
+    with running_gateway(tmp_path, HEADGATE_DATABASE_URL=postgres_server.url("made_by_serve")) as gateway:
+        first = gateway.api("POST", "/admin/groups", {"name": "kept", "platform": "openai"})
+        assert "database_created" in gateway.log_file.read_text()
+        gateway.kill()
+        gateway.restart()
+        assert [group["id"] for group in gateway.api("GET", "/admin/groups")["items"]] == [first["id"]]
+        assert gateway.log_file.read_text().count("database_created") == 1
+
+
+@pytest.mark.pg
+def test_a_user_that_may_not_create_the_missing_database_is_told_so(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    async def make_role() -> None:
+        connection = await asyncpg.connect(postgres_server.url("postgres"))
+        await connection.execute("CREATE ROLE limited LOGIN")
+        await connection.close()
+
+    asyncio.run(make_role())
+    url = f"postgresql://limited@127.0.0.1:{postgres_server.port}/missing"
+    line = attempt(tmp_path, environment={"HEADGATE_DATABASE_URL": url})
+    assert "missing does not exist" in line
+    assert "may not create databases" in line
+
+
+@pytest.mark.pg
+def test_a_name_that_is_no_plain_one_is_not_created(tmp_path: Path, postgres_server: PostgresServer) -> None:
+    url = postgres_server.url('x"; DROP DATABASE postgres').replace(" ", "%20").replace('"', "%22")
+    assert "letters, digits" in attempt(tmp_path, environment={"HEADGATE_DATABASE_URL": url})
 
 
 def test_a_newer_database_is_refused(tmp_path: Path, sqlite_template: Path) -> None:

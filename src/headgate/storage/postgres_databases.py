@@ -45,8 +45,8 @@ async def create_database(target: DatabaseTarget) -> None:
     connection = await _maintenance(target)
     try:
         await connection.execute(f'CREATE DATABASE "{name}"')
-    except asyncpg.DuplicateDatabaseError:
-        return
+    except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
+        return  # the second when somebody else creates it in this very moment
     except asyncpg.InsufficientPrivilegeError:
         raise ServerRefused("this user may not create databases; create it, or name another user") from None
     except asyncpg.PostgresError as error:

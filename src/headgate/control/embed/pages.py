@@ -1,5 +1,6 @@
 """Pages of other systems that are shown inside ours: the purchase page and custom menu items (spec 8.14)."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -16,6 +17,8 @@ from headgate.kit import json
 ENABLED, URL, ITEMS = "purchase_subscription_enabled", "purchase_subscription_url", "custom_menu_items"
 PURCHASE = "purchase"
 MAX_ITEMS = 50
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
+"""Also what may stand in a Content-Security-Policy: no separator of one."""
 
 
 class MenuItem(BaseModel):
@@ -88,6 +91,8 @@ def require_page(name: str, url: str) -> str:
     is_plain = url.isascii() and not any(char.isspace() for char in url)
     if parts.scheme not in ("http", "https") or not parts.hostname or not is_plain:
         raise BadRequest(f"{name} must be an absolute http(s) address")
+    if not _HOST.fullmatch(parts.hostname):  # it becomes part of a policy and of an address
+        raise BadRequest(f"{name} must have a plain host name")
     if parts.username is not None or parts.fragment:
         raise BadRequest(f"{name} must have neither user nor fragment")
     return origin(parts.scheme, parts.hostname, port)
