@@ -13,7 +13,7 @@ const GROUP = `group ${RUN}`
 const MAIL = `${RUN}@example.com`
 const PAGES = [
   'dashboard', 'keys', 'usage', 'playground', 'subscriptions', 'redeem', 'profile', 'admin/dashboard', 'admin/degradations', 'admin/accounts', 'admin/usage', 'admin/groups',
-  'admin/users', 'admin/subscriptions', 'admin/codes', 'admin/prices', 'admin/ledger', 'admin/proxies', 'admin/announcements', 'admin/settings', 'admin/audit',
+  'admin/users', 'admin/subscriptions', 'admin/codes', 'admin/prices', 'admin/ledger', 'admin/promos', 'admin/rules', 'admin/webhooks', 'admin/identity', 'admin/configuration', 'admin/proxies', 'admin/announcements', 'admin/settings', 'admin/audit',
 ]
 
 mkdirSync(screens, { recursive: true })

@@ -1,6 +1,7 @@
 import {
-  BarChart3, BookOpen, BookOpenCheck, Boxes, CalendarClock, CircleDollarSign, Gauge, Gift, HeartPulse, KeyRound, LayoutDashboard, Megaphone, MessageSquare, Network,
-  Rocket, ScrollText, Server, Settings, Ticket, UserCog, Users,
+  BarChart3, BookOpen, BookOpenCheck, Boxes, CalendarClock, CircleDollarSign, FileCog, Fingerprint, Gauge, Gift,
+  HeartPulse, KeyRound, LayoutDashboard, ListChecks, Megaphone, MessageSquare, Network, Rocket, ScrollText, Server,
+  Settings, Ticket, TicketPercent, UserCog, Users, Webhook,
 } from 'lucide-vue-next'
 import type { Component } from 'vue'
 
@@ -32,10 +33,15 @@ export const NAV: readonly NavItem[] = [
   { path: '/admin/users', label: 'users', icon: Users, permission: 'read', section: 'admin' },
   { path: '/admin/subscriptions', label: 'subscriptions', icon: CalendarClock, permission: 'read', section: 'admin' },
   { path: '/admin/codes', label: 'codes', icon: Ticket, permission: 'money', section: 'admin' },
+  { path: '/admin/promos', label: 'promos', icon: TicketPercent, permission: 'money', section: 'admin' },
   { path: '/admin/prices', label: 'prices', icon: CircleDollarSign, permission: 'read', section: 'admin' },
   { path: '/admin/ledger', label: 'ledger', icon: BookOpenCheck, permission: 'read', section: 'admin' },
   { path: '/admin/proxies', label: 'proxies', icon: Network, permission: 'read', section: 'admin' },
   { path: '/admin/announcements', label: 'announcements', icon: Megaphone, permission: 'read', section: 'admin' },
+  { path: '/admin/rules', label: 'rules', icon: ListChecks, permission: 'read', section: 'admin' },
+  { path: '/admin/webhooks', label: 'webhooks', icon: Webhook, permission: 'read', section: 'admin' },
+  { path: '/admin/identity', label: 'identity', icon: Fingerprint, permission: 'read', section: 'admin' },
+  { path: '/admin/configuration', label: 'configuration', icon: FileCog, permission: 'read', section: 'admin' },
   { path: '/admin/settings', label: 'settings', icon: Settings, permission: 'read', section: 'admin' },
   { path: '/admin/audit', label: 'audit', icon: ScrollText, permission: 'read', section: 'admin' },
   { path: '/admin/start', label: 'start', icon: Rocket, permission: 'admin', section: 'admin' },

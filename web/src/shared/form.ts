@@ -1,8 +1,10 @@
+import { i18n, t } from '@/i18n'
+
 export type Values = Record<string, unknown>
 
 export interface FormField {
   name: string
-  kind?: 'text' | 'long' | 'number' | 'choice' | 'choices' | 'switch' | 'password' | 'lines'
+  kind?: 'text' | 'long' | 'number' | 'choice' | 'choices' | 'switch' | 'password' | 'lines' | 'instant'
   /** Instead of the label that `common.field` has for the name. */
   label?: string
   hint?: string
@@ -12,7 +14,10 @@ export interface FormField {
   required?: boolean
 }
 
-export const options = (...values: readonly string[]) => values.map((value) => ({ label: value, value }))
+/** In the reader's language; what has no word, such as a protocol, is its own. */
+export const choiceLabel = (value: string): string => (i18n.global.te(`common.choice.${value}`) ? t(`common.choice.${value}`) : value)
+
+export const options = (...values: readonly string[]) => values.map((value) => ({ label: choiceLabel(value), value }))
 
 /** What differs from the start: absent fields stay as they are. */
 export function changes(start: Values, now: Values): Values {
@@ -25,3 +30,13 @@ export function given(values: Values): Values {
     Object.entries(values).filter(([, value]) => value !== undefined && value !== null && value !== ''),
   )
 }
+
+/** An instant as the browser's own field has it: the reader's clock, minutes; and back. */
+export function toLocal(value: unknown): string {
+  if (typeof value !== 'string' && typeof value !== 'number') return ''
+  const at = new Date(typeof value === 'number' ? value * 1000 : value)
+  if (value === '' || Number.isNaN(at.getTime())) return ''
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16)
+}
+
+export const fromLocal = (text: string): string | null => (text === '' ? null : new Date(text).toISOString())

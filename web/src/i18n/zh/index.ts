@@ -3,6 +3,8 @@ import auth from './auth.json'
 import common from './common.json'
 import console from './console.json'
 import manage from './manage.json'
+import operate from './operate.json'
+import rules from './rules.json'
 import setup from './setup.json'
 import shell from './shell.json'
 import site from './site.json'
@@ -14,6 +16,8 @@ export const zh = {
   common,
   console,
   manage,
+  operate,
+  rules,
   setup,
   shell,
   site,
