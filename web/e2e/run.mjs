@@ -158,7 +158,7 @@ async function createAll() {
   ok('a new account answers its connection test')
   await button('Open the account', dialog()).click()
   await page.getByText('Live capacity').waitFor()
-  await page.waitForLoadState('networkidle')
+  await settled()
   await accessible('account')
   await page.screenshot({ path: `${screens}/account.png`, fullPage: true })
   await open('admin/users')
