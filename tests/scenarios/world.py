@@ -243,7 +243,7 @@ def running_world(folder: Path) -> Iterator[World]:
             url=ours, process=process, log_file=log_file, data_dir=folder / "data", environment=environment,
             port=int(ours.rpartition(":")[2]),
         )  # fmt: skip
-        yield World(gateway, RunningSimulator(host, int(port), process.pid), _rich_user(gateway))
+        yield World(gateway, RunningSimulator(host, int(port), process.pid), rich_user(gateway))
     finally:
         process.terminate()
         try:
@@ -267,7 +267,7 @@ def _announced(process: subprocess.Popen[bytes], log_file: Path) -> list[str]:
     raise AssertionError(f"the gateway did not start: {log_file.read_text()[-2000:]}")
 
 
-def _rich_user(gateway: Gateway) -> str:
+def rich_user(gateway: Gateway) -> str:
     """Who pays for everything; their token."""
     email, password = "scenarios@headgate.test", "user-password"
     wish = {"email": email, "password": password, "concurrency": 1000}
