@@ -54,6 +54,31 @@ async def test_two_documents_are_compared(headgate: Run, files: dict[str, str]) 
     assert json.loads(first.out)["proposed"]["requests"] == 16
 
 
+DEAR = {
+    "claude-sonnet-4-5": {
+        "litellm_provider": "anthropic", "mode": "chat", "input_cost_per_token": 0.0006,
+        "output_cost_per_token": 0.003,
+    }
+}  # fmt: skip
+
+
+async def test_another_price_file_and_empty_purses_show_in_the_difference(
+    headgate: Run, files: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "prices").write_text(json.dumps(DEAR))
+    (tmp_path / "people").write_text("{users: {user-1: {balance_usd: 0}}}")
+    words = ("simulate", files["one"], "--against", files["one"], "--generate", files["profile"], "--json")
+    done = await headgate(*words, "--price-file", str(tmp_path / "prices"))
+    present, proposed = (json.loads(done.out)[name] for name in ("present", "proposed"))
+    assert present["answered"] == proposed["answered"] > 0
+    assert proposed["list_cost_usd"] > 50 * present["list_cost_usd"] > 0
+    done = await headgate(*words, "--people", str(tmp_path / "people"))
+    assert json.loads(done.out)["proposed"]["refused_money"] == 4
+    (tmp_path / "prices").write_text("no prices")
+    done = await headgate(*words, "--price-file", str(tmp_path / "prices"))
+    assert (done.code, "name a usable file" in done.problems) == (1, True)
+
+
 async def test_recorded_traffic_is_replayed_against_what_the_database_has(
     headgate: Run, files: dict[str, str], keyed_sessions: async_sessionmaker[AsyncSession],
     target: DatabaseTarget, clock: FakeClock, tmp_path: Path,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from headgate.core.faults import FaultKind
 from headgate.prices import price_book_builder
 from headgate.settings import Settings
 from headgate.simulation.outcome import Figures, Served, figures
+from headgate.simulation.people import People, Person
 from headgate.simulation.provider import Behaviour, Behaviours
 from headgate.simulation.run import Limits, NoSuchGroup, simulate
 from headgate.simulation.traffic import Profile, SimulatedRequest, generate
@@ -148,3 +150,61 @@ def test_traffic_to_a_group_that_is_not_there_is_refused(world: Any) -> None:
 
 def test_nothing_gives_figures_of_nothing() -> None:
     assert set(figures([]).values()) == set(Figures.__dataclass_fields__)
+
+
+def paying(world: World, **users: Person) -> World:
+    return replace(world, people=People(users=users))
+
+
+def test_a_balance_ends_and_what_was_spent_stays_spent(world: Any) -> None:
+    """Twenty requests of three cents; there is money for about ten. An account is marked meanwhile, so that
+    the snapshot is read anew."""
+    traffic = [request(at_s, input_tokens=10_000, output_tokens=10) for at_s in range(0, 200, 10)]
+    free = run(world(2), traffic)
+    cost = figures(free).charge_usd
+    assert figures(free).answered == 20
+    poor = paying(world(2), u=Person(balance_usd=cost / 2))
+    broken = Behaviours(accounts={"a0": Behaviour(bad_credential=((50, 60),))})
+    served = run(poor, traffic, broken)
+    seen = figures(served)
+    assert 7 <= seen.answered <= 10
+    assert seen.refused_money == 20 - seen.answered
+    assert seen.charge_usd <= cost / 2 + cost / 20
+    assert {one.fault for one in served} <= {None, FaultKind.BALANCE_INSUFFICIENT}
+
+
+def test_others_are_not_concerned_by_somebodys_empty_purse(world: Any) -> None:
+    traffic = [request(at_s, user=user) for at_s in (0, 1) for user in ("poor", "rich")]
+    served = run(paying(world(1), poor=Person(balance_usd=0)), traffic)
+    assert [(one.user, one.fault is None) for one in served].count(("rich", True)) == 2
+    assert figures(served).refused_money == 2
+
+
+def test_a_sold_group_serves_subscribers_within_their_windows(world: Any) -> None:
+    sold = world(1, subscription_type="subscription", daily_limit_usd=0.05)
+    traffic = [
+        request(at_s, user=user, input_tokens=10_000, output_tokens=10)
+        for at_s in (0, 60, 120, 90_000)
+        for user in ("subscriber", "stranger")
+    ]
+    served = run(paying(sold, subscriber=Person(subscriptions=("pool",))), traffic)
+    faults = [one.fault for one in served if one.user == "subscriber"]
+    assert faults == [None, FaultKind.SUBSCRIPTION_LIMIT, FaultKind.SUBSCRIPTION_LIMIT, None]
+    assert {one.fault for one in served if one.user == "stranger"} == {FaultKind.SUBSCRIPTION_REQUIRED}
+    assert figures(run(sold, traffic)).answered == 8, "without people everybody can pay"
+
+
+def test_a_subscription_to_nothing_is_named(world: Any) -> None:
+    wrong = paying(world(1), u=Person(subscriptions=("gone",)))
+    with pytest.raises(NoSuchGroup, match="'gone'"):
+        run(wrong, [request(0)])
+
+
+def test_a_window_cost_limit_of_an_account_is_kept(world: Any) -> None:
+    traffic = [request(at_s, input_tokens=10_000, output_tokens=10) for at_s in range(0, 100, 10)]
+    wanted = document(1)
+    wanted["accounts"]["a0"] = {**wanted["accounts"]["a0"], "extra": {"window_cost_limit": 0.1}}
+    limited = asyncio.run(world_of(wanted, SETTINGS))
+    seen = figures(run(limited, traffic))
+    assert seen.refused_429 > 0
+    assert 0.1 <= seen.list_cost_usd < 0.2

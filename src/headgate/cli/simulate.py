@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 import typer
@@ -13,12 +13,15 @@ from headgate.cli.configuration import document_in
 from headgate.cli.entities import run, show
 from headgate.cli.options import ConfigFile, DataDir, console, explained, settings_from
 from headgate.control.configuration.commands import ConfigurationCommands
+from headgate.core.pricing.book import NO_LIST, PriceList, price_list
+from headgate.core.pricing.price_file import PriceFileInvalid, parse_price_file
 from headgate.errors import StartupError
 from headgate.kit import json
 from headgate.observability.logging import configure_logging
 from headgate.prices import price_book_builder
 from headgate.settings import LogSettings, Settings
 from headgate.simulation.outcome import Figures, figures
+from headgate.simulation.people import People
 from headgate.simulation.provider import Behaviours
 from headgate.simulation.recording import recorded
 from headgate.simulation.run import Limits, NoSuchGroup, simulate
@@ -30,13 +33,15 @@ from headgate.simulation.traffic import (
     read_traffic,
 )
 from headgate.simulation.world import world_of
+from headgate.storage.read_model import ReadModel
 
-T = TypeVar("T", Profile, Behaviours)
+T = TypeVar("T", Profile, Behaviours, People)
 
 _LABELS = {
     "requests": "requests",
     "answered": "answered",
     "refused_429": "refused with 429",
+    "refused_money": "refused for want of money",
     "refused_other": "refused otherwise",
     "failed_attempts": "failed attempts",
     "switched": "answered after a failover",
@@ -71,6 +76,13 @@ def simulate_configuration(
         Path | None,
         typer.Option(help="YAML with what providers allow, how fast they are and when they fail."),
     ] = None,
+    people: Annotated[
+        Path | None,
+        typer.Option(help="YAML with balances and subscriptions; default: everybody can pay."),
+    ] = None,
+    price_file: Annotated[
+        Path | None, typer.Option(help="Price file (LiteLLM's format) of the proposal; default: the same.")
+    ] = None,
     proposed_config: Annotated[
         Path | None, typer.Option(help="Boot configuration of the proposal; default: the same.")
     ] = None,
@@ -86,6 +98,7 @@ def simulate_configuration(
         behaviours = Behaviours() if providers is None else _typed(providers, Behaviours)
         before, after = settings_from(data_dir, config), settings_from(data_dir, proposed_config or config)
         new = document_in(proposed)
+        who = None if people is None else _typed(people, People)
     old = (
         run(data_dir, config, lambda deps: ConfigurationCommands(deps).export(full=False))
         if against is None
@@ -94,8 +107,12 @@ def simulate_configuration(
     limits = Limits(concurrency=user_concurrency)
     configure_logging(LogSettings(level="error"))  # what simulated accounts go through is no news
     with explained():
-        present = _run(old, before, requests, behaviours, seed, limits)
-        proposal = _run(new, after, requests, behaviours, seed, limits)
+        in_use = _prices_in_use(before, data_dir, config)
+        present = _run(_Plan(old, before, in_use, who), requests, behaviours, seed, limits)
+        theirs = _prices_of_proposal(after, before, in_use, price_file)
+        proposal = _run(
+            _Plan(new, _uses_file(after, price_file), theirs, who), requests, behaviours, seed, limits
+        )
     _report(present, proposal, as_json=as_json)
 
 
@@ -121,16 +138,66 @@ def traffic(
     on_books(data_dir, config, read)
 
 
+class _Plan(NamedTuple):
+    document: Any
+    settings: Settings
+    prices: PriceList
+    people: People | None
+
+
+def _prices_in_use(settings: Settings, data_dir: Path | None, config: Path | None) -> PriceList:
+    """Of the gateway's price file: as it lies there, or as it was downloaded last."""
+    if settings.pricing.file is not None:
+        return _read_prices(settings.pricing.file)
+    if not settings.pricing.url:
+        return NO_LIST
+
+    async def read(books: Books) -> PriceList:
+        return (await ReadModel(books.engine, books.vault, books.clock).load_directory()).price_file
+
+    return on_books(data_dir, config, read)
+
+
+def _prices_of_proposal(
+    after: Settings, before: Settings, in_use: PriceList, price_file: Path | None
+) -> PriceList:
+    if price_file is not None:
+        return _read_prices(price_file)
+    if after.pricing.file is not None and after.pricing.file != before.pricing.file:
+        return _read_prices(after.pricing.file)
+    if after.pricing.url and after.pricing.url != before.pricing.url:
+        raise StartupError(
+            "the proposal has another pricing.url; download its file and name it with --price-file"
+        )
+    return in_use if after.pricing.file or after.pricing.url else NO_LIST
+
+
+def _uses_file(settings: Settings, price_file: Path | None) -> Settings:
+    if price_file is None:
+        return settings
+    return settings.model_copy(
+        update={"pricing": settings.pricing.model_copy(update={"file": price_file, "url": ""})}
+    )
+
+
+def _read_prices(path: Path) -> PriceList:
+    try:
+        return price_list(parse_price_file(path.read_bytes()))
+    except OSError as error:
+        raise StartupError(f"price file {path}: {error.strerror}; name a readable file") from None
+    except PriceFileInvalid as error:
+        raise StartupError(f"price file {path}: {error}; name a usable file") from None
+
+
 def _run(
-    document: Any,
-    settings: Settings,
+    plan: _Plan,
     requests: list[SimulatedRequest],
     behaviours: Behaviours,
     seed: int,
     limits: Limits,
 ) -> Figures:
-    world = asyncio.run(world_of(document, settings))
-    build = price_book_builder(settings.pricing)
+    world = asyncio.run(world_of(plan.document, plan.settings, people=plan.people, prices=plan.prices))
+    build = price_book_builder(plan.settings.pricing)
     try:
         return figures(simulate(world, requests, behaviours, seed=seed, build_prices=build, limits=limits))
     except NoSuchGroup as error:

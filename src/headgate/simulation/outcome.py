@@ -7,6 +7,15 @@ from headgate.core.faults import FaultKind
 from headgate.core.money import to_usd
 from headgate.storage.journal import Settlement
 
+_UNPAID = frozenset(
+    {
+        FaultKind.BALANCE_INSUFFICIENT,
+        FaultKind.SUBSCRIPTION_REQUIRED,
+        FaultKind.SUBSCRIPTION_INVALID,
+        FaultKind.SUBSCRIPTION_LIMIT,
+    }
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
@@ -31,6 +40,8 @@ class Figures:
     answered: int
     refused_429: int
     """By our own limits and queues, or passed on when all accounts were limited."""
+    refused_money: int
+    """Balance or subscription did not cover them, or there was no subscription."""
     refused_other: int
     failed_attempts: int
     switched: int
@@ -65,8 +76,11 @@ def figures(served: Sequence[Served]) -> Figures:
     return Figures(
         requests=len(served),
         answered=len(answered),
-        refused_429=sum(one.status == 429 for one in served),
-        refused_other=sum(one.fault is not None and one.status != 429 for one in served),
+        refused_429=sum(one.status == 429 and one.fault not in _UNPAID for one in served),
+        refused_money=sum(one.fault in _UNPAID for one in served),
+        refused_other=sum(
+            one.fault is not None and one.status != 429 and one.fault not in _UNPAID for one in served
+        ),
         failed_attempts=sum(one.attempts - (one.fault is None) for one in served),
         switched=sum(one.attempts > 1 for one in answered),
         list_cost_usd=to_usd(sum(settlement.cost.list_cost for settlement in settlements)),

@@ -6,6 +6,8 @@ from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from headgate.core.faults import RelayError
+from headgate.core.limits.admission import check_caller
 from headgate.core.pricing.book import PriceBook
 from headgate.data_plane import Foundation, build_pipeline
 from headgate.kit.crypto import Vault
@@ -24,6 +26,7 @@ from headgate.relay.responder import Responder
 from headgate.relay.slot_queue import SlotQueue
 from headgate.relay.watchdog import Watchdog
 from headgate.simulation.attempts import SimulatedAttempts
+from headgate.simulation.people import Purses
 from headgate.simulation.provider import SimulatedProvider
 from headgate.simulation.virtual_time import VirtualClock
 from headgate.simulation.world import SnapshotModel, World
@@ -40,7 +43,13 @@ class _Pipeline(Pipeline):
     """The real one past the point where a request is known: it has neither key nor body."""
 
     async def _authenticate(self, exchange: Exchange) -> None:
-        return
+        """Who it is, is known; whether the group's subscription is there, is asked as ever."""
+        caller = exchange.caller
+        fault = check_caller(
+            caller.key, caller.user, caller.group, now_ms=exchange.started_at_ms, client_ip=""
+        )
+        if fault is not None:
+            raise RelayError(fault)
 
     async def _read(self, exchange: Exchange, receive: Receive) -> None:
         return
@@ -96,6 +105,7 @@ class _Books:
         self.directory: Directory | None = None
 
     async def settle(self, settlement: Settlement) -> None:
+        self._model.pay(settlement)
         self._settled.setdefault(settlement.intent.exchange_id, []).append(settlement)
 
     async def mark_account(self, account_id: int, *, error: str | None = None, **_: Any) -> None:
@@ -115,6 +125,7 @@ class Gateway:
     leases: LeaseKeeper
     tasks: TaskOwner
     reservations: ReservationStore
+    purses: Purses
     ttl_s: int
 
     async def keep(self) -> None:
@@ -130,7 +141,7 @@ async def build_gateway(
     """Wired by `data_plane.build_pipeline`; only the attempts and what has no meaning here are other ones."""
     settings, tasks = world.settings, TaskOwner("sim")
     state = open_memory_state(clock, settings.limits)
-    model = SnapshotModel(world.data)
+    model = SnapshotModel(world.data, clock)
     books = _Books(model)
     directory = Directory(model, Vault(bytes(32)), clock, _priced_once(build_prices))
     books.directory = directory
@@ -169,6 +180,7 @@ async def build_gateway(
         leases=leases,
         tasks=tasks,
         reservations=state.reservations,
+        purses=model.purses,
         ttl_s=settings.limits.reservation_ttl_s,
     )
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headgate.core.dialects.contract import CacheUse, Operation, Peek, StreamFraming, Target
 from headgate.core.faults import Fault, RelayError
@@ -15,10 +15,11 @@ from headgate.relay.exchange import Exchange
 from headgate.relay.trace import TraceBuilder
 from headgate.simulation.outcome import Served
 from headgate.simulation.parts import NO_RESPONDER, NO_WATCHDOG, Patient, build_gateway, no_body
+from headgate.simulation.people import Person
 from headgate.simulation.provider import Behaviours, SimulatedProvider
 from headgate.simulation.traffic import SimulatedRequest
 from headgate.simulation.virtual_time import VirtualClock, VirtualLoop, run_virtually
-from headgate.simulation.world import World
+from headgate.simulation.world import World, prepaid
 
 _TARGETS = {
     Provider.ANTHROPIC: (Dialect.ANTHROPIC_MESSAGES, "/v1/messages"),
@@ -50,8 +51,13 @@ def simulate(
     """What became of each request, in order. The same arguments give the same answer. Raises
     `NoSuchGroup`."""
     known = {group.name for group in world.data.groups}
+    people = [] if world.people is None else [world.people.default, *world.people.users.values()]
+    if missing := sorted({name for person in people for name in person.subscriptions} - known):
+        raise NoSuchGroup(f"somebody is said to have a subscription to {missing[0]!r}, which is no group")
     if missing := sorted({request.group for request in requests} - known):
         raise NoSuchGroup(f"the traffic goes to group {missing[0]!r}, which the configuration does not have")
+    if world.people is None:
+        world = replace(world, data=prepaid(world.data))
     loop = VirtualLoop()
     run = _Run(world, VirtualClock(loop), behaviours, seed, build_prices, limits)
     return run_virtually(loop, run.all(requests))
@@ -72,7 +78,7 @@ class _Run:
         self._provider = SimulatedProvider(behaviours, seed)
         self._build_prices = build_prices
         self._limits = limits
-        self._people: dict[str, int] = {}
+        self._callers: dict[str, User] = {}
 
     async def all(self, requests: Sequence[SimulatedRequest]) -> list[Served]:
         self._gateway = await build_gateway(self._world, self._clock, self._provider, self._build_prices)
@@ -143,10 +149,20 @@ class _Run:
         return exchange
 
     def _caller(self, name: str, group: Group) -> Caller:
-        number = self._people.setdefault(name, len(self._people) + 1)
-        user = User(id=UserId(number), concurrency=self._limits.concurrency)
-        key = ApiKey(id=KeyId(number), user_id=user.id, name=name, group_id=group.id, status="active")
+        user = self._callers.get(name)
+        if user is None:
+            user = self._callers[name] = self._user(name, UserId(len(self._callers) + 1))
+        key = ApiKey(id=KeyId(user.id), user_id=user.id, name=name, group_id=group.id, status="active")
         return Caller(key=key, user=user, group=group)
+
+    def _user(self, name: str, number: UserId) -> User:
+        person = Person() if self._world.people is None else self._world.people.person(name)
+        own = person.concurrency
+        return User(
+            id=number,
+            concurrency=self._limits.concurrency if own is None else own,
+            subscriptions=self._gateway.purses.open(number, person),
+        )
 
 
 def _last_account(exchange: Exchange) -> int | None:

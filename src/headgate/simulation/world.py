@@ -14,16 +14,21 @@ from headgate.control.configuration.document import ACCOUNTS, PROXIES, STORED, D
 from headgate.control.configuration.service import ConfigurationService
 from headgate.control.work import SYSTEM, open_work
 from headgate.core.ids import AccountId
-from headgate.kit.clock import FakeClock
+from headgate.core.pricing.book import NO_LIST, PriceList
+from headgate.kit.clock import Clock, FakeClock
 from headgate.kit.crypto import Vault
 from headgate.kit.secret import Secret
 from headgate.settings import DatabaseSettings, Settings
+from headgate.simulation.people import People, Purses
 from headgate.storage.engine import create_engine, database_target, session_factory
+from headgate.storage.journal import Settlement
 from headgate.storage.migrate import upgrade
 from headgate.storage.read_model import UNBOUNDED, DirectoryData, ReadModel
 from headgate.storage.unit_of_work import UnitOfWork
 
 _ANY = "env:SIMULATED"
+_DAY_MS = 24 * 3_600_000
+_PERIOD_MS = {"quota": 2**60, "daily": _DAY_MS, "weekly": 7 * _DAY_MS}
 _SECTIONS = ("groups", "accounts", "proxies", "prices")
 """What decides how requests are served; settings of mail and registration do not."""
 
@@ -34,10 +39,15 @@ class World:
 
     data: DirectoryData
     settings: Settings
+    people: People | None = None
+    """None: everybody can pay for everything."""
 
 
-async def world_of(document: Any, settings: Settings) -> World:
-    """Raises what `apply` raises of a document that cannot be."""
+async def world_of(
+    document: Any, settings: Settings, *, people: People | None = None, prices: PriceList = NO_LIST
+) -> World:
+    """`prices`: of the price file that would be in use. Raises what `apply` raises of a document that cannot
+    be."""
     wanted = _without_secrets(parse(document))
     clock, vault = FakeClock(), Vault(bytes(32))
     with TemporaryDirectory(prefix="headgate-simulate-") as folder:
@@ -56,14 +66,28 @@ async def world_of(document: Any, settings: Settings) -> World:
             data = await ReadModel(engine, vault, clock).load_directory()
         finally:
             await engine.dispose()
-    return World(data=_prepaid(data), settings=settings)
+    return World(data=replace(data, price_file=prices), settings=settings, people=people)
 
 
 class SnapshotModel(ReadModel):
-    """A read model that reads nothing: one snapshot, in which everybody can pay."""
+    """A read model that reads nothing: one snapshot, and what was spent since."""
 
-    def __init__(self, data: DirectoryData) -> None:
+    def __init__(self, data: DirectoryData, clock: Clock) -> None:
         self.data = data
+        self.purses = Purses({group.name: group for group in data.groups})
+        self._groups = {group.id: group for group in data.groups}
+        self._clock = clock
+        self._spent: dict[int, list[tuple[int, int]]] = {}
+        """Account cost of each account: when, and how much."""
+        self._listed: dict[int, list[tuple[int, int]]] = {}
+        """The same at list price."""
+
+    def pay(self, settlement: Settlement) -> None:
+        """What the books would move."""
+        now_ms, intent = self._clock.now_ms(), settlement.intent
+        self.purses.pay(settlement, self._groups[intent.group_id], now_ms)
+        self._spent.setdefault(intent.account_id, []).append((now_ms, settlement.cost.account_cost))
+        self._listed.setdefault(intent.account_id, []).append((now_ms, settlement.cost.list_cost))
 
     def switch_off(self, account_id: int) -> None:
         """An error mark."""
@@ -81,22 +105,29 @@ class SnapshotModel(ReadModel):
 
     async def load_bounds(self, bounds: Any) -> dict[str, int]:
         quotas = {account.id: account.quota for account in self.data.accounts}
-        return {name: _left(name, quotas) for name in bounds}
+        now_ms = self._clock.now_ms()
+        left = {name: self.purses.left(name, now_ms) for name in bounds}
+        return {
+            name: self._account_left(name, quotas, now_ms) if known is None else known
+            for name, known in left.items()
+        }
+
+    def _account_left(self, name: str, quotas: Any, now_ms: int) -> int:
+        """Days and weeks end behind one here, whatever the operator set: rolling windows."""
+        kind, number, what = name.split(":")
+        quota = quotas.get(int(number)) if kind == "account" else None
+        if quota is None:
+            return UNBOUNDED
+        limits = {"quota": quota.total_nano, "daily": quota.daily_nano, "weekly": quota.weekly_nano}
+        since_ms = now_ms - _PERIOD_MS[what]
+        spent = sum(cost for at_ms, cost in self._spent.get(int(number), ()) if at_ms > since_ms)
+        return limits[what] - spent if limits[what] else UNBOUNDED
 
     async def bound_resets_at(self, bound: str) -> int | None:
         return None
 
     async def account_list_cost(self, account_id: AccountId, *, since_ms: int) -> int:
-        return 0
-
-
-def _left(name: str, quotas: Any) -> int:
-    kind, number, what = name.split(":")
-    quota = quotas.get(int(number)) if kind == "account" else None
-    if quota is None:
-        return UNBOUNDED
-    limits = {"quota": quota.total_nano, "daily": quota.daily_nano, "weekly": quota.weekly_nano}
-    return limits[what] or UNBOUNDED
+        return sum(cost for at_ms, cost in self._listed.get(account_id, ()) if at_ms >= since_ms)
 
 
 def _without_secrets(document: Document) -> Document:
@@ -117,8 +148,8 @@ def _without_secrets(document: Document) -> Document:
     return Document(sections)
 
 
-def _prepaid(data: DirectoryData) -> DirectoryData:
-    """Nobody has a subscription here: groups that are sold are served from the balance."""
+def prepaid(data: DirectoryData) -> DirectoryData:
+    """Where nobody is named: groups that are sold are served from the balance."""
     return replace(data, groups=tuple(replace(group, is_subscription=False) for group in data.groups))
 
 
