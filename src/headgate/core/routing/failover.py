@@ -153,7 +153,7 @@ class FailoverPlan:
 
     def explain(self) -> list[dict[str, Any]]:
         """What failed and what was decided, as the trace stores it."""
-        return [
+        lines: list[dict[str, Any]] = [
             {
                 "account_id": failed.account_id,
                 "fault": failed.fault.kind.value,
@@ -162,6 +162,9 @@ class FailoverPlan:
             }
             for failed in self.history
         ]
+        if self.is_out_of_money:
+            lines[-1]["because"] = "out_of_money"
+        return lines
 
     def _decide(self, account_id: AccountId, fault: Fault, pool_retries: int | None) -> Retry:
         if fault.kind.retry == "stop" and not self._may_depend_on_account(fault):
