@@ -1,6 +1,7 @@
 """Two gateways, each a process with a port of its own, on one PostgreSQL and one Redis: what one learns, the
 other knows."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,14 @@ class Pair(World):
 
     other: Gateway
 
+    def scene(self, accounts: int = 1, platform: str = "anthropic", **more: Any) -> Scene:
+        """Known to both."""
+        made = World.scene(self, accounts, platform, **more)
+        deadline = time.monotonic() + 20
+        while _version(self.other) < _version(self.gateway) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return made
+
     def ask_other(self, scene: Scene, text: str = "hi", **more: Any) -> Answer:
         return MESSAGES.ask(self.other, scene.key, text, **more)
 
@@ -44,3 +53,10 @@ def running_pair(folder: Path, database_url: str) -> Iterator[Pair]:
             running_gateway(folder / "two", **shared) as two,
         ):
             yield Pair(one, simulator, rich_user(one), other=two)
+
+
+def _version(gateway: Gateway) -> float:
+    lines = gateway.get("/metrics")[1].decode().splitlines()
+    return max(
+        float(line.rpartition(" ")[2]) for line in lines if line.startswith("headgate_directory_version")
+    )
