@@ -3,11 +3,14 @@ Screenshots are left in artifacts/screens/."""
 
 import subprocess
 
+import pytest
+
 from tests.e2e.test_web_app import ROOT, greeting, pytestmark, said
 
 __all__ = ["greeting", "pytestmark"]
 
 
+@pytest.mark.timeout(300)
 def test_visitors_and_users_find_their_pages(greeting: str) -> None:
     arguments = [
         said(greeting, r"serves on (http://\S+)"),
@@ -18,7 +21,7 @@ def test_visitors_and_users_find_their_pages(greeting: str) -> None:
         str(ROOT / "artifacts/screens"),
     ]
     done = subprocess.run(
-        ["node", "e2e/user.mjs", *arguments], cwd=ROOT / "web", capture_output=True, text=True, timeout=150
+        ["node", "e2e/user.mjs", *arguments], cwd=ROOT / "web", capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     assert "ok: no error in the console" in done.stdout

@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { chromium } from 'playwright-core'
 
-const [url, email, password, key, , screens] = process.argv.slice(2)
+const [url, email, password, , , screens] = process.argv.slice(2)
 const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 /** What people have written into free text to make it run. */
 const XSS = [
@@ -21,7 +21,6 @@ const page = await context.newPage()
 page.setDefaultTimeout(15_000)
 const complaints = []
 page.on('pageerror', (error) => complaints.push(error.message))
-// A handler in text that is being sanitised is refused by the page's policy before it is taken out.
 page.on('console', (message) => {
   if (message.type() === 'error' && !/status of 4\d\d|inline event handler/.test(message.text())) complaints.push(message.text())
 })
@@ -43,7 +42,7 @@ async function open(path) {
 }
 /** The picture of a page that is at rest, and what axe says of it. */
 async function looked(name) {
-  await page.waitForLoadState('networkidle')
+  await page.waitForLoadState('networkidle', { timeout: 1000 }).catch(() => undefined)
   await page.evaluate(() => Promise.allSettled(document.getAnimations().map((moving) => moving.finished)))
   await page.screenshot({ path: `${screens}/user-${name}.png` })
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
@@ -134,10 +133,145 @@ async function ownHome() {
   await ask('PUT', 'admin/settings', { home_content: '' })
 }
 
+/** Somebody whose every free text is an attack, as long as it may be. */
+const RUN = Date.now().toString(36)
+const GUEST = { email: `guest-${RUN}@example.com`, password: 'a long enough password 9' }
+const NAME = `${'verylongname'.repeat(5)} <img src=x onerror=window.hacked=1> \u202eתוֹרָה`
+async function people() {
+  await logIn()
+  const groups = await ask('GET', 'groups/available')
+  const { id } = await ask('POST', 'admin/users', { ...GUEST, username: NAME.slice(0, 90), notes: XSS.slice(0, 500), balance: 5 })
+  ok('a user whose name is an attack is made', id > 0)
+  await ask('PUT', `admin/groups/${groups[0].id}`, { ...groups[0], description: XSS.slice(0, 400) }).catch(() => undefined)
+  await ask('POST', 'admin/announcements', { title: `Quiet ${NAME.slice(0, 120)}`, content: XSS, status: 'active', notify_mode: 'silent' })
+  await ask('POST', 'admin/announcements', { title: 'Please read', content: `**Maintenance** on Sunday.\n\n${XSS}`, status: 'active', notify_mode: 'popup' })
+  await leave()
+}
+
+async function notices() {
+  await logIn(GUEST.email, GUEST.password)
+  const popup = page.getByRole('dialog').filter({ hasText: 'Please read' })
+  await popup.locator('strong').first().waitFor()
+  await looked('announcement-popup')
+  await button('Got it').click()
+  await popup.waitFor({ state: 'detached' })
+  ok('an announcement that asks for it is shown at once', (await page.locator('[data-test=unread]').innerText()) === '1')
+  await page.getByRole('button', { name: 'Announcements, 1 unread' }).click()
+  await page.getByRole('button', { name: /Quiet/ }).click()
+  await page.locator('.rich-text').first().waitFor()
+  await looked('announcements')
+  ok('the bell lists them, and what is opened is read', (await page.locator('[data-test=unread]').count()) === 0)
+  await page.keyboard.press('Escape')
+  await page.reload()
+  await page.getByRole('heading', { level: 1 }).waitFor()
+  await page.waitForLoadState('networkidle', { timeout: 1000 }).catch(() => undefined)
+  ok('what was read stays read', (await page.getByRole('dialog').count()) === 0 && (await page.locator('[data-test=unread]').count()) === 0)
+}
+
+async function firstSteps() {
+  await page.locator('[data-test=first-steps]').waitFor()
+  await looked('dashboard-empty')
+  await open('usage')
+  await page.getByText('Create a key and send the first request').waitFor()
+  await looked('usage-empty')
+  const { key, id } = await ask('POST', 'keys', { name: NAME.slice(0, 100), group_id: (await ask('GET', 'groups/available'))[0].id, quota: 2, rate_limit_5h: 1, rate_limit_1d: 3 })
+  ok('a key with a long name is made', id > 0)
+  return key
+}
+
+async function tried(key) {
+  await open('playground')
+  await page.fill('#play-key', key)
+  await page.getByText('per million tokens').waitFor()
+  await page.fill('textarea', 'Tell me something, please.')
+  await button('Send').click()
+  await page.locator('[data-test=cost]').filter({ hasText: '$' }).waitFor()
+  ok('what an answer costs is shown while it comes', (await page.locator('[data-test=cost]').innerText()).includes('$'))
+  await page.getByText('Charged', { exact: true }).waitFor()
+  await looked('playground')
+  const told = Number((await page.locator('[data-test=cost]').innerText()).replace(/[^0-9.]/g, ''))
+  const { items } = await ask('GET', 'usage?page_size=1')
+  ok(`the charge shown is the one in the books (${told})`, Math.abs(items[0].actual_cost - told) < 1e-4 && told > 0)
+}
+
+async function usagePages() {
+  await open('dashboard')
+  await page.getByText('resets in').first().waitFor()
+  await looked('dashboard')
+  await open('usage')
+  await page.locator('tbody button').first().waitFor()
+  await looked('usage')
+  await button('By model').click()
+  await page.getByRole('button', { name: /claude/ }).first().waitFor()
+  await button('By key').click()
+  await page.getByRole('button', { name: /verylongname/ }).first().waitFor()
+  await looked('usage-by-key')
+  const waiting = page.waitForEvent('download')
+  await button('Export as CSV').click()
+  const file = readFileSync(await (await waiting).path(), 'utf8')
+  ok('the records are taken away as a file', file.split('\n').length >= 2 && file.includes('claude'))
+  await page.locator('tbody button').first().click()
+  await page.getByRole('dialog').getByText('Attempts').waitFor()
+  const shown = await page.getByRole('dialog').innerText()
+  ok('a user is told why it cost what it cost, and not by whose account', shown.includes('×') && !shown.includes('Candidates'))
+  await looked('explanation')
+  await page.keyboard.press('Escape')
+}
+
+async function security() {
+  await open('profile')
+  await button('Switch on').click()
+  await page.locator('#field-password').fill(GUEST.password)
+  await button('Continue').click()
+  await page.locator('[data-test=qr] path').waitFor({ state: 'attached' })
+  await page.getByText('Enter this secret by hand').waitFor()
+  await looked('two-factor')
+  ok('the QR code is drawn here', (await page.locator('[data-test=qr] path').getAttribute('d')).length > 500)
+  await button('Cancel').click()
+  await looked('profile')
+  await open('keys')
+  await page.getByText(/verylongname/).first().waitFor()
+  await looked('keys')
+  await page.getByRole('button', { name: 'Use', exact: true }).click()
+  for (const name of ['Claude Code', 'opencode', 'Cherry Studio', 'CC-Switch', 'SDK', 'curl']) await page.getByRole('tab', { name, exact: true }).click()
+  ok('a key is explained for every client')
+  await looked('use-key')
+  await page.keyboard.press('Escape')
+}
+
+async function serviceStatus() {
+  await open('status')
+  await page.getByText('Everything works').waitFor()
+  await looked('status-user')
+  await leave()
+  await open('status')
+  await page.getByText('Everything works').waitFor()
+  await looked('status')
+  await logIn(GUEST.email, GUEST.password)
+}
+
+async function phone() {
+  await looks('zh', 'dark', 390)
+  for (const path of ['dashboard', 'usage', 'playground']) {
+    await open(path)
+    await looked(`${path}-zh-dark-390`)
+  }
+  await looks('en', 'light', 1360)
+}
+
 try {
   await visitor()
   await openedToVisitors()
   await ownHome()
+  await leave()
+  await people()
+  await notices()
+  const key = await firstSteps()
+  await tried(key)
+  await usagePages()
+  await security()
+  await serviceStatus()
+  await phone()
   ok(`nothing is wrong with the pages ${wrong.join('; ')}`, wrong.length === 0)
   ok('foreign text ran nowhere', !(await page.evaluate(() => 'hacked' in window)))
   ok(`no error in the console ${complaints.join('; ')}`, complaints.length === 0)

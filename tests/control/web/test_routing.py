@@ -12,6 +12,7 @@ from headgate.control.web.routing import GuardedRoute, RouteTable
 OPEN = {
     "GET /v1/settings/public",
     "GET /v1/public/models",
+    "GET /v1/public/status",
     "GET /v1/auth/oauth/{provider}/start",
     "GET /v1/auth/oauth/{provider}/callback",
     "POST /v1/auth/oauth/{provider}/complete",

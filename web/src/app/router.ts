@@ -41,7 +41,10 @@ const routes: RouteRecordRaw[] = [
   {
     path: '/',
     component: () => import('@/features/public/AdaptiveFrame.vue'),
-    children: [open('/catalogue', () => import('@/features/catalogue/CataloguePage.vue'))],
+    children: [
+      open('/catalogue', () => import('@/features/catalogue/CataloguePage.vue')),
+      open('/status', () => import('@/features/status/StatusPage.vue')),
+    ],
   },
   {
     path: '/',
@@ -49,9 +52,11 @@ const routes: RouteRecordRaw[] = [
     children: [
       mine('/dashboard', () => import('@/features/dashboard/DashboardPage.vue')),
       mine('/keys', () => import('@/features/keys/KeysPage.vue')),
-      mine('/usage', () => import('@/features/usage/UsagePage.vue')),
+      mine('/usage', () => import('@/features/usage/OwnUsagePage.vue')),
       mine('/playground', () => import('@/features/playground/PlaygroundPage.vue')),
       mine('/subscriptions', () => import('@/features/subscriptions/SubscriptionsPage.vue')),
+      { ...mine('/purchase', () => import('@/features/embed/EmbedPage.vue')), props: { page: 'purchase' } } as RouteRecordRaw,
+      { ...mine('/custom/:page', () => import('@/features/embed/EmbedPage.vue')), props: true } as RouteRecordRaw,
       mine('/redeem', () => import('@/features/codes/RedeemPage.vue')),
       mine('/profile', () => import('@/features/profile/ProfilePage.vue')),
       { ...admin('usage', () => import('@/features/usage/UsagePage.vue')), props: { isAdmin: true } } as RouteRecordRaw,

@@ -47,6 +47,11 @@ export function date(at: string | number | null | undefined): string {
   return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium' }).format(toDate(at))
 }
 
+/** Hours and minutes of a day. */
+export function timeOfDay(at: string | number): string {
+  return new Intl.DateTimeFormat(locale(), { timeStyle: 'short' }).format(toDate(at))
+}
+
 const STEPS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
   ['day', 86_400], ['hour', 3_600], ['minute', 60], ['second', 1],
 ]

@@ -1,6 +1,8 @@
 """Answers to strangers: nothing about accounts, people or how the installation is run."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -25,6 +27,33 @@ class PublicGroupModels(BaseModel):
 
 class PublicCatalogue(BaseModel):
     groups: Sequence[PublicGroupModels]
+
+
+State = Literal["up", "degraded", "down"]
+
+
+class HourStatus(BaseModel):
+    at: datetime
+    """When the hour began."""
+    answered_share: float | None
+    """Of the requests that reached a provider, 0 to 1; null: there were none."""
+
+
+class GroupStatus(BaseModel):
+    id: int
+    name: str
+    description: str
+    platform: str
+    state: State
+    hours: Sequence[HourStatus]
+    """The last 24, oldest first, the running one included."""
+
+
+class PublicStatus(BaseModel):
+    state: State
+    """`down`: all groups are; `degraded`: not all are up."""
+    groups: Sequence[GroupStatus]
+    checked_at: datetime
 
 
 def public_group(found: GroupModels) -> PublicGroupModels:

@@ -15,6 +15,7 @@ from headgate.control.statistics.schemas import (
     CacheReport,
     GroupShares,
     KeysBody,
+    KeyShares,
     KeysTrend,
     ModelShares,
     OwnKeysBody,
@@ -206,6 +207,12 @@ async def own_models(work: CurrentWork, wanted: Own) -> ModelShares:
     """The caller's usage by model."""
     found = await StatisticsService(work).models(wanted, "requested")
     return ModelShares(models=found, **wanted.named())
+
+
+@routes.route("GET", "/usage/dashboard/keys", Permission.USER)
+async def own_keys(work: CurrentWork, wanted: Own) -> KeyShares:
+    """The caller's usage by key."""
+    return KeyShares(keys=await StatisticsService(work).keys(wanted), **wanted.named())
 
 
 @routes.route("POST", "/usage/dashboard/api-keys-usage", Permission.USER)

@@ -71,6 +71,12 @@ class GroupSums(Sums):
     group_name: str
 
 
+class KeySums(Sums):
+    api_key_id: int
+    key_name: str
+    """Empty: the key was deleted."""
+
+
 class UserSums(Sums):
     user_id: int
     email: str
@@ -122,6 +128,10 @@ class Trend(InSpan):
 
 class ModelShares(InSpan):
     models: Sequence[ModelSums]
+
+
+class KeyShares(InSpan):
+    keys: Sequence[KeySums]
 
 
 class GroupShares(InSpan):

@@ -19,6 +19,7 @@ from headgate.control.statistics.repository import Order, StatisticsRepository
 from headgate.control.statistics.schemas import (
     GroupSums,
     KeyPoint,
+    KeySums,
     ModelSums,
     Ranked,
     Ranking,
@@ -100,6 +101,15 @@ class StatisticsService:
         names = {row.id: row.name for row in await self._work.session.execute(named)}
         return [
             GroupSums(group_id=key[0], group_name=names.get(key[0], ""), **sums(figures))
+            for key, figures in found
+        ]
+
+    async def keys(self, wanted: Wanted) -> list[KeySums]:
+        found = await self._statistics.by([_R.key_id], wanted.filter, order="charge", limit=MAX_SHARES)
+        named = select(ApiKeyRow.id, ApiKeyRow.name).where(ApiKeyRow.id.in_([key[0] for key, _ in found]))
+        names = {row.id: row.name for row in await self._work.session.execute(named)}
+        return [
+            KeySums(api_key_id=key[0], key_name=names.get(key[0], ""), **sums(figures))
             for key, figures in found
         ]
 

@@ -25,7 +25,11 @@ describe('readEvent', () => {
     expect(readEvent('anthropic', { delta: { text: 'a' } }).text).toBe('a')
     expect(readEvent('anthropic', { message: { usage: { input_tokens: 3 } } }).input).toBe(3)
     expect(readEvent('openai', { choices: [{ delta: { content: 'b' } }] }).text).toBe('b')
-    expect(readEvent('gemini', { candidates: [{ content: { parts: [{ text: 'c' }] } }], usageMetadata: { candidatesTokenCount: 4 } })).toEqual({ text: 'c', input: undefined, output: 4 })
+    expect(readEvent('gemini', { candidates: [{ content: { parts: [{ text: 'c' }] } }], usageMetadata: { candidatesTokenCount: 4 } })).toEqual({ text: 'c', input: undefined, output: 4, cacheRead: undefined })
+  })
+  it('counts cached input once', () => {
+    expect(readEvent('openai', { usage: { prompt_tokens: 10, completion_tokens: 1, prompt_tokens_details: { cached_tokens: 8 } } })).toMatchObject({ input: 2, cacheRead: 8 })
+    expect(readEvent('anthropic', { message: { usage: { input_tokens: 3, cache_read_input_tokens: 9, cache_creation_input_tokens: 5 } } })).toMatchObject({ input: 3, cacheRead: 9, cacheWrite: 5 })
   })
   it('shows an error inside a stream', () => expect(readEvent('openai', { error: { message: 'no' } }).error).toBe('no'))
 })

@@ -7,6 +7,8 @@ export interface Piece {
   text?: string
   input?: number
   output?: number
+  cacheRead?: number
+  cacheWrite?: number
   error?: string
 }
 
@@ -39,15 +41,21 @@ export function readEvent(platform: Platform, event: Loose): Piece {
   if (event.error) return { error: String(event.error.message ?? event.error) }
   if (platform === 'anthropic') {
     const usage: Loose = event.message?.usage ?? event.usage ?? {}
-    return { text: event.delta?.text, input: usage.input_tokens, output: usage.output_tokens }
+    return { text: event.delta?.text, input: usage.input_tokens, output: usage.output_tokens, cacheRead: usage.cache_read_input_tokens, cacheWrite: usage.cache_creation_input_tokens }
   }
   if (platform === 'openai') {
-    return { text: event.choices?.[0]?.delta?.content ?? undefined, input: event.usage?.prompt_tokens, output: event.usage?.completion_tokens }
+    const cached: number | undefined = event.usage?.prompt_tokens_details?.cached_tokens
+    return { text: event.choices?.[0]?.delta?.content ?? undefined, input: without(event.usage?.prompt_tokens, cached), output: event.usage?.completion_tokens, cacheRead: cached }
   }
   const parts: Loose[] = event.candidates?.[0]?.content?.parts ?? []
   const usage: Loose = event.usageMetadata ?? {}
-  return { text: parts.map((part) => part.text ?? '').join(''), input: usage.promptTokenCount, output: usage.candidatesTokenCount }
+  const cached: number | undefined = usage.cachedContentTokenCount
+  return { text: parts.map((part) => part.text ?? '').join(''), input: without(usage.promptTokenCount, cached), output: usage.candidatesTokenCount, cacheRead: cached }
 }
+
+/** Where a protocol counts cached tokens among the input: the rest. */
+const without = (all: number | undefined, cached: number | undefined): number | undefined =>
+  all === undefined ? undefined : Math.max(0, all - (cached ?? 0))
 
 /** The `data:` of server-sent events, however the bytes are cut. */
 export async function* events(body: ReadableStream<Uint8Array>): AsyncGenerator<Loose> {
