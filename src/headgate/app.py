@@ -254,10 +254,8 @@ def _chores(
 
 def _webhook_chores(base: Foundation, uow: Callable[[], UnitOfWork], deps: ControlDeps) -> Iterator[Chore]:
     settings = base.settings.webhooks
-    yield Chore(
-        name="watch_for_webhook_events", every_s=webhook_watch.EVERY_S,
-        run=lambda: webhook_watch.watch_for_events(deps),
-    )  # fmt: skip
+    watcher = webhook_watch.EventWatcher(deps)
+    yield Chore(name="watch_for_webhook_events", every_s=webhook_watch.EVERY_S, run=watcher.look)
     yield Chore(
         name="deliver_webhooks", every_s=webhook_delivery.EVERY_S,
         run=lambda: webhook_delivery.deliver_due(deps),
@@ -309,6 +307,7 @@ def _control_deps(base: Foundation, plane: DataPlane, uow: Callable[[], UnitOfWo
         prices=lambda: plane.directory.prices,
         read_price_file=plane.price_refresh.read if plane.price_refresh is not None else None,
         covered=plane.covered,
+        refused_keys=plane.exhausted_keys.take,
         started_at_ms=base.clock.now_ms(),
         fail_points=base.fail_points,
         mail=MailQueue(base.settings.mail),

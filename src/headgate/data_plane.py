@@ -34,6 +34,7 @@ from headgate.relay.cost_preview import CostPreview
 from headgate.relay.degraded import Degraded
 from headgate.relay.directory import Directory
 from headgate.relay.estimator import Estimator
+from headgate.relay.exhausted_keys import ExhaustedKeys
 from headgate.relay.experience import Experience
 from headgate.relay.gateway import Gateway, TrustedProxies
 from headgate.relay.leases import LeaseKeeper
@@ -86,6 +87,7 @@ class DataPlane:
     billing: BillingGate
     metrics: RelayMetrics
     covered: CoverRecord
+    exhausted_keys: ExhaustedKeys
     tasks: TaskOwner
     books: PriceBooks
     quota_keeper: QuotaKeeper
@@ -148,6 +150,7 @@ async def build_data_plane(base: Foundation, stack: AsyncExitStack) -> DataPlane
         billing=billing,
         metrics=metrics,
         covered=pipeline.attempts.settler.covered,
+        exhausted_keys=pipeline.admission.exhausted,
         tasks=tasks,
         books=books,
         quota_keeper=keeper,

@@ -364,6 +364,18 @@ class WebhookSettings(_Section):
     """Events and deliveries older than this are deleted, and can no longer be sent again; 0 keeps them."""
 
 
+class AlertSettings(_Section):
+    """What does not work as it should (`/admin/degradations`), told to webhooks and to administrators."""
+
+    after_s: float = Field(60, ge=0, le=86_400)
+    """What ends sooner is not told; a provider that is busy for seconds is no alert."""
+    mail: bool = True
+    """Letters about what only an operator ends, and about groups that nobody can serve; where a mail server
+    is set."""
+    recipients: tuple[str, ...] = ()
+    """Empty: the active administrators."""
+
+
 class ProxyProbeSettings(_Section):
     """What is asked through an egress proxy when an administrator tests it, and never otherwise."""
 
@@ -462,6 +474,7 @@ class Settings(BaseSettings):
     events: EventSettings = EventSettings()
     mail: MailSettings = MailSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    alerts: AlertSettings = AlertSettings()
     proxy_probe: ProxyProbeSettings = Field(default_factory=ProxyProbeSettings)
     log: LogSettings = LogSettings()
 

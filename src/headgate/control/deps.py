@@ -92,5 +92,7 @@ class ControlDeps(WorkDeps):
     """When this process began to serve, Unix milliseconds."""
     proving: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while this process verifies its ledger for somebody."""
+    refused_keys: Callable[[], frozenset[int]] = frozenset
+    """Keys whose quota could not cover a request in this process, since the last call."""
     covered: CoverRecord = field(default_factory=CoverRecord)
     """What this process's reservations covered, and what they did not."""

@@ -10,6 +10,7 @@ from headgate.core.limits.rates import has_rate_limit
 from headgate.relay.budgets import Budgets
 from headgate.relay.estimator import Estimator
 from headgate.relay.exchange import Exchange
+from headgate.relay.exhausted_keys import ExhaustedKeys
 from headgate.relay.leases import LeaseKeeper
 from headgate.relay.rate_gate import RateGate
 from headgate.relay.reserver import Reserver
@@ -43,6 +44,7 @@ class Admission:
         self._leases = leases
         self.rates = rates
         self._budgets = Budgets()
+        self.exhausted = ExhaustedKeys()
         self._gateway = gateway
 
     async def enter(self, exchange: Exchange) -> SlotLease:
@@ -60,7 +62,8 @@ class Admission:
             try:
                 await self._take_group_slot(exchange)
                 await self._cover(exchange)
-            except BaseException:
+            except BaseException as ended:
+                self.exhausted.note(ended, exchange.caller.key.id)
                 await self._give_group_slot(exchange)
                 await self._leases.release(lease)
                 raise

@@ -3,16 +3,13 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from headgate.control.webhooks.delivery import DAY_MS, delete_old_events, deliver_due
 from headgate.control.webhooks.events import RETRY_AFTER_S, EventType
 from headgate.control.webhooks.outbox import tell
-from headgate.control.webhooks.watch import watch_for_events
-from headgate.core.ids import AccountId
-from headgate.core.limits.quota_windows import QuotaReading
 from headgate.settings import WebhookSettings
-from headgate.storage.models import AccountRow, ApiKeyRow, UserRow, WebhookEventRow
+from headgate.storage.models import UserRow, WebhookEventRow
 from tests.control.webhooks.receiver import PATH, Receiver, is_signed
 
 PAID = {"code": "order-000000001", "type": "balance", "value": 20}
@@ -25,11 +22,6 @@ async def pay(control: Any, **changes: Any) -> Any:
 
 async def deliveries(control: Any, **query: Any) -> list[dict[str, Any]]:
     return list((await control.admin("GET", f"{PATH}/deliveries", query=query)).data["items"])
-
-
-async def change(control: Any, statement: Any) -> None:
-    async with control.deps.uow() as uow:
-        await uow.session.execute(statement)
 
 
 async def log_in_again(control: Any) -> None:
@@ -120,54 +112,6 @@ async def test_a_receiver_that_is_gone_is_told_nothing_more(
     assert (view["status"], view["status_reason"]) == ("inactive", "the receiver answered 410 Gone")
     await pay(control, code="order-000000002")
     assert await deliver_due(control.deps) == 0
-
-
-async def test_keys_balances_accounts_and_windows_are_watched(
-    control: Any, hook: Any, receiver: Receiver
-) -> None:
-    """As the data plane leaves them: told once, and again only after they were well."""
-    account = await control.add_account("main")
-    key = (await control.anna("POST", "/keys", {"name": "laptop", "quota": 2})).data["id"]
-    anna, now = control.anna.user_id, control.clock.now_ms()
-    await change(control, update(UserRow).where(UserRow.id == anna).values(balance_nano=9 * 10**9))
-    assert await watch_for_events(control.deps) == 0
-    used_up = update(ApiKeyRow).where(ApiKeyRow.id == key)
-    broken = update(AccountRow).where(AccountRow.id == account)
-    await change(control, used_up.values(quota_used_nano=2 * 10**9))
-    await change(control, update(UserRow).where(UserRow.id == anna).values(balance_nano=4 * 10**9))
-    for minute, used in enumerate((500_000, 700_000, 900_000)):
-        at_ms = now - (3 - minute) * 600_000
-        reading = QuotaReading(window="5h", at_ms=at_ms, used_ppm=used, resets_at_ms=now + 7_200_000,
-                               length_ms=5 * 3_600_000)  # fmt: skip
-        await control.deps.state.quota_windows.note(AccountId(account), [reading])
-    assert await watch_for_events(control.deps) == 3
-    await change(control, broken.values(status="error", error_message="401"))
-    assert await watch_for_events(control.deps) == 1
-    assert await watch_for_events(control.deps) == 0
-    await control.admin("POST", f"/admin/accounts/{account}/clear-error")
-    assert await watch_for_events(control.deps) == 1
-    assert await deliver_due(control.deps) == 5
-    told = {event["type"]: event["data"] for event in receiver.events()}
-    assert set(told) == {
-        "key.exhausted", "balance.low", "account.down", "account.recovered", "account.quota_forecast",
-    }  # fmt: skip
-    assert (told["key.exhausted"]["key_id"], told["key.exhausted"]["quota_usd"]) == (key, 2)
-    assert (told["balance.low"]["balance_usd"], told["balance.low"]["threshold_usd"]) == (4, 5)
-    assert (told["account.down"]["name"], told["account.down"]["error"]) == ("main", "401")
-    assert told["account.quota_forecast"]["window"] == "5h"
-
-
-async def test_a_group_without_a_single_account_is_an_alert(
-    control: Any, hook: Any, receiver: Receiver
-) -> None:
-    group = await control.add_group("pool")
-    account = await control.add_account("only", group_ids=[group])
-    assert await watch_for_events(control.deps) == 0
-    await control.admin("POST", f"/admin/accounts/{account}/schedulable", {"schedulable": False})
-    assert [await watch_for_events(control.deps) for _ in range(2)] == [1, 0]
-    await deliver_due(control.deps)
-    (event,) = receiver.events()
-    assert (event["type"], event["data"]["group_id"]) == ("alert.fired", group)
 
 
 async def test_only_what_an_endpoint_listens_to_is_sent_to_it(control: Any, receiver: Receiver) -> None:

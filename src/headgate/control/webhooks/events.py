@@ -22,6 +22,7 @@ class EventType(StrEnum):
     QUOTA_FORECAST = "account.quota_forecast"
     PAYMENT_CREDITED = "payment.credited"
     ALERT_FIRED = "alert.fired"
+    ALERT_RESOLVED = "alert.resolved"
     TEST = "webhook.test"
 
 

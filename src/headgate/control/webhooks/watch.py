@@ -1,226 +1,143 @@
 """Watching for what the data plane does to keys, balances and accounts.
 
 The journal writes by the thousand and tells nobody; so this looks, and notes in the same transaction what it
-has told: nothing is told twice, and nothing is lost to a crash.
+has told. A look costs what has happened since the last one: only the users and keys of new ledger lines are
+judged. From time to time everybody is, for what changed by other ways.
 """
 
-from collections.abc import Awaitable, Callable
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from headgate.control.deps import ControlDeps
 from headgate.control.webhooks.events import EventType
-from headgate.control.webhooks.outbox import listeners, tell
-from headgate.core.ids import AccountId
-from headgate.core.limits.quota_windows import Outlook, current, forecast
-from headgate.core.money import from_usd, to_usd
-from headgate.storage.models import (
-    AccountGroupRow,
-    AccountRow,
-    ApiKeyRow,
-    GroupRow,
-    UserRow,
-    WebhookNoticeRow,
-)
+from headgate.control.webhooks.outbox import listeners
+from headgate.control.webhooks.watch_accounts import watch_accounts, watch_forecasts
+from headgate.control.webhooks.watch_alerts import AlertWatch
+from headgate.control.webhooks.watch_money import watch_balances, watch_keys, watch_refused_keys
+from headgate.state.protocols import StateUnavailable
+from headgate.storage.models import LedgerEntryRow
 
 EVERY_S = 10.0
 LOCK, LOCK_S = "job:webhook-watch", 60.0
-MOST = 500
-"""Told of one kind in one look."""
-_FORETOLD = (Outlook.EXHAUSTED, Outlook.WILL_EXHAUST)
-_SEEDED = "seeded"
+SWEEP_S = 600.0
+"""How often everybody is judged, whether there are new ledger lines or not."""
+FORECASTS_S = 60.0
+MAX_TOUCHED = 5_000
+"""Beyond so many, judging everybody is cheaper."""
 
 
-async def watch_for_events(deps: ControlDeps) -> int:
-    """How many events were written. One process looks at a time."""
-    token = await deps.state.locks.acquire(LOCK, ttl_s=LOCK_S)
-    if token is None:
-        return 0
-    watchers: tuple[tuple[EventType, Callable[[ControlDeps, AsyncSession], Awaitable[int]]], ...] = (
-        (EventType.KEY_EXHAUSTED, _keys),
-        (EventType.BALANCE_LOW, _balances),
-        (EventType.ACCOUNT_DOWN, _accounts),
-        (EventType.QUOTA_FORECAST, _forecasts),
-        (EventType.ALERT_FIRED, _alerts),
-    )
-    told = 0
-    try:
-        for kind, watch in watchers:
+@dataclass(slots=True)
+class Touched:
+    """Whose books moved; None: judge everybody."""
+
+    users: frozenset[int] | None = None
+    keys: frozenset[int] | None = None
+
+
+@dataclass(slots=True)
+class EventWatcher:
+    """One per process; what it remembers only saves work."""
+
+    deps: ControlDeps
+    _alerts: AlertWatch = field(init=False)
+    _position: int | None = None
+    """Of the ledger, as it was read before the last look: what commits late is read by the next one."""
+    _read_to: int | None = None
+    _swept: dict[EventType, float] = field(default_factory=dict)
+    """When everybody was judged last, monotonic seconds."""
+    _foretold_at: float | None = None
+
+    def __post_init__(self) -> None:
+        self._alerts = AlertWatch(self.deps, secrets.token_hex(4))
+
+    async def look(self) -> int:
+        """How many events were written. One process looks at what all share; each at what is its own."""
+        told = await self._alerts.look_at_own() + await self._look_at_refused()
+        try:
+            token = await self.deps.state.locks.acquire(LOCK, ttl_s=LOCK_S)
+        except StateUnavailable:
+            return told  # of which `look_at_own` has spoken
+        if token is None:
+            return told
+        try:
+            return told + await self._look_at_shared()
+        except IntegrityError:  # noted by a process that took the lock when this one was slow
+            return told
+        finally:
+            await self.deps.state.locks.release(LOCK, token)
+
+    async def _look_at_refused(self) -> int:
+        """Only this process knows whom it refused."""
+        if not (refused := self.deps.refused_keys()):
+            return 0
+        try:
+            async with self.deps.uow() as uow:
+                if not await listeners(uow.session, EventType.KEY_EXHAUSTED):
+                    return 0
+                return await watch_refused_keys(uow.session, self.deps.clock.now_ms(), refused)
+        except IntegrityError:  # another process told of the same key in this instant
+            return 0
+
+    async def _look_at_shared(self) -> int:
+        deps, now_ms = self.deps, self.deps.clock.now_ms()
+        async with deps.uow() as uow:
+            touched = await self._touched(uow.session)
+        told = 0
+        for kind, watch, ids in (
+            (EventType.KEY_EXHAUSTED, watch_keys, touched.keys),
+            (EventType.BALANCE_LOW, watch_balances, touched.users),
+        ):
             async with deps.uow() as uow:
-                if await listeners(uow.session, kind, EventType.ACCOUNT_RECOVERED):
-                    told += await watch(deps, uow.session)
-    finally:
-        await deps.state.locks.release(LOCK, token)
-    return told
+                if await self._is_wanted(uow.session, kind):
+                    told += await watch(deps, uow.session, now_ms, self._whom(kind, ids))
+        async with deps.uow() as uow:
+            if await listeners(uow.session, EventType.ACCOUNT_DOWN, EventType.ACCOUNT_RECOVERED):
+                told += await watch_accounts(uow.session, now_ms)
+        async with deps.uow() as uow:
+            if self._is_time_to_foretell() and await listeners(uow.session, EventType.QUOTA_FORECAST):
+                told += await watch_forecasts(deps, uow.session, now_ms)
+        return told + await self._alerts.look_at_shared()
 
+    async def _is_wanted(self, session: AsyncSession, kind: EventType) -> bool:
+        """Watching that begins, or begins again, begins with everybody."""
+        is_wanted = bool(await listeners(session, kind))
+        if not is_wanted:
+            self._swept.pop(kind, None)
+        return is_wanted
 
-async def _keys(deps: ControlDeps, session: AsyncSession) -> int:
-    """Whose quota was used up already when watching began is no news."""
-    kind, key, notice = EventType.KEY_EXHAUSTED, ApiKeyRow, WebhookNoticeRow
-    now_ms = deps.clock.now_ms()
-    is_used_up = (key.quota_nano > 0) & (key.quota_used_nano >= key.quota_nano) & key.deleted_at.is_(None)
-    noted = select(notice.subject).where(notice.kind == kind.value)
-    query = select(key).where(is_used_up).order_by(key.id)
-    known = set(await session.scalars(noted))
-    used_up = list(await session.scalars(query))
-    is_new = _SEEDED not in known
-    news = [row for row in used_up if str(row.id) not in known][: None if is_new else MOST]
-    for row in news:
-        if not is_new:
-            data = {
-                "key_id": row.id,
-                "name": row.name,
-                "user_id": row.user_id,
-                "quota_usd": to_usd(row.quota_nano),
-                "used_usd": to_usd(row.quota_used_nano),
-            }
-            await tell(session, kind, data, now_ms=now_ms)
-    fresh = [str(row.id) for row in news] + ([_SEEDED] if is_new else [])
-    await _note(session, kind.value, fresh, now_ms)
-    await _forget(session, kind.value, known - {str(row.id) for row in used_up} - {_SEEDED})
-    return 0 if is_new else len(news)
+    def _whom(self, kind: EventType, touched: frozenset[int] | None) -> frozenset[int] | None:
+        now = self.deps.clock.monotonic()
+        if touched is None or now - self._swept.get(kind, -SWEEP_S) >= SWEEP_S:
+            self._swept[kind] = now
+            return None
+        return touched
 
+    def _is_time_to_foretell(self) -> bool:
+        now = self.deps.clock.monotonic()
+        if self._foretold_at is not None and now - self._foretold_at < FORECASTS_S:
+            return False
+        self._foretold_at = now
+        return True
 
-async def _balances(deps: ControlDeps, session: AsyncSession) -> int:
-    """Those who fall below the threshold; who never had more is not told of."""
-    threshold = from_usd(deps.settings.webhooks.balance_low_usd)
-    user, notice, now_ms = UserRow, WebhookNoticeRow, deps.clock.now_ms()
-    enough = {
-        int(subject)
-        for subject in await session.scalars(select(notice.subject).where(notice.kind == "balance.enough"))
-    }
-    fallen = [
-        row
-        for row in await session.scalars(
-            select(user).where(user.balance_nano < threshold, user.deleted_at.is_(None)).order_by(user.id)
+    async def _touched(self, session: AsyncSession) -> Touched:
+        row, since = LedgerEntryRow, self._position
+        newest = await session.scalar(select(func.max(row.id))) or 0
+        self._position, self._read_to = self._read_to, newest
+        if since is None:
+            return Touched()
+        books = await session.execute(
+            select(row.debit_book, row.credit_book).where(row.id > since).distinct().limit(MAX_TOUCHED)
         )
-        if row.id in enough
-    ][:MOST]
-    for row in fallen:
-        data = {
-            "user_id": row.id,
-            "email": row.email,
-            "balance_usd": to_usd(row.balance_nano),
-            "threshold_usd": deps.settings.webhooks.balance_low_usd,
-        }
-        await tell(session, EventType.BALANCE_LOW, data, now_ms=now_ms)
-    await _forget(session, "balance.enough", {str(row.id) for row in fallen})
-    risen = await session.scalars(
-        select(user.id).where(user.balance_nano >= threshold, user.deleted_at.is_(None))
-    )
-    await _note(session, "balance.enough", [str(id_) for id_ in risen if id_ not in enough], now_ms)
-    return len(fallen)
+        named = [book for pair in books for book in pair]
+        if len(named) >= 2 * MAX_TOUCHED:
+            return Touched()
+        return Touched(users=_ids(named, "user"), keys=_ids(named, "key"))
 
 
-async def _accounts(deps: ControlDeps, session: AsyncSession) -> int:
-    account, notice, now_ms = AccountRow, WebhookNoticeRow, deps.clock.now_ms()
-    kind = EventType.ACCOUNT_DOWN.value
-    known = set(await session.scalars(select(notice.subject).where(notice.kind == kind)))
-    down = {
-        str(row.id): row
-        for row in await session.scalars(
-            select(account)
-            .where(account.status == "error", account.deleted_at.is_(None))
-            .order_by(account.id)
-        )
-    }
-    news = [row for subject, row in down.items() if subject not in known][:MOST]
-    for row in news:
-        await tell(
-            session, EventType.ACCOUNT_DOWN, _account(row) | {"error": row.error_message}, now_ms=now_ms
-        )
-    over = known - down.keys()
-    for subject in sorted(over):
-        found = await session.get(AccountRow, int(subject))
-        if found is not None and found.deleted_at is None:
-            await tell(session, EventType.ACCOUNT_RECOVERED, _account(found), now_ms=now_ms)
-    await _note(session, kind, [str(row.id) for row in news], now_ms)
-    await _forget(session, kind, over)
-    return len(news) + len(over)
-
-
-async def _forecasts(deps: ControlDeps, session: AsyncSession) -> int:
-    """Once for each window that will not last, as long as it runs."""
-    account, now_ms, kind = AccountRow, deps.clock.now_ms(), EventType.QUOTA_FORECAST
-    rows = await session.scalars(
-        select(account).where(account.status == "active", account.deleted_at.is_(None)).order_by(account.id)
-    )
-    told = 0
-    for row in rows:
-        readings = await deps.state.quota_windows.readings(AccountId(row.id))
-        for (window, model), found in current(readings, now_ms).items():
-            seen = forecast(found, now_ms)
-            subject = f"{row.id}:{window}:{model}:{seen.reading.resets_at_ms // 60_000}"[:200]
-            if seen.outlook not in _FORETOLD or await _is_noted(session, kind.value, subject):
-                continue
-            data = _account(row) | {
-                "window": window,
-                "model": model,
-                "outlook": seen.outlook.value,
-                "exhausted_at_ms": seen.exhausted_at_ms,
-                "resets_at_ms": seen.reading.resets_at_ms,
-            }
-            await tell(session, kind, data, now_ms=now_ms)
-            await _note(session, kind.value, [subject], now_ms)
-            told += 1
-    month_ms = 32 * 24 * 3600 * 1000
-    await session.execute(
-        delete(WebhookNoticeRow).where(
-            WebhookNoticeRow.kind == kind.value, WebhookNoticeRow.at_ms < now_ms - month_ms
-        )
-    )
-    return told
-
-
-async def _alerts(deps: ControlDeps, session: AsyncSession) -> int:
-    """Groups all of whose accounts are off: every request to them fails."""
-    group, link, account = GroupRow, AccountGroupRow, AccountRow
-    kind, now_ms = EventType.ALERT_FIRED, deps.clock.now_ms()
-    linked = exists().where(link.group_id == group.id)
-    serving = exists().where(
-        link.group_id == group.id,
-        link.account_id == account.id,
-        account.status == "active",
-        account.schedulable.is_(True),
-        account.deleted_at.is_(None),
-    )
-    dark = {
-        f"group_without_accounts:{row.id}": row
-        for row in await session.scalars(
-            select(group)
-            .where(group.status == "active", group.deleted_at.is_(None), linked, ~serving)
-            .order_by(group.id)
-        )
-    }
-    known = set(
-        await session.scalars(select(WebhookNoticeRow.subject).where(WebhookNoticeRow.kind == kind.value))
-    )
-    news = [subject for subject in dark if subject not in known][:MOST]
-    for subject in news:
-        row = dark[subject]
-        data = {"alert": "group_without_accounts", "group_id": row.id, "name": row.name}
-        await tell(session, kind, data, now_ms=now_ms)
-    await _note(session, kind.value, news, now_ms)
-    await _forget(session, kind.value, known - dark.keys())
-    return len(news)
-
-
-def _account(row: AccountRow) -> dict[str, object]:
-    return {"account_id": row.id, "name": row.name, "platform": row.platform}
-
-
-async def _is_noted(session: AsyncSession, kind: str, subject: str) -> bool:
-    notice = WebhookNoticeRow
-    return bool(await session.scalar(select(exists().where(notice.kind == kind, notice.subject == subject))))
-
-
-async def _note(session: AsyncSession, kind: str, subjects: list[str], now_ms: int) -> None:
-    session.add_all(WebhookNoticeRow(kind=kind, subject=subject, at_ms=now_ms) for subject in subjects)
-    await session.flush()
-
-
-async def _forget(session: AsyncSession, kind: str, subjects: set[str]) -> None:
-    if subjects:
-        notice = WebhookNoticeRow
-        await session.execute(delete(notice).where(notice.kind == kind, notice.subject.in_(sorted(subjects))))
+def _ids(books: Sequence[str], kind: str) -> frozenset[int]:
+    return frozenset(int(book.partition(":")[2]) for book in books if book.startswith(f"{kind}:"))
