@@ -26,6 +26,7 @@ from headgate.control.scheduled_tests import jobs as scheduled_tests
 from headgate.control.simple_mode import ensure_simple_mode
 from headgate.control.statistics import rollup
 from headgate.control.subscriptions import jobs as subscription_jobs
+from headgate.control.usage import cleanup_jobs
 from headgate.control.webhooks import delivery as webhook_delivery
 from headgate.control.webhooks import watch as webhook_watch
 from headgate.core.routing.degradation import Degradation
@@ -236,6 +237,11 @@ def _chores(
             name="roll_up_usage",
             every_s=rollup.EVERY_S,
             run=lambda: rollup.roll_up_usage(uow, base.clock, base.state.locks),
+        ),
+        Chore(
+            name="clean_usage",
+            every_s=cleanup_jobs.EVERY_S,
+            run=cleanup_jobs.CleanupWorker(uow, base.clock, base.state.locks).work,
         ),
         Chore(
             name="expire_subscriptions",

@@ -40,6 +40,7 @@ from headgate.control.slots import endpoints as slots
 from headgate.control.statistics import endpoints as statistics
 from headgate.control.subscriptions import endpoints as subscriptions
 from headgate.control.totp import endpoints as totp
+from headgate.control.usage import cleanup_endpoints as usage_cleanup
 from headgate.control.usage import endpoints as usage
 from headgate.control.users import endpoints as users
 from headgate.control.web import documentation, faults, openapi
@@ -68,6 +69,7 @@ SLICES = (
     slots,
     events,
     statistics,
+    usage_cleanup,
     usage,
     requests,
     ledger,

@@ -10,6 +10,7 @@ from headgate.storage.models.books import (
     UsageIntentRow,
     UsageRecordRow,
 )
+from headgate.storage.models.cleanup import UsageCleanupTaskRow
 from headgate.storage.models.configuration import ConfigRevisionRow
 from headgate.storage.models.error_rules import ErrorRuleRow
 from headgate.storage.models.mail import MailOutboxRow
@@ -82,6 +83,7 @@ __all__ = [
     "SecuritySecretRow",
     "SettingRow",
     "SubscriptionRow",
+    "UsageCleanupTaskRow",
     "UsageHourRow",
     "UsageIntentRow",
     "UsageRecordRow",
