@@ -80,6 +80,19 @@ def test_what_the_running_gateway_refuses_follows_the_command_line(
     _soon(lambda: _status(served, key) == 200)
 
 
+def test_a_key_rotated_on_the_command_line_overlaps_or_stops(
+    served: Gateway, headgate: Run, key: str
+) -> None:
+    made = headgate("key", "create", "--user", "ann@headgate.test", "--group", "main", "--name", "turning")
+    first = made.strip()
+    listed = headgate("key", "list", "--user", "ann@headgate.test").splitlines()
+    number = next(line.split()[0] for line in listed if "turning" in line)
+    second = headgate("key", "rotate", number).strip()
+    _soon(lambda: [_status(served, secret) for secret in (first, second)] == [200, 200])
+    third = headgate("key", "rotate", number, "--overlap-hours", "0").strip()
+    _soon(lambda: [_status(served, secret) for secret in (first, second, third)] == [401, 401, 200])
+
+
 def test_a_balance_changed_on_the_command_line_is_seen(served: Gateway, headgate: Run, key: str) -> None:
     assert _status(served, key) == 200
     headgate("user", "balance", "ann@headgate.test", "0", "--operation", "set")

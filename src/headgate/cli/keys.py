@@ -60,6 +60,20 @@ def disable(key_id: KeyId, data_dir: DataDir = None, config: ConfigFile = None) 
 
 
 @commands.command()
+def rotate(
+    key_id: KeyId,
+    overlap_hours: Annotated[
+        float, typer.Option(help="How long the old secret goes on working; 0 = it stops at once.", min=0)
+    ] = 24,
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+) -> None:
+    """Give a key a new secret, shown this once; everything else of it stays."""
+    made = run(data_dir, config, lambda deps: KeyCommands(deps).rotate(key_id, overlap_hours=overlap_hours))
+    console.out(made.secret.reveal(), highlight=False)
+
+
+@commands.command()
 def delete(key_id: KeyId, data_dir: DataDir = None, config: ConfigFile = None) -> None:
     """Delete a key for good."""
     run(data_dir, config, lambda deps: KeyCommands(deps).delete(key_id))

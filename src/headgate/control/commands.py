@@ -29,7 +29,8 @@ from headgate.control.groups.repository import GroupFilter, GroupRepository
 from headgate.control.groups.schemas import GroupCreate
 from headgate.control.groups.service import GroupService
 from headgate.control.keys.repository import KeyRepository
-from headgate.control.keys.schemas import KeyCreate, KeyUpdate
+from headgate.control.keys.rotation import rotate_key
+from headgate.control.keys.schemas import KeyCreate, KeyRotate, KeyUpdate
 from headgate.control.keys.service import KeyService
 from headgate.control.live import SlotLoads
 from headgate.control.totp.service import TotpService
@@ -297,6 +298,17 @@ class KeyCommands:
             owner = await UserRepository(work.session).get(row.user_id)
             groups = await GroupRepository(work.session).by_ids({row.group_id} if row.group_id else set())
             return key_info(row, owner, groups.get(row.group_id or 0))
+
+    async def rotate(self, key_id: int, *, overlap_hours: float) -> NewKey:
+        """Raises API_KEY_NOT_FOUND and what `rotate_key` raises."""
+        async with open_work(self._deps, SYSTEM) as work:
+            row = await KeyRepository(work.session).get(key_id)
+            body = checked(KeyRotate, overlap_hours=overlap_hours)
+            secret = await rotate_key(work, row, overlap_hours=body.overlap_hours)
+            owner = await UserRepository(work.session).get(row.user_id)
+            groups = await GroupRepository(work.session).by_ids({row.group_id} if row.group_id else set())
+            info = key_info(row, owner, groups.get(row.group_id or 0))
+            return NewKey(info=info, secret=Secret(secret))
 
     async def delete(self, key_id: int) -> None:
         async with open_work(self._deps, SYSTEM) as work:

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import select
 
 from headgate.core.ids import AccountId
-from headgate.core.world import CredentialKind
+from headgate.core.routing.offered_models import DEFAULT_MODELS
+from headgate.core.world import CredentialKind, Provider
 from headgate.state.protocols import Cooldown
 from headgate.storage.models import AccountRow
 from headgate.storage.read_model import ReadModel
@@ -343,7 +344,11 @@ async def test_models_for_a_test_are_those_of_the_mapping_or_the_platform(contro
     mapping = {"model_mapping": {"fast": "claude-haiku-4-5-20251001", "all-*": "claude-opus-4-6"}}
     mapped = await control.add_account("mapped", credentials={"api_key": "k", **mapping})
     usual = (await control.admin("GET", f"/admin/accounts/{plain}/models")).data
-    assert "claude-opus-4-6" in [model["id"] for model in usual]
+    shown = {model["id"]: model["display_name"] for model in usual}
+    assert shown["claude-opus-4-6"] == "Claude Opus 4.6"
+    assert shown["claude-sonnet-4-5-20250929"] == "Claude Sonnet 4.5"
+    catalogue = DEFAULT_MODELS[Provider.ANTHROPIC]
+    assert sorted(shown) == sorted(catalogue), "one list for tests, model lists and the catalogue"
     own = (await control.admin("GET", f"/admin/accounts/{mapped}/models")).data
     assert own == [{"id": "fast", "type": "model", "display_name": "fast"}]
 

@@ -1,6 +1,11 @@
-"""Models offered for testing an account that has no mapping of its own (spec appendix E, 8.4)."""
+"""Models offered for testing an account that has no mapping of its own (spec appendix E, 8.4): those known by
+name (core/routing/offered_models.py), with what people call them."""
 
+import re
 from collections.abc import Mapping, Sequence
+
+from headgate.core.routing.offered_models import DEFAULT_MODELS
+from headgate.core.world import Provider
 
 DEFAULT_PROMPT = "hi"
 DEFAULT_TEST_MODEL: Mapping[str, str] = {
@@ -8,41 +13,17 @@ DEFAULT_TEST_MODEL: Mapping[str, str] = {
     "openai": "gpt-5.1-codex",
     "gemini": "gemini-2.0-flash",
 }
-DEFAULT_MODELS: Mapping[str, Sequence[tuple[str, str]]] = {
-    "anthropic": (
-        ("claude-opus-4-6", "Claude Opus 4.6"),
-        ("claude-opus-4-5-20251101", "Claude Opus 4.5"),
-        ("claude-sonnet-4-6", "Claude Sonnet 4.6"),
-        ("claude-sonnet-4-5-20250929", "Claude Sonnet 4.5"),
-        ("claude-haiku-4-5-20251001", "Claude Haiku 4.5"),
-    ),
-    "openai": tuple(
-        (name, name)
-        for name in (
-            "gpt-5.4",
-            "gpt-5.4-mini",
-            "gpt-5.4-nano",
-            "gpt-5.3-codex",
-            "gpt-5.2",
-            "gpt-5.2-codex",
-            "gpt-5.1-codex-max",
-            "gpt-5.1-codex",
-            "gpt-5.1",
-            "gpt-5.1-codex-mini",
-            "gpt-5",
-        )
-    ),
-    "gemini": tuple(
-        (name, name)
-        for name in (
-            "gemini-2.0-flash",
-            "gemini-2.5-flash",
-            "gemini-2.5-flash-image",
-            "gemini-2.5-pro",
-            "gemini-3-flash-preview",
-            "gemini-3-pro-preview",
-            "gemini-3.1-pro-preview",
-            "gemini-3.1-flash-image",
-        )
-    ),
-}
+_CLAUDE = re.compile(r"claude-([a-z]+)-(\d+)-(\d{1,2})(?:-\d{8})?")
+
+
+def test_models(platform: str) -> Sequence[tuple[str, str]]:
+    """(name, what people call it), by name; none for a platform that nobody knows."""
+    if platform not in set(Provider):
+        return ()
+    return [(name, display_name(name)) for name in DEFAULT_MODELS[Provider(platform)]]
+
+
+def display_name(model: str) -> str:
+    """`claude-sonnet-4-5-20250929`: "Claude Sonnet 4.5"; others go by their names."""
+    found = _CLAUDE.fullmatch(model)
+    return model if found is None else f"Claude {found[1].title()} {found[2]}.{found[3]}"

@@ -1,12 +1,11 @@
 """HTTP of upstream accounts."""
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 
-from headgate.control.accounts.default_models import DEFAULT_MODELS, DEFAULT_PROMPT, DEFAULT_TEST_MODEL
+from headgate.control.accounts.default_models import DEFAULT_PROMPT, DEFAULT_TEST_MODEL, test_models
 from headgate.control.accounts.health import HealthView, account_health
 from headgate.control.accounts.operable import require_operable
 from headgate.control.accounts.repository import AccountFilter, AccountRepository
@@ -162,9 +161,7 @@ async def account_models(account_id: IdPath, work: CurrentWork) -> list[ModelVie
     row = await AccountRepository(work.session).get(account_id)
     mapping = (row.credentials_open or {}).get("model_mapping") or {}
     names = [name for name in mapping if not name.endswith("*")]
-    pairs: Sequence[tuple[str, str]] = [(name, name) for name in names] or DEFAULT_MODELS.get(
-        row.platform, ()
-    )
+    pairs = [(name, name) for name in names] or test_models(row.platform)
     return [ModelView(id=id_, display_name=shown) for id_, shown in pairs]
 
 

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel
 
+from headgate.control.statistics.schemas import UseTotals
+
 
 class GroupUsage(BaseModel):
     """USD that users were charged."""
@@ -25,29 +27,5 @@ class GroupCapacity(BaseModel):
     rpm_max: int = 0
 
 
-class GroupStats(BaseModel):
-    """`total_` since the beginning, `today_` since midnight."""
-
-    total_api_keys: int
-    active_api_keys: int
-    total_requests: int
-    total_input_tokens: int
-    total_output_tokens: int
-    total_cache_creation_tokens: int
-    total_cache_read_tokens: int
-    total_cache_hit_rate: float
-    total_tokens: int
-    total_cost: float
-    """At list prices."""
-    total_actual_cost: float
-    """What was charged."""
-    today_requests: int
-    today_input_tokens: int
-    today_output_tokens: int
-    today_cache_creation_tokens: int
-    today_cache_read_tokens: int
-    today_cache_hit_rate: float
-    today_tokens: int
-    today_cost: float
-    today_actual_cost: float
-    average_duration_ms: float
+class GroupStats(UseTotals):
+    """Of the group's keys and of requests through it."""

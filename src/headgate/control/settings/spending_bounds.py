@@ -5,14 +5,15 @@ from collections.abc import Iterable, Sequence
 from pydantic import BaseModel
 from sqlalchemy import select
 
-from headgate.control.accounts.default_models import DEFAULT_MODELS
 from headgate.control.deps import ControlDeps
 from headgate.control.work import Work
 from headgate.core.limits.budget import output_cost
 from headgate.core.money import MULTIPLIER_ONE, TOKENS_PER_PRICE_UNIT, to_usd
 from headgate.core.pricing.book import PriceBook, PriceUnknown
 from headgate.core.pricing.cost import price_usage
+from headgate.core.routing.offered_models import DEFAULT_MODELS
 from headgate.core.usage import TokenUsage
+from headgate.core.world import Provider
 from headgate.storage.models import GroupRow
 
 
@@ -72,7 +73,7 @@ async def spending_bounds(work: Work, deps: ControlDeps) -> SpendingBounds:
 
 
 def group_bound(row: GroupRow, book: PriceBook, slice_tokens: int, *, now_ms: int) -> GroupBound:
-    models = (name for name, _ in DEFAULT_MODELS.get(row.platform, ()))
+    models = DEFAULT_MODELS[Provider(row.platform)] if row.platform in set(Provider) else ()
     dearest, per_mtok = _dearest(models, book, now_ms)
     slice_nano = output_cost(slice_tokens, per_mtok) * row.charge_multiplier // MULTIPLIER_ONE
     is_overdraft = row.overrun_policy == "overdraft"

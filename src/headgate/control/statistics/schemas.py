@@ -159,8 +159,9 @@ class Ranking(InSpan):
     total_tokens: int
 
 
-class Totals(BaseModel):
-    """`total_` since the beginning, `today_` since midnight; rates are means over the last five minutes."""
+class UseTotals(BaseModel):
+    """`total_` since the beginning, `today_` since midnight. Costs in USD: at list prices, and what was
+    charged."""
 
     total_api_keys: int
     active_api_keys: int
@@ -183,6 +184,11 @@ class Totals(BaseModel):
     today_cost: float
     today_actual_cost: float
     average_duration_ms: float
+
+
+class Totals(UseTotals):
+    """Rates are means over the last five minutes."""
+
     rpm: float
     tpm: float
 
