@@ -233,16 +233,7 @@ def _chores(
             every_s=base.settings.trace.cleanup_interval_s,
             run=lambda: delete_old_traces(uow, base.clock, base.settings.trace),
         ),
-        Chore(
-            name="roll_up_usage",
-            every_s=rollup.EVERY_S,
-            run=lambda: rollup.roll_up_usage(uow, base.clock, base.state.locks),
-        ),
-        Chore(
-            name="clean_usage",
-            every_s=cleanup_jobs.EVERY_S,
-            run=cleanup_jobs.CleanupWorker(uow, base.clock, base.state.locks).work,
-        ),
+        *_usage_chores(base, uow),
         Chore(
             name="expire_subscriptions",
             every_s=subscription_jobs.EVERY_S,
@@ -256,6 +247,15 @@ def _chores(
         *_webhook_chores(base, uow, deps),
         *_mail_chores(base, uow, deps),
     )
+
+
+def _usage_chores(base: Foundation, uow: Callable[[], UnitOfWork]) -> Iterator[Chore]:
+    yield Chore(
+        name="roll_up_usage", every_s=rollup.EVERY_S,
+        run=lambda: rollup.roll_up_usage(uow, base.clock, base.state.locks),
+    )  # fmt: skip
+    cleaner = cleanup_jobs.CleanupWorker(uow, base.clock, base.state.locks)
+    yield Chore(name="clean_usage", every_s=cleanup_jobs.EVERY_S, run=cleaner.work)
 
 
 def _webhook_chores(base: Foundation, uow: Callable[[], UnitOfWork], deps: ControlDeps) -> Iterator[Chore]:

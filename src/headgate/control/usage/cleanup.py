@@ -1,4 +1,4 @@
-"""Clean-up tasks: what of usage is detail goes, what is the books stays (spec 8.7, decision 42).
+"""Clean-up tasks: what of usage is detail goes, what is the books stays (spec 8.7, decision 43).
 
 Gone afterwards: the client's address and program, the provider's request id, and the trace of why the request
 went as it did. Tokens, costs and ledger lines stay: what was charged can still be proved and corrected.
