@@ -48,13 +48,32 @@ async def test_capacity_is_what_accounts_in_service_can_carry_and_do(control):
         "group_id": group, "concurrency_used": 1, "concurrency_max": 8, "sessions_used": 1,
         "sessions_max": 4, "rpm_used": 7, "rpm_max": 60,
     }  # fmt: skip
+    shown = (await control.admin("GET", f"/admin/accounts/{busy}")).data
+    live = ("current_concurrency", "active_sessions", "current_rpm", "current_window_cost")
+    assert [shown[name] for name in live] == [1, 1, 7, None]
+    lite = (await control.admin("GET", "/admin/accounts", query={"lite": "1"})).data["items"]
+    assert {account["active_sessions"] for account in lite} == {None}
     assert (found[1]["group_id"], set(found[1].values())) == (empty, {empty, 0})
+
+
+async def test_the_cost_of_an_accounts_window_is_shown(control):
+    account = await control.add_account("bound", extra={"window_cost_limit": 5})
+    now = control.clock.now_ms()
+    rows = [
+        record(exchange_id=f"w{age}", account_id=account, created_at_ms=now - age) for age in (0, HOUR_MS)
+    ]
+    await store(control, *rows)
+    shown = (await control.admin("GET", f"/admin/accounts/{account}")).data
+    assert (shown["current_window_cost"], shown["active_sessions"]) == (3.07e-06, None)
 
 
 async def test_a_users_usage_is_of_this_month_unless_dates_are_named(control):
     await some_usage(control, 1)
     path = f"/admin/users/{control.anna.user_id}/usage"
     today = (await control.admin("GET", path, query={"period": "today"})).data
+    assert [(way["endpoint"], way["requests"]) for way in today["endpoint_paths"]] == [
+        ("/v1/messages -> /v1/messages", 1)
+    ]
     assert (today["total_requests"], today["total_actual_cost"]) == (1, 6.14e-06)
     default = (await control.admin("GET", path)).data
     assert default == (await control.admin("GET", path, query={"period": "month"})).data

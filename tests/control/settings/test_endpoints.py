@@ -7,6 +7,19 @@ from headgate.storage.models import SettingRow
 KEY = "/admin/settings/admin-api-key"
 
 
+async def test_what_new_users_begin_with(control):
+    settings = (await control.admin("GET", "/admin/settings")).data
+    assert (settings["default_concurrency"], settings["default_balance"]) == (5, 0)
+    wanted = {"default_concurrency": 7, "default_balance": 2.5}
+    changed = (await control.admin("PUT", "/admin/settings", wanted)).data
+    assert {name: changed[name] for name in wanted} == wanted
+    body = {"email": "new@example.com", "password": "correct horse battery"}
+    made = (await control.admin("POST", "/admin/users", body)).data
+    assert (made["concurrency"], made["balance"]) == (7, 2.5)
+    for wrong in ({"default_concurrency": 0}, {"default_balance": -1}, {"default_concurrency": "7"}):
+        assert (await control.admin("PUT", "/admin/settings", wrong)).status == 400
+
+
 async def test_the_admin_key_acts_as_the_first_admin(control):
     key = (await control.admin("POST", f"{KEY}/regenerate")).data["key"]
     assert key.startswith("admin-")

@@ -38,6 +38,17 @@ async def test_a_deleted_user_s_address_is_free_again(control):
     assert (await create(control)).status == 201
 
 
+async def test_a_user_is_found_by_a_key_s_mask_or_the_whole_key(control):
+    made = (await control.anna("POST", "/keys", {"name": "k"})).data["key"]
+    await control.ben("POST", "/keys", {"name": "k"})
+    shown = (await control.anna("GET", "/keys")).data["items"][0]["key"]
+    for text in (shown, made):
+        found = await control.admin("GET", "/admin/users", query={"search": text})
+        assert [user["email"] for user in found.data["items"]] == ["anna@example.com"], text
+    tail = await control.admin("GET", "/admin/users", query={"search": made[-4:]})
+    assert tail.data["items"] == [], "a few characters say nothing"
+
+
 async def test_absent_fields_stay(control):
     user = (await create(control, username="Carl", notes="n")).data["id"]
     data = (await control.admin("PUT", f"/admin/users/{user}", {"concurrency": 9})).data

@@ -40,7 +40,10 @@ async def list_accounts(
     status: Search = "",
     search: Search = "",
     group: Search = "",
-    lite: Annotated[str, Query(description="1: without live concurrency")] = "",
+    lite: Annotated[
+        str,
+        Query(description="1: without what is live (concurrency, window cost, sessions, requests a minute)"),
+    ] = "",
 ) -> Page[AccountView]:
     """Accounts, newest first; answers 304 to a matching If-None-Match."""
     wanted = AccountFilter(platform=platform, type=type, status=status, search=search, group=group)

@@ -122,6 +122,11 @@ class AccountView(BaseModel):
     group_ids: Sequence[int] = ()
     groups: Sequence[GroupView] = ()
     current_concurrency: int = 0
+    current_window_cost: float | None = None
+    """USD at list prices since the five-hour window began; this and the next two are None without such a
+    limit, and with `lite`."""
+    active_sessions: int | None = None
+    current_rpm: int | None = None
 
 
 class TempUnschedulableState(BaseModel):

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
+from headgate.control.accounts.live_limits import Limited, limited
 from headgate.control.groups.repository import GroupRepository, ServingAccount
 from headgate.control.groups.summary_schemas import GroupCapacity, GroupStats, GroupUsage
 from headgate.control.keys.repository import KeyRepository
@@ -13,8 +14,6 @@ from headgate.control.statistics.schemas import prefixed
 from headgate.control.usage.period import Span, zone
 from headgate.control.usage.repository import UsageFilter
 from headgate.control.work import Work
-from headgate.core.ids import AccountId
-from headgate.core.limits.account_limits import limits_from, rpm_counter
 from headgate.core.money import to_usd
 from headgate.storage.models import UsageRecordRow
 
@@ -73,24 +72,21 @@ async def _loads(work: Work, accounts: Mapping[int, ServingAccount]) -> dict[int
         account_id: {
             "concurrency_used": slots[f"account:{account_id}"].in_use,
             "concurrency_max": max(0, account.concurrency),
-            **await _limited(work, account),
+            **_named(await limited(work, account.id, account.extra)),
         }
         for account_id, account in accounts.items()
     }
 
 
-async def _limited(work: Work, account: ServingAccount) -> dict[str, int]:
+def _named(found: Limited) -> dict[str, int]:
     """Only accounts with such a limit count."""
-    limits, state, found = limits_from(account.extra), work.deps.state, {}
-    if limits is not None and limits.max_sessions > 0:
-        idle_ms = limits.session_idle_ms
-        found["sessions_used"] = await state.sessions.count(f"account:{account.id}", idle_ms=idle_ms)
-        found["sessions_max"] = limits.max_sessions
-    if limits is not None and limits.base_rpm > 0:
-        counter = rpm_counter(AccountId(account.id), work.now_ms())
-        found["rpm_used"] = await state.counters.value(counter)
-        found["rpm_max"] = limits.base_rpm
-    return found
+    pairs = {"sessions": found.sessions, "rpm": found.rpm}
+    return {
+        name: amount
+        for kind, pair in pairs.items()
+        if pair is not None
+        for name, amount in ((f"{kind}_used", pair[0]), (f"{kind}_max", pair[1]))
+    }
 
 
 def zone_of(work: Work, name: str) -> ZoneInfo:

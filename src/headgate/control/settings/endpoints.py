@@ -10,6 +10,7 @@ from headgate.control.registration.policy import change_registration, registrati
 from headgate.control.settings.admin_key import delete_admin_key, read_admin_key, regenerate_admin_key
 from headgate.control.settings.branding import change_branding, view_branding
 from headgate.control.settings.client_versions import change_client_versions, view_client_versions
+from headgate.control.settings.new_users import change_new_users, view_new_users
 from headgate.control.settings.schemas import (
     AdminKeyStatus,
     AdminSettings,
@@ -94,6 +95,7 @@ async def store_settings(body: SettingsBody, work: Work) -> None:
     await change_client_versions(work, body)
     await change_pages(work, body)
     await change_branding(work, body)
+    await change_new_users(work, body)
     wanted = {
         PROMO_CODES: body.promo_code_enabled,
         INVITATION_CODES: body.invitation_code_enabled,
@@ -142,6 +144,7 @@ async def _settings(work: Work) -> AdminSettings:
         **(await view_client_versions(session)).model_dump(),
         **(await view_pages(session)).model_dump(),
         **(await view_branding(session)).model_dump(),
+        **(await view_new_users(work)).model_dump(),
         default_subscriptions=await read_defaults(session),
         promo_code_enabled=await is_switched_on(session, PROMO_CODES),
         invitation_code_enabled=await is_switched_on(session, INVITATION_CODES),

@@ -11,6 +11,7 @@ from headgate.control.mail.settings import MailFields, MailSettingsView
 from headgate.control.registration.policy import RegistrationFields, RegistrationView
 from headgate.control.settings.branding import BrandingFields, BrandingView
 from headgate.control.settings.client_versions import ClientVersionFields, ClientVersionView
+from headgate.control.settings.new_users import NewUserFields, NewUserView
 from headgate.control.subscriptions.defaults import DefaultSubscription
 from headgate.control.subscriptions.terms import MAX_DAYS
 from headgate.control.web.fields import MAX_ID
@@ -32,7 +33,13 @@ class DefaultSubscriptionEntry(DefaultSubscription):
 
 
 class SettingsBody(
-    MailFields, RegistrationFields, TurnstileFields, ClientVersionFields, PageFields, BrandingFields
+    MailFields,
+    RegistrationFields,
+    TurnstileFields,
+    ClientVersionFields,
+    PageFields,
+    BrandingFields,
+    NewUserFields,
 ):
     """Absent settings stay."""
 
@@ -46,7 +53,13 @@ class SettingsBody(
 
 
 class AdminSettings(
-    MailSettingsView, RegistrationView, TurnstileView, ClientVersionView, PagesView, BrandingView
+    MailSettingsView,
+    RegistrationView,
+    TurnstileView,
+    ClientVersionView,
+    PagesView,
+    BrandingView,
+    NewUserView,
 ):
     """What can be changed while the gateway runs. The rest is boot configuration."""
 

@@ -136,6 +136,18 @@ class UsageRepository:
         )
         return [_sums(row, name=row[-1]) for row in rows]
 
+    async def sums_by_path(self, wanted: UsageFilter) -> list[Sums]:
+        """The hundred busiest ways from the client's endpoint to the provider's, as `a -> b`."""
+        row = UsageRecordRow
+        rows = await self._session.execute(
+            select(*_SUMS, row.inbound_endpoint, row.upstream_endpoint)
+            .where(*conditions(wanted))
+            .group_by(row.inbound_endpoint, row.upstream_endpoint)
+            .order_by(func.count().desc(), row.inbound_endpoint, row.upstream_endpoint)
+            .limit(100)
+        )
+        return [_sums(found, name=f"{found[-2]} -> {found[-1]}") for found in rows]
+
     async def _count(self, wanted: UsageFilter) -> int:
         some = select(UsageRecordRow.id).where(*conditions(wanted)).limit(MAX_COUNTED).subquery()
         return await self._session.scalar(select(func.count()).select_from(some)) or 0

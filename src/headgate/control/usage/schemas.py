@@ -136,6 +136,8 @@ class AdminUsageStats(UsageStats):
     total_account_cost: float
     endpoints: Sequence[EndpointStats]
     upstream_endpoints: Sequence[EndpointStats]
+    endpoint_paths: Sequence[EndpointStats]
+    """From the client's to the provider's: `a -> b`."""
 
 
 class References(BaseModel):

@@ -66,6 +66,7 @@ class UsageService:
             total_account_cost=to_usd(sums.account_cost),
             endpoints=[_endpoint(row) for row in inbound],
             upstream_endpoints=[_endpoint(row) for row in upstream],
+            endpoint_paths=[_endpoint(row) for row in await self._usage.sums_by_path(wanted)],
         )
 
     async def detail(self, record_id: int) -> UsageDetail:

@@ -9,6 +9,7 @@ from headgate.control.auth.sessions import end_sessions
 from headgate.control.auth.throttle import login_throttle
 from headgate.control.codes.audit import record_concurrency_change
 from headgate.control.promos.applying import apply_promo
+from headgate.control.settings.new_users import view_new_users
 from headgate.control.subscriptions.defaults import grant_defaults
 from headgate.control.users.balance import BalanceService
 from headgate.control.users.repository import UserRepository, normal_email
@@ -32,7 +33,7 @@ class UserService:
         raises. A starting balance is a ledger line like any other; default subscriptions begin now.
         `digest`: of the password, when it was judged and hashed before; empty: there is none."""
         email = await self._free_email(draft.email, owner=None)
-        auth = self._work.deps.settings.auth
+        usual = await view_new_users(self._work)
         if digest is None:
             digest = await self._digest(draft.password, email)
         now = self._work.now()
@@ -44,7 +45,7 @@ class UserService:
             username=draft.username.strip(),
             notes=draft.notes,
             balance_nano=0,
-            concurrency=auth.default_user_concurrency if draft.concurrency is None else draft.concurrency,
+            concurrency=usual.default_concurrency if draft.concurrency is None else draft.concurrency,
             rpm_limit=draft.rpm_limit,
             tpm_limit=draft.tpm_limit,
             token_version=0,
@@ -54,7 +55,7 @@ class UserService:
         self._work.session.add(row)
         await self._work.session.flush()
         await self._users.replace_allowed_groups(row.id, draft.allowed_groups, now)
-        balance = auth.default_user_balance_usd if draft.balance is None else draft.balance
+        balance = usual.default_balance if draft.balance is None else draft.balance
         await BalanceService(self._work).adjust(row, from_usd(balance), note="starting balance")
         await grant_defaults(self._work, row.id)
         if draft.promo_code.strip():
