@@ -60,6 +60,7 @@ WRITES: dict[str, tuple[dict[str, Any], Prepare]] = {
     "admin.redeem_codes.create_and_redeem": ({"code": "s2p_77", "value": 3}, _anna),
     "admin.promo_codes.create": ({"bonus_amount": 1}, _nothing),
     "admin.usage.review": ({"note": "looked at"}, _record),
+    "admin.usage.cleanup_tasks.create": ({"start_date": "2024-06-01", "end_date": "2024-06-30"}, _nothing),
     "admin.config.apply": ({"document": DOCUMENT}, _nothing),
     "admin.config.rollback": ({}, _revision),
 }
