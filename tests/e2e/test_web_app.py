@@ -1,5 +1,5 @@
-"""The web app in a real browser, against the real gateway with the simulator behind it: `web/e2e/run.mjs`
-says what is looked at. Screenshots are left in artifacts/screens/."""
+"""The web app in a real browser, against the real gateway with the simulator behind it: the scripts of
+`web/e2e` say what is looked at. Screenshots are left in artifacts/screens/."""
 
 import os
 import re
@@ -78,6 +78,25 @@ def test_operators_and_users_do_their_work_in_the_browser(greeting: str) -> None
     done = subprocess.run(
         ["node", "e2e/run.mjs", *arguments], cwd=ROOT / "web", capture_output=True, text=True, timeout=110
     )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    assert "ok: no error in the console" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "story", ["trouble.mjs", "tour.mjs pages", "tour.mjs people"], ids=["trouble", "every-page", "every-role"]
+)
+def test_the_web_app_in_the_browser(greeting: str, story: str) -> None:
+    """Trouble, every page of the router, and what each role sees of them."""
+    script, *part = story.split()
+    arguments = [
+        said(greeting, r"serves on (http://\S+)"),
+        said(greeting, r"Admin login, shown this once: (\S+)"),
+        said(greeting, r"Admin login, shown this once: \S+\s+(\S+)"),
+    ]
+    done = subprocess.run(
+        ["node", f"e2e/{script}", *arguments, str(ROOT / "artifacts/screens"), *part],
+        cwd=ROOT / "web", capture_output=True, text=True, timeout=115,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     assert "ok: no error in the console" in done.stdout
 

@@ -39,10 +39,11 @@ export async function openStage(url, screens) {
   stage.shot = (page, name) => page.screenshot({ path: `${screens}/${name}.png` })
   stage.took = (what) => console.log(`   ${((Date.now() - began) / 1000).toFixed(1)} s: ${what}`)
 
-  /** axe on the page as it is. Through the debugger, which the page's policy does not bind. */
-  stage.accessible = async (page, name) => {
-    await page.evaluate(`window.axe||(${JSON.stringify('')},${axe});undefined`).catch(() => page.evaluate(`${axe};undefined`))
-    const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }))
+  /** axe on the page as it is, all rules or the named ones. Through the debugger, which the page's policy does not bind. */
+  stage.accessible = async (page, name, rules) => {
+    if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(`${axe};undefined`)
+    const only = rules ? { runOnly: { type: 'rule', values: rules } } : {}
+    const found = await page.evaluate((chosen) => window.axe.run(document, { resultTypes: ['violations'], ...chosen }), only)
     const serious = found.violations.filter((item) => ['serious', 'critical'].includes(item.impact))
     stage.note(`${name}: axe finds nothing serious ${serious.map((item) => `${item.id} ${item.nodes[0].html.slice(0, 200)}`).join('; ')}`, serious.length === 0)
   }

@@ -1,3 +1,5 @@
+import { t } from '@/i18n'
+
 /** What the gateway said no with: its status, its stable reason, its words, and the fields they are about. */
 export class ApiError extends Error {
   constructor(
@@ -40,6 +42,8 @@ function fieldsOf(metadata: unknown): Record<string, string> {
 }
 
 export function messageOf(error: unknown): string {
+  // What `fetch` throws when nothing answers; every browser has words of its own, none of them for people.
+  if (error instanceof TypeError && /fetch|network|load failed/i.test(error.message)) return t('common.offline')
   if (error instanceof Error) return error.message
   return String(error)
 }

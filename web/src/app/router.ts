@@ -2,6 +2,7 @@ import { createRouter, createWebHistory, type RouteRecordRaw } from 'vue-router'
 
 import { arrive, isCarrying } from '@/features/auth/arrival'
 
+import { isUnreachable } from './live/state'
 import type { Permission } from './permissions'
 import { can, startSession, user } from './session'
 
@@ -107,6 +108,17 @@ router.beforeEach(async (to) => {
   await startSession()
   if (user.value === undefined) return { path: '/login', query: { next: to.fullPath } }
   return can(wanted) ? true : { path: '/forbidden' }
+})
+
+/** A page's code did not come: after an upgrade its name is another one, so load anew; else nothing answers, which the shell says. */
+let reloadedAt = 0
+router.onError(async (error, to) => {
+  if (!/import|fetch|module/i.test(String(error))) return
+  const answers = await fetch('/health', { cache: 'no-store' }).then((answer) => answer.ok, () => false)
+  isUnreachable.value = !answers
+  if (!answers || Date.now() - reloadedAt < 10_000) return
+  reloadedAt = Date.now()
+  location.assign(to.fullPath)
 })
 
 /** Where to go after logging in: a path of ours, nothing else. */

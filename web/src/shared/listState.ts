@@ -2,6 +2,8 @@ import { keepPreviousData, useQuery } from '@tanstack/vue-query'
 import { computed } from 'vue'
 import { useRoute, useRouter } from 'vue-router'
 
+import { whole } from './wholeList'
+
 export interface PageOf<T> {
   items: readonly T[]
   total: number
@@ -32,7 +34,7 @@ export function useList<T>(name: string, filters: readonly string[], fetcher: (a
 
   const query = useQuery({
     queryKey: computed(() => [name, 'list', ask.value]),
-    queryFn: () => fetcher(ask.value),
+    queryFn: () => whole(ask.value, fetcher),
     placeholderData: keepPreviousData,
   })
 
