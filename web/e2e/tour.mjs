@@ -68,6 +68,7 @@ async function budgets() {
 async function publicPages() {
   await page.goto(`${url}/login`)
   await page.locator('input[name=email]').waitFor()
+  await look('/')
   for (const { path, permission } of await routesOf(page)) {
     if (permission === null) await look(path)
   }
