@@ -54,7 +54,7 @@ unit: setup
 	$(PY) -m pytest -q -n $(WORKERS) -m "$(UNIT)"
 
 test: setup setup-old-sdks ## the whole suite, with real PostgreSQL, real Redis, real servers and real SDKs
-	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile -m "not live"
+	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not live"
 
 test-all: test ## `test`, then the checks that talk to real providers (need keys in the environment)
 	$(PY) -m pytest -q -m live || [ $$? -eq 5 ]

@@ -29,9 +29,20 @@ _SLOW = (
 """Whole use cases over a real database, a tenth of a second each: `make test` runs them, `make check` does
 not."""
 
+_LONGEST = (
+    "e2e/test_web_app.py",
+    "e2e/test_canary.py",
+    "scenarios",
+    "e2e/test_web_user_pages.py",
+    "e2e/test_money.py",
+)
+"""Files of minutes. A file stays with one worker (`--dist loadfile`), so these begin first."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     slow = tuple(str(_HERE / name) for name in _SLOW)
+    longest = tuple(str(_HERE / name) for name in _LONGEST)
     for item in items:
         if str(item.path).startswith(slow):
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: not str(item.path).startswith(longest))

@@ -23,7 +23,7 @@ from tests.support.gateway import running_gateway
 from tests.support.load import Outcome, volley
 from tests.support.simulator import running_simulator
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("crash-judge")]
+pytestmark = pytest.mark.e2e
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

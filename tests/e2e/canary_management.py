@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from tests.e2e import wire
@@ -107,12 +108,30 @@ class Management:
     def every_get(self, exchanges: list[str], accounts: list[int]) -> list[Seen]:
         """As admin and as user, with all ids where failures leave their mark, and a few of the others."""
         document = json.loads(self.call("GET", "/openapi.json", {}).body)
-        templates = [path.removeprefix("/api") for path, item in document["paths"].items() if "get" in item]
+        gets = {
+            path.removeprefix("/api"): item["get"]
+            for path, item in document["paths"].items()
+            if "get" in item
+        }
+        endless = {path for path, get in gets.items() if "text/event-stream" in str(get["responses"])}
         ids = {"reference": exchanges, "account_id": [str(n) for n in accounts]}
-        paths = [path for template in templates for path in _filled(template, ids)]
+        paths = [path for template in gets if template not in endless for path in _filled(template, ids)]
         calls = [(path, headers) for path in paths for headers in (self.admin, self.user)]
         with ThreadPoolExecutor(4) as pool:
-            return list(pool.map(lambda call: self.call("GET", *call), calls))
+            seen = list(pool.map(lambda call: self.call("GET", *call), calls))
+        return [*seen, *(self.beginning(path, who) for path in endless for who in (self.admin, self.user))]
+
+    def beginning(self, path: str, headers: Mapping[str, str]) -> Seen:
+        """What a stream without an end says in its first seconds."""
+        said = b""
+        request = wire.request_bytes(self.gateway.url, "GET", f"/api{path}", [*headers.items()], b"")
+        with wire.opened(self.gateway.url, request) as connection:
+            connection.settimeout(3)
+            with suppress(TimeoutError):
+                while data := connection.recv(65_536):
+                    said += data
+        head, _, body = said.partition(b"\r\n\r\n")
+        return Seen(f"GET {path}", int(head.split()[1]), head.decode("latin-1"), body)
 
 
 def _filled(template: str, ids: Mapping[str, list[str]]) -> list[str]:

@@ -9,7 +9,7 @@ from tests.scenarios.registry import SCENARIOS, Scenario
 from tests.scenarios.world import World, running_world
 
 MODULES = (account_trouble, limits, load, requests_at_fault)
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("scenarios")]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")

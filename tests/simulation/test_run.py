@@ -17,7 +17,6 @@ from headgate.simulation.run import Limits, NoSuchGroup, simulate
 from headgate.simulation.traffic import Profile, SimulatedRequest, generate
 from headgate.simulation.world import World, world_of
 
-pytestmark = pytest.mark.xdist_group("simulation")
 SETTINGS = Settings()
 USUAL = Behaviour()
 BUSY = Profile(group="pool", users=12, sessions_per_user=3, turns=5, minutes=4, think_s=10)

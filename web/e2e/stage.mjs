@@ -22,7 +22,7 @@ export async function openStage(url, screens) {
     page.setDefaultTimeout(WAIT_MS)
     page.on('pageerror', (error) => complaints.push(`${page.url()}: ${error.message}`))
     page.on('console', (message) => {
-      const isOurs = message.type() === 'error' && !/status of [45]\d\d|ERR_FAILED|ERR_CONNECTION|ERR_INCOMPLETE|ERR_NETWORK/.test(message.text())
+      const isOurs = message.type() === 'error' && !/status of [45]\d\d|ERR_FAILED|ERR_CONNECTION|ERR_INCOMPLETE|ERR_NETWORK|ERR_INTERNET_DISCONNECTED/.test(message.text())
       if (isOurs) complaints.push(`${page.url()}: ${message.text()}`)
     })
     return page

@@ -91,6 +91,7 @@ async function look(path) {
   await stage.shot(page, `${named(path)}-light`)
   await stage.accessible(page, path)
   await page.emulateMedia({ colorScheme: 'dark' })
+  await page.waitForFunction(() => document.documentElement.classList.contains('dark'))
   await settled(page)
   await stage.shot(page, `${named(path)}-dark`)
   await stage.accessible(page, `${path} in the dark`, ['color-contrast'])

@@ -46,7 +46,7 @@ async def test_generated_codes_differ_and_can_be_made_once(codes: Any, control: 
         ({"type": "subscription", "group_id": 4711}, "GROUP_NOT_FOUND"),
         ({"expires_at": 1}, "INVALID_INPUT"),
         ({"expires_at": "9999-12-31T23:59:59-12:00"}, "INVALID_INPUT"),
-        ({"expires_at": -5}, "INVALID_INPUT"),
+        ({"expires_at": -5}, ""),
         ({"batch": "x" * 65}, ""),
     ],
 )

@@ -1,5 +1,7 @@
 """Statistics for admins and users (spec 7.12, 8.1): every number is a sum of records."""
 
+from datetime import UTC, datetime, timedelta
+
 from headgate.control.statistics.repository import HOUR_MS
 from headgate.control.statistics.rollup import roll_up_usage
 from tests.control.usage.records import record, store
@@ -95,8 +97,8 @@ async def test_totals_are_the_same_before_and_after_hours_are_rolled_up(control)
     days = {"start": "2000-01-01T00:00:00Z", "end": "2100-01-01T00:00:00Z"}
     answer = await control.admin("POST", "/admin/dashboard/aggregation/backfill", days)
     assert answer.json["reason"] == "BACKFILL_TOO_LONG"
-    now_s = control.clock.now_ms() // 1000
-    days = {"start": now_s - 4 * 86_400, "end": now_s}
+    now = datetime.fromtimestamp(control.clock.now_ms() // 1000, UTC)
+    days = {"start": (now - timedelta(days=4)).isoformat(), "end": now.isoformat()}
     assert (await control.admin("POST", "/admin/dashboard/aggregation/backfill", days)).data["hours"] > 24
     assert (await totals())["total_requests"] == 6
 
