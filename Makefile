@@ -46,17 +46,16 @@ lint: setup
 	$(PY) -m tools.settings_reference --check
 
 types: setup
-	$(PY) -m mypy
-	$(PY) -m mypy -p tools
-	$(PY) -m mypy -p tests
+	$(PY) -m mypy -p headgate -p tools -p tests
 
 unit: setup
 	$(PY) -m pytest -q -n $(WORKERS) -m "$(UNIT)"
 
 test: setup setup-old-sdks ## the whole suite, with real PostgreSQL, real Redis, real servers and real SDKs
-	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not live"
+	$(PY) -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not live and not exhaustive"
 
-test-all: test ## `test`, then the checks that talk to real providers (need keys in the environment)
+test-all: test ## `test`, then what takes longest, then the checks that talk to real providers (need keys in the environment)
+	$(PY) -m pytest -q -m exhaustive
 	$(PY) -m pytest -q -m live || [ $$? -eq 5 ]
 
 crash-test: setup ## kill the gateway KILLS (30) times per database under load; its books stay right

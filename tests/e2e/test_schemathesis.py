@@ -75,6 +75,7 @@ def test_the_slices_leave_nothing_out():
         assert sum(bool(re.search(paths, path)) for paths in SLICES) == 1, path
 
 
+@pytest.mark.exhaustive
 def test_the_edges_of_every_field(tried):
     """Every bound, type and method in turn; of all areas by hand."""
     paths = ".*" if int(EXAMPLES) > 2 else r"^/v1/(keys|admin/announcements|auth/login)"

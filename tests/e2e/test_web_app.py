@@ -83,7 +83,12 @@ def test_operators_and_users_do_their_work_in_the_browser(greeting: str) -> None
 
 
 @pytest.mark.parametrize(
-    "story", ["trouble.mjs", "tour.mjs pages", "tour.mjs people"], ids=["trouble", "every-page", "every-role"]
+    "story",
+    [
+        pytest.param("trouble.mjs", id="trouble", marks=pytest.mark.exhaustive),
+        pytest.param("tour.mjs pages", id="every-page"),
+        pytest.param("tour.mjs people", id="every-role", marks=pytest.mark.exhaustive),
+    ],
 )
 def test_the_web_app_in_the_browser(greeting: str, story: str) -> None:
     """Trouble, every page of the router, and what each role sees of them."""

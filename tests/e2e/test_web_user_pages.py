@@ -10,7 +10,7 @@ from tests.e2e.test_web_app import ROOT, greeting, pytestmark, said
 __all__ = ["greeting", "pytestmark"]
 
 
-@pytest.mark.parametrize("part", ["visitors", "users"])
+@pytest.mark.parametrize("part", ["visitors", pytest.param("users", marks=pytest.mark.exhaustive)])
 def test_visitors_and_users_find_their_pages(greeting: str, part: str) -> None:
     arguments = [
         said(greeting, r"serves on (http://\S+)"),

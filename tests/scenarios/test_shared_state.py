@@ -12,7 +12,7 @@ from tests.support.databases import *  # noqa: F403 - fixtures
 from tests.support.postgres import PostgresServer
 
 pytestmark = [
-    pytest.mark.e2e, pytest.mark.pg, pytest.mark.redis, pytest.mark.xdist_group("scenarios-shared"),
+    pytest.mark.e2e, pytest.mark.pg, pytest.mark.redis, pytest.mark.exhaustive,
 ]  # fmt: skip
 
 
