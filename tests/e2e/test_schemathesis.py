@@ -64,6 +64,7 @@ def tries(gateway: Gateway, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("paths", SLICES)
 def test_every_operation_keeps_what_its_document_says(tried, paths):
     done = tries(tried, "--phases", "fuzzing", "--max-examples", EXAMPLES, "--include-path-regex", paths)
