@@ -52,6 +52,7 @@ def until(holds: Callable[[], bool], *, timeout_s: float) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.exhaustive
 def test_slots_are_shared_and_a_killed_worker_is_replaced_and_its_exchanges_recorded(
     pair: Gateway, simulator: RunningSimulator
 ) -> None:

@@ -86,7 +86,7 @@ def test_operators_and_users_do_their_work_in_the_browser(greeting: str) -> None
     "story",
     [
         pytest.param("trouble.mjs", id="trouble", marks=pytest.mark.exhaustive),
-        pytest.param("tour.mjs pages", id="every-page"),
+        pytest.param("tour.mjs pages", id="every-page", marks=pytest.mark.exhaustive),
         pytest.param("tour.mjs people", id="every-role", marks=pytest.mark.exhaustive),
     ],
 )
