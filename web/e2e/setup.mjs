@@ -1,5 +1,5 @@
 // From an empty directory to the first streamed answer: node e2e/setup.mjs URL TOKEN SIMULATOR SCREENS
-import { button, openStage, play, settled } from './stage.mjs'
+import { button, openStage, play, settled, themed } from './stage.mjs'
 
 const [url, token, simulator, screens] = process.argv.slice(2)
 const ADMIN = { email: 'root@example.com', password: 'a long password 7' }
@@ -12,11 +12,10 @@ async function look(name) {
   await settled(page)
   await stage.shot(page, `setup-${name}-light`)
   await stage.accessible(page, `setup ${name}`)
-  await page.emulateMedia({ colorScheme: 'dark' })
-  await settled(page)
+  await themed(page, 'dark')
   await stage.shot(page, `setup-${name}-dark`)
   await stage.accessible(page, `setup ${name} in the dark`)
-  await page.emulateMedia({ colorScheme: 'light' })
+  await themed(page, 'light')
 }
 
 async function install() {

@@ -73,6 +73,13 @@ export async function play(stage, page, stories) {
 
 export const button = (within, name) => within.getByRole('button', { name, exact: true })
 
+/** The page in that colour scheme, its colours at rest. */
+export async function themed(page, colorScheme) {
+  await page.emulateMedia({ colorScheme })
+  await page.waitForFunction((isDark) => document.documentElement.classList.contains('dark') === isDark, colorScheme === 'dark')
+  await settled(page)
+}
+
 /** What was asked for is shown. The live stream never ends, so the network is never idle. */
 export async function settled(page) {
   await page.waitForFunction(() => !document.querySelector('.p-skeleton'))

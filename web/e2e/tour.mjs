@@ -1,6 +1,6 @@
 // Every page of the router, whoever added it: node e2e/tour.mjs URL EMAIL PASSWORD SCREENS pages|people
 // axe and pictures in both themes, a phone in Chinese, what each role sees, and the budgets.
-import { openStage, play, settled } from './stage.mjs'
+import { openStage, play, settled, themed } from './stage.mjs'
 
 const [url, email, password, screens, part] = process.argv.slice(2)
 const stage = await openStage(url, screens)
@@ -90,12 +90,10 @@ async function look(path) {
   const shift = await moved(() => go(page, filled(path)))
   await stage.shot(page, `${named(path)}-light`)
   await stage.accessible(page, path)
-  await page.emulateMedia({ colorScheme: 'dark' })
-  await page.waitForFunction(() => document.documentElement.classList.contains('dark'))
-  await settled(page)
+  await themed(page, 'dark')
   await stage.shot(page, `${named(path)}-dark`)
   await stage.accessible(page, `${path} in the dark`, ['color-contrast'])
-  await page.emulateMedia({ colorScheme: 'light' })
+  await themed(page, 'light')
   page.off('response', hear)
   note(`${path} asks for nothing that is refused ${refused.join(' ')}`, refused.length === 0)
   if (shift >= 0.1) console.log(`   ${path} moves after it is shown: ${shift.toFixed(3)} (good is below 0.1)`)

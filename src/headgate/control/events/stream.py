@@ -53,13 +53,14 @@ class EventStream(Response):
         await _send(send, b"retry: %d\n" % RETRY_MS + event("hello", self._time() | facts))
         checked = self._clock.monotonic()
         while not listener.is_gone:
+            # First, so that what happens while this turn awaits wakes the next one.
+            listener.wake.clear()
             if self._hub.is_ending:
                 return await _end(send, "stopping")
             if self._clock.monotonic() - checked >= CHECK_S:
                 checked = self._clock.monotonic()
                 if not await self._is_still(listener):
                     return await _end(send, "session")
-            listener.wake.clear()
             actor = listener.actor
             for said in self._told.events(self._hub.snapshot.visible_to(actor.user_id, actor.role)):
                 if not await _send(send, said):
