@@ -2,7 +2,6 @@
 
 import os
 import secrets
-from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import insert, select
@@ -10,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from headgate.errors import StartupError
-from headgate.kit.clock import Clock
+from headgate.kit.clock import Clock, instant
 from headgate.kit.crypto import SealBroken, Vault
 from headgate.settings import Settings
 from headgate.storage.models import SecuritySecretRow
@@ -42,7 +41,7 @@ async def require_same_key(engine: AsyncEngine, vault: Vault, clock: Clock) -> N
     credential readable. The first start leaves the proof. Raises `StartupError`."""
     proof = await _proof(engine)
     if proof is None:
-        now = datetime.fromtimestamp(clock.now_ms() / 1000, tz=UTC)
+        now = instant(clock.now_ms())
         row = {"key": _PROOF, "value_sealed": vault.seal(b"", context=_PROOF), "updated_at": now}
         try:
             async with engine.begin() as connection:

@@ -6,7 +6,7 @@ Never resets anything: who exists stays, passwords and keys are shown by the sta
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -19,7 +19,7 @@ from headgate.control.masking import masked
 from headgate.control.users.repository import normal_email
 from headgate.core.money import from_usd
 from headgate.errors import StartupError
-from headgate.kit.clock import Clock
+from headgate.kit.clock import Clock, instant
 from headgate.kit.crypto import Vault
 from headgate.settings import Settings
 from headgate.storage.ledger import adjust_balance
@@ -111,7 +111,7 @@ async def ensure_demo_data(
 
 
 def _now(clock: Clock) -> datetime:
-    return datetime.fromtimestamp(clock.now_ms() / 1000, tz=UTC)
+    return instant(clock.now_ms())
 
 
 def _user(email: str, digest: str, now: datetime, settings: Settings, *, role: str) -> UserRow:

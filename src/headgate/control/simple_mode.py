@@ -1,14 +1,14 @@
 """What a start in simple mode makes sure of: a group per platform, room for the admin's requests
 (spec 7.9)."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from headgate.control.deps import UnitOfWork, UnitOfWorkFactory
 from headgate.core.world import Provider
-from headgate.kit.clock import Clock
+from headgate.kit.clock import Clock, instant
 from headgate.storage.models import GroupRow, SettingRow, UserRow
 
 RAISED = "simple_mode_admin_concurrency_upgraded_30"
@@ -19,7 +19,7 @@ _CONCURRENCY_BEFORE, _CONCURRENCY_AFTER = 5, 30
 async def ensure_simple_mode(uow_factory: UnitOfWorkFactory, clock: Clock) -> None:
     """`<platform>-default` for every platform served, which accounts without a group join; admins with 5
     slots get 30, once."""
-    now = datetime.fromtimestamp(clock.now_ms() / 1000, tz=UTC)
+    now = instant(clock.now_ms())
     try:
         async with uow_factory() as uow:
             await _ensure_groups(uow, now)

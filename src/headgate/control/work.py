@@ -7,7 +7,7 @@ Requests, CLI commands and bootstrap all run in a `Work`. Nobody calls `session.
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from headgate.control.audit.record import Call, record_change
 from headgate.control.audit.trail import ChangeTrail
 from headgate.control.deps import UnitOfWork, WorkDeps
+from headgate.kit.clock import instant
 from headgate.kit.fail_points import FailPoint
 from headgate.state.protocols import StateUnavailable
 
@@ -86,7 +87,7 @@ class Work:
         return self.deps.clock.now_ms()
 
     def now(self) -> datetime:
-        return datetime.fromtimestamp(self.now_ms() / 1000, tz=UTC)
+        return instant(self.now_ms())
 
     async def release_connection(self) -> None:
         """Give the database connection back while something slow runs. Only before the first write; rows read

@@ -1,7 +1,13 @@
 """Wall and monotonic time behind one object, so that tests can hold it still."""
 
 import time
+from datetime import UTC, datetime
 from typing import Protocol
+
+
+def instant(at_ms: float) -> datetime:
+    """The moment that many milliseconds after the Unix epoch, in UTC."""
+    return datetime.fromtimestamp(at_ms / 1000, tz=UTC)
 
 
 class Clock(Protocol):

@@ -10,7 +10,7 @@ from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.routing.offered_models import DEFAULT_MODELS, offered_models
 from headgate.core.world import Caller, Dialect
 from headgate.kit import json
-from headgate.kit.clock import Clock
+from headgate.kit.clock import Clock, instant
 from headgate.relay.authentication import Authenticator
 from headgate.relay.dialects import HANDLERS
 from headgate.relay.directory import Directory
@@ -110,9 +110,7 @@ class LocalAnswers:
     def _period(self, query: bytes) -> tuple[int, int]:
         """`start_date`/`end_date` (YYYY-MM-DD, UTC, inclusive); default the last 30 days (spec 2.10)."""
         params = parse_qs(query.decode("latin-1"))
-        today = datetime.fromtimestamp(self._clock.now_ms() / 1000, tz=UTC).replace(
-            hour=0, minute=0, second=0, microsecond=0
-        )
+        today = instant(self._clock.now_ms()).replace(hour=0, minute=0, second=0, microsecond=0)
         start = _day(params.get("start_date"), today - timedelta(days=29))
         end = _day(params.get("end_date"), today) + timedelta(days=1)
         return round(start.timestamp() * 1000), round(end.timestamp() * 1000)

@@ -1,10 +1,10 @@
 """GET /v1/usage in the shape that existing widgets read (spec 2.10). Amounts in USD, instants as RFC 3339."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from headgate.core.money import to_usd
 from headgate.core.world import Caller
+from headgate.kit.clock import instant
 from headgate.storage.read_model import KeyUsage, UsageTotals
 
 _DAY_MS = 86_400_000
@@ -94,9 +94,7 @@ def _limits(caller: Caller, usage: KeyUsage, now_ms: int) -> dict[str, Any]:
 def _instant(at_ms: int | None) -> str | None:
     if at_ms is None:
         return None
-    return (
-        datetime.fromtimestamp(at_ms / 1000, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    )
+    return instant(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _totals(totals: UsageTotals) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from headgate.core.ids import AccountId, ExchangeId, GroupId, KeyId, SubscriptionId, UserId
 from headgate.core.usage import TokenUsage
 from headgate.errors import StartupError
+from headgate.kit.clock import instant
 from headgate.storage.journal import Intent, OpenIntent, Progress, Settlement
 
 Row = tuple[Any, ...]
@@ -240,7 +241,7 @@ class DayStart:
 
     def of(self, now_ms: int) -> int:
         if not self._start_ms <= now_ms < self._end_ms:
-            local = datetime.fromtimestamp(now_ms / 1000, tz=UTC).astimezone(self._zone)
+            local = instant(now_ms).astimezone(self._zone)
             midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
             day_ms, next_ms = _ms(midnight), _ms((midnight + timedelta(days=1)).replace(hour=0))
             extra_ms = day_ms + 24 * HOUR_MS

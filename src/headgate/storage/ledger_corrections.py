@@ -7,13 +7,13 @@ lines.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from headgate.kit.clock import instant
 from headgate.storage.journal_rows import SUBSCRIPTION_WINDOW_MS, WINDOW_MS
 from headgate.storage.ledger import NewEntry, append, window_book
 from headgate.storage.models import ApiKeyRow, LedgerEntryRow, SubscriptionRow, UsageRecordRow, UserRow
@@ -207,13 +207,9 @@ def _within(
     begun: Any, used: Any, length_ms: int, delta: int, record: Any, correction: Correction
 ) -> ColumnElement[int]:
     """The counter of a window: moved, never below 0, if the call fell into it and it still runs."""
-    at, now = _instant(record.created_at_ms), _instant(correction.now_ms - length_ms)
+    at, now = instant(record.created_at_ms), instant(correction.now_ms - length_ms)
     is_same = and_(begun.is_not(None), begun <= at, begun > now)
     return case((and_(is_same, used + delta > 0), used + delta), (is_same, 0), else_=used)
-
-
-def _instant(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, tz=UTC)
 
 
 async def _update(session: AsyncSession, row: Any, number: int, values: dict[str, Any]) -> None:

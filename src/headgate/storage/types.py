@@ -1,12 +1,13 @@
 """Column types that behave the same on SQLite and PostgreSQL."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Dialect, Integer, Text
 from sqlalchemy.types import TypeDecorator
 
 from headgate.kit import json
+from headgate.kit.clock import instant
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
 """Autoincrementing 64-bit key (SQLite only autoincrements INTEGER)."""
@@ -27,7 +28,7 @@ class EpochMs(TypeDecorator[datetime]):
         return round(value.timestamp() * 1000)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else datetime.fromtimestamp(value / 1000, tz=UTC)
+        return None if value is None else instant(value)
 
 
 class JsonText(TypeDecorator[Any]):

@@ -2,7 +2,7 @@
 timeline (core/routing/health.py)."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 from pydantic import BaseModel
@@ -11,6 +11,7 @@ from headgate.control.accounts.repository import AccountRepository
 from headgate.control.work import Work
 from headgate.core.ids import AccountId
 from headgate.core.routing.health import MARKED, HealthEvent, HealthState, state_of, worst
+from headgate.kit.clock import instant
 from headgate.state.protocols import Cooldown, StateUnavailable
 from headgate.storage.models import AccountRow
 
@@ -114,24 +115,20 @@ def _cooldown_view(cooldown: Cooldown, now_ms: int) -> CooldownView:
         state=state_of(cooldown, now_ms),
         cause=cooldown.reason,
         evidence=cooldown.evidence,
-        since=_moment(cooldown.began_ms) if cooldown.began_ms else None,
-        until=_moment(cooldown.until_ms),
+        since=instant(cooldown.began_ms) if cooldown.began_ms else None,
+        until=instant(cooldown.until_ms),
         failed_trials=cooldown.strikes,
     )
 
 
 def _event_view(event: HealthEvent) -> HealthEventView:
     return HealthEventView(
-        at=_moment(event.at_ms),
+        at=instant(event.at_ms),
         state=event.state,
         model=event.model,
         cause=event.cause,
         evidence=event.evidence,
         status_code=event.status,
-        until=None if event.until_ms is None else _moment(event.until_ms),
+        until=None if event.until_ms is None else instant(event.until_ms),
         request_id=event.exchange_id,
     )
-
-
-def _moment(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, tz=UTC)

@@ -4,7 +4,6 @@ never believed.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,6 +14,7 @@ from headgate.control.web.fields import RequestBody, Usd
 from headgate.core.limits.windows import account_windows
 from headgate.core.money import from_usd, to_usd
 from headgate.errors import BadRequest
+from headgate.kit.clock import instant
 from headgate.storage.directory_rows import account_quota_used, quota_from
 from headgate.storage.models import AccountRow
 
@@ -117,9 +117,7 @@ def _period(row: AccountRow, name: str, now_ms: int, next_ms: int) -> dict[str, 
         f"quota_{name}_used": to_usd(used),
         f"quota_{name}_start": None if ends_ms is None else getattr(row, f"quota_{name}_start"),
         f"quota_{name}_reset_mode": mode,
-        f"quota_{name}_reset_at": None
-        if resets_ms is None
-        else datetime.fromtimestamp(resets_ms / 1000, tz=UTC),
+        f"quota_{name}_reset_at": None if resets_ms is None else instant(resets_ms),
     }
 
 

@@ -6,7 +6,7 @@ Passive: from the answers of the account. No provider's private endpoint is aske
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel
@@ -33,6 +33,7 @@ from headgate.core.limits.quota_windows import (
     safe_to_start,
 )
 from headgate.core.money import to_usd
+from headgate.kit.clock import instant
 from headgate.storage.models import AccountRow
 
 MAX_JOB_MINUTES = 7 * 24 * 60
@@ -163,7 +164,7 @@ def _classes(
             priority=priority,
             is_admitted=held_by is None,
             held_back_by=None if held_by is None else held_by.window,
-            until=None if held_by is None else _at(held_by.until_ms),
+            until=None if held_by is None else instant(held_by.until_ms),
             long_job=LongJobView(minutes=job_minutes, safe=told.answer, reason=told.reason),
         )
         for priority, held_by, told in (
@@ -193,7 +194,7 @@ async def _limits_view(
         count = await state.sessions.count(f"account:{row.id}", idle_ms=limits.session_idle_ms)
         sessions = LimitView(limit=limits.max_sessions, used=count)
     return AccountLimitsView(
-        window_cost=window, window_since=_at(since_ms), requests_per_minute=requests, sessions=sessions
+        window_cost=window, window_since=instant(since_ms), requests_per_minute=requests, sessions=sessions
     )
 
 
@@ -205,9 +206,9 @@ async def _window_view(work: Work, account_id: int, seen: QuotaForecast, now_ms:
     return QuotaWindowView(
         model=reading.model,
         utilization=_percent(reading.used_ppm),
-        resets_at=_at(reading.resets_at_ms),
+        resets_at=instant(reading.resets_at_ms),
         remaining_seconds=(reading.resets_at_ms - now_ms) // 1000,
-        observed_at=_at(reading.at_ms),
+        observed_at=instant(reading.at_ms),
         window_stats=stats_of(figures),
         forecast=ForecastView(
             outlook=seen.outlook,
@@ -227,8 +228,4 @@ def _percent(ppm: int) -> float:
 
 
 def _moment(at_ms: int | None) -> datetime | None:
-    return None if at_ms is None else _at(at_ms)
-
-
-def _at(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, tz=UTC)
+    return None if at_ms is None else instant(at_ms)

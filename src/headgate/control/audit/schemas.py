@@ -1,11 +1,12 @@
 """The audit log as the API shows it."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
 
 from headgate.kit import json
+from headgate.kit.clock import instant
 from headgate.storage.models import AuditLogRow
 
 
@@ -32,7 +33,7 @@ class AuditEntryView(BaseModel):
 def entry_view(row: AuditLogRow) -> AuditEntryView:
     return AuditEntryView(
         id=row.id,
-        at=datetime.fromtimestamp(row.at_ms / 1000, tz=UTC),
+        at=instant(row.at_ms),
         actor_id=row.actor_id,
         actor_kind=row.actor_kind,
         actor_email=row.actor_email,

@@ -1,11 +1,9 @@
 """Forgetting refresh tokens and mailed codes whose time is over: nobody can use them."""
 
-from datetime import UTC, datetime
-
 from headgate.control.auth.mail_codes import delete_expired_codes
 from headgate.control.auth.sessions import SessionRepository
 from headgate.control.deps import UnitOfWorkFactory
-from headgate.kit.clock import Clock
+from headgate.kit.clock import Clock, instant
 from headgate.kit.crypto import Vault
 
 EVERY_S = 600
@@ -17,7 +15,7 @@ async def delete_expired_tokens(uow: UnitOfWorkFactory, clock: Clock, vault: Vau
     """How many went."""
     deleted = 0
     while True:
-        now = datetime.fromtimestamp(clock.now_ms() / 1000, tz=UTC)
+        now = instant(clock.now_ms())
         async with uow() as work:
             gone = await SessionRepository(work.session, vault).delete_expired(now, limit=CHUNK)
             codes = await delete_expired_codes(work.session, now, limit=CHUNK)

@@ -1,12 +1,13 @@
 """HTTP of what does not work as it should right now."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pydantic import BaseModel
 
 from headgate.control.web.routing import Deps, Permission, RouteTable
 from headgate.core.routing.degradation import Degradation, Ends, Kind
+from headgate.kit.clock import instant
 
 routes = RouteTable("/admin", tag="accounts")
 
@@ -51,4 +52,4 @@ def _view(found: Degradation) -> DegradationView:
 
 
 def _moment(at_ms: int | None) -> datetime | None:
-    return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, tz=UTC)
+    return None if at_ms is None else instant(at_ms)

@@ -6,7 +6,7 @@ ends with the session that asked for it, with a change of the password, and when
 
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,7 +16,7 @@ from headgate.control.auth.sessions import is_alive
 from headgate.control.deps import ControlDeps, UnitOfWorkFactory
 from headgate.control.web.faults import AuthRefused
 from headgate.control.work import Actor, Work
-from headgate.kit.clock import Clock
+from headgate.kit.clock import Clock, instant
 from headgate.storage.models import EmbedTicketRow, UserRow
 
 PREFIX = "emb_"
@@ -74,7 +74,7 @@ async def known(deps: ControlDeps, session: AsyncSession, ticket: str) -> Known:
     found = await session.scalar(select(row).where(row.ticket_hash == deps.vault.key_hash(ticket)))
     if found is None:
         raise AuthRefused("INVALID_TOKEN", "Invalid token")
-    if found.expires_at <= datetime.fromtimestamp(deps.clock.now_ms() / 1000, tz=UTC):
+    if found.expires_at <= instant(deps.clock.now_ms()):
         raise AuthRefused("TOKEN_EXPIRED", "Token has expired")
     user = await session.get(UserRow, found.user_id)
     is_ended = bool(found.session) and not await is_alive(session, found.session)
@@ -105,7 +105,7 @@ async def delete_expired_tickets(uow: UnitOfWorkFactory, clock: Clock) -> int:
     async with uow() as work:
         result = await work.session.execute(
             delete(row)
-            .where(row.expires_at <= datetime.fromtimestamp(clock.now_ms() / 1000, tz=UTC))
+            .where(row.expires_at <= instant(clock.now_ms()))
             .execution_options(synchronize_session=False)
         )
         assert isinstance(result, CursorResult)

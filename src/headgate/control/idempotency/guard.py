@@ -9,7 +9,7 @@ import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self, assert_never
 
@@ -23,6 +23,7 @@ from headgate.control.idempotency.judgement import Conflicting, Replay, Take, Wa
 from headgate.control.idempotency.keys import Identity
 from headgate.control.idempotency.records import Claim, IdempotencyRecords
 from headgate.errors import ApiError, BadRequest, Conflict, Unavailable
+from headgate.kit.clock import instant
 from headgate.kit.crypto import SealBroken
 from headgate.storage.models import IdempotencyRecordRow
 
@@ -170,7 +171,7 @@ async def _store_needed(deps: WorkDeps) -> AsyncIterator[None]:
 
 
 def _now(deps: WorkDeps) -> datetime:
-    return datetime.fromtimestamp(deps.clock.now_ms() / 1000, tz=UTC)
+    return instant(deps.clock.now_ms())
 
 
 def _in_progress(seconds: int) -> Conflict:

@@ -1,10 +1,8 @@
 """Deleting the records whose time is over."""
 
-from datetime import UTC, datetime
-
 from headgate.control.deps import UnitOfWorkFactory
 from headgate.control.idempotency.records import IdempotencyRecords
-from headgate.kit.clock import Clock
+from headgate.kit.clock import Clock, instant
 from headgate.settings import IdempotencySettings
 
 
@@ -12,7 +10,7 @@ async def delete_expired_records(uow: UnitOfWorkFactory, clock: Clock, settings:
     """How many went. One batch a transaction, so that nobody waits long for the database."""
     deleted = 0
     while True:
-        now = datetime.fromtimestamp(clock.now_ms() / 1000, tz=UTC)
+        now = instant(clock.now_ms())
         async with uow() as work:
             gone = await IdempotencyRecords(work.session).delete_expired(
                 now, limit=settings.cleanup_batch_size

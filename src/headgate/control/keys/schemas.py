@@ -1,7 +1,7 @@
 """Bodies and answers about customer keys (spec 1.25, 7.12). The key is shown once; afterwards a mask."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
@@ -10,6 +10,7 @@ from headgate.control.groups.schemas import GroupView
 from headgate.control.keys.rotation import MAX_OVERLAP_HOURS
 from headgate.control.web.fields import MAX_ID, Name, OptionalId, PerMinute, RequestBody, Usd, storable
 from headgate.core.money import to_usd
+from headgate.kit.clock import instant
 from headgate.storage.directory_rows import window_used
 from headgate.storage.models import ApiKeyRow
 
@@ -128,7 +129,7 @@ def key_view(
     windows: dict[str, Any] = {}
     for window, length in WINDOW_LENGTHS.items():
         used, started_ms = window_used(row, window, now_ms)
-        start = None if started_ms is None else datetime.fromtimestamp(started_ms / 1000, tz=UTC)
+        start = None if started_ms is None else instant(started_ms)
         windows[f"usage_{window}"] = to_usd(used)
         windows[f"window_{window}_start"] = start
         windows[f"reset_{window}_at"] = None if start is None else start + length

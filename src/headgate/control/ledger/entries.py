@@ -7,7 +7,7 @@ their index.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from headgate.control.ledger.schemas import BookView, LedgerEntryView, LedgerLinesView
 from headgate.core.money import MULTIPLIER_ONE, to_usd
+from headgate.kit.clock import instant
 from headgate.storage.models import AccountRow, ApiKeyRow, LedgerEntryRow, UserRow
 
 WINDOW = 50_000
@@ -69,7 +70,7 @@ class LedgerEntries:
     async def _age(self, floor: int) -> datetime | None:
         query = select(LedgerEntryRow.created_at_ms).where(LedgerEntryRow.id >= floor)
         at_ms = await self._session.scalar(query.order_by(LedgerEntryRow.id).limit(1))
-        return None if at_ms is None else _instant(at_ms)
+        return None if at_ms is None else instant(at_ms)
 
     async def _views(self, rows: Sequence[LedgerEntryRow]) -> Sequence[LedgerEntryView]:
         books = {book for row in rows for book in (row.debit_book, row.credit_book)}
@@ -122,7 +123,7 @@ def _tests(wanted: Wanted) -> list[ColumnElement[bool]]:
 def _view(row: LedgerEntryRow, names: Mapping[str, str], actor: str) -> LedgerEntryView:
     return LedgerEntryView(
         id=row.id,
-        created_at=_instant(row.created_at_ms),
+        created_at=instant(row.created_at_ms),
         kind=row.kind,
         exchange_id=row.exchange_id,
         attempt=row.attempt,
@@ -145,7 +146,3 @@ def _tariff(text: str) -> Mapping[str, float]:
     """What nobody can read is `verify`'s to report."""
     pairs = (line.partition("=") for line in text.split())
     return {name: to_usd(int(nano)) for name, _, nano in pairs if nano.isdigit()}
-
-
-def _instant(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, tz=UTC)

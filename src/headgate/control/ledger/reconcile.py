@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from headgate.core.provider_bill import BillFileInvalid, ProviderLine
+from headgate.kit.clock import instant
 from headgate.storage.ledger_verify import snapshot
 from headgate.storage.metered_calls import (
     KnownAccount,
@@ -165,7 +166,7 @@ async def drill_down(engine: AsyncEngine, bill: ScratchBill, account: int, day: 
 
 
 def day_of(ms: int) -> date:
-    return datetime.fromtimestamp(ms / 1000, UTC).date()
+    return instant(ms).date()
 
 
 def _match(call: MeteredCall, bill: ScratchBill, found: Unmatched) -> None:

@@ -1,7 +1,7 @@
 """HTTP of trying the mail server out (spec 8.8)."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Request
@@ -14,6 +14,7 @@ from headgate.control.mail.settings import MailFields, mail_config, merged, serv
 from headgate.control.web.envelope import MessageView
 from headgate.control.web.routing import CurrentWork, Permission, RouteTable
 from headgate.errors import BadRequest
+from headgate.kit.clock import instant
 from headgate.storage.models import MailOutboxRow
 from headgate.upstream.mail import MailFailed, probe
 
@@ -67,8 +68,8 @@ async def mail_outbox(work: CurrentWork) -> OutboxView:
                 attempts=found.attempts,
                 reason=found.reason,
                 created_at=found.created_at,
-                next_at=_instant(found.next_at_ms),
-                expires_at=_instant(found.expires_at_ms),
+                next_at=instant(found.next_at_ms),
+                expires_at=instant(found.expires_at_ms),
             )
             for found in newest
         ],
@@ -102,7 +103,3 @@ async def send_test_email(body: TestMailBody, work: CurrentWork, request: Reques
     except MailFailed as failure:
         raise BadRequest(failure.message, reason=failure.reason) from None
     return MessageView(message="the mail server has taken the test mail")
-
-
-def _instant(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, tz=UTC)

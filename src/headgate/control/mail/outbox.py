@@ -7,7 +7,6 @@ A letter lies sealed for its own row: a copy of the database lets nobody in.
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -19,6 +18,7 @@ from headgate.control.mail.letters import Kind, Letter
 from headgate.control.mail.settings import ADDRESS, is_mail_configured
 from headgate.errors import Unavailable
 from headgate.kit import json
+from headgate.kit.clock import instant
 from headgate.kit.crypto import SealBroken, Vault
 from headgate.storage.models import MailOutboxRow, UserRow
 
@@ -64,7 +64,7 @@ def post(deps: WorkDeps, session: AsyncSession, posted: Posted, *, lifetime_ms: 
             next_at_ms=now_ms,
             expires_at_ms=now_ms + lifetime_ms,
             reason="",
-            created_at=datetime.fromtimestamp(now_ms / 1000, tz=UTC),
+            created_at=instant(now_ms),
         )
     )
 

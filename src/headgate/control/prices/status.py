@@ -1,10 +1,9 @@
 """Which prices are in use, where they came from, and how the last look for newer ones ended (PAINS 9)."""
 
-from datetime import UTC, datetime
-
 from headgate.control.prices.schemas import AttemptStatus, FileStatus, PriceStatus
 from headgate.control.work import Work
 from headgate.core.pricing.book import PriceBook
+from headgate.kit.clock import instant
 from headgate.storage.price_files import ActiveFile, Attempt, read_active, read_attempt
 
 
@@ -27,7 +26,7 @@ def _file(active: ActiveFile, now_ms: int) -> FileStatus:
         source=active.source,
         sha256=active.sha256,
         models=active.models,
-        installed_at=_instant(active.installed_at_ms),
+        installed_at=instant(active.installed_at_ms),
         age_s=max(0, now_ms - active.installed_at_ms) / 1000,
         doubted=active.doubted,
     )
@@ -35,9 +34,5 @@ def _file(active: ActiveFile, now_ms: int) -> FileStatus:
 
 def _attempt(attempt: Attempt) -> AttemptStatus:
     return AttemptStatus(
-        at=_instant(attempt.at_ms), source=attempt.source, result=attempt.result, error=attempt.error
+        at=instant(attempt.at_ms), source=attempt.source, result=attempt.result, error=attempt.error
     )
-
-
-def _instant(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, tz=UTC)

@@ -1,7 +1,5 @@
 """What went through a proxy: the calls of its present accounts (spec 8.5; appendix D: no made-up numbers)."""
 
-from datetime import UTC, datetime
-
 from sqlalchemy import case, func, select
 
 from headgate.control.proxies.check_schemas import ProxyStats
@@ -11,6 +9,7 @@ from headgate.control.statistics.repository import StatisticsRepository
 from headgate.control.usage.period import zone
 from headgate.control.work import Work
 from headgate.core.money import to_usd
+from headgate.kit.clock import instant
 from headgate.storage.models import UsageRecordRow
 
 
@@ -27,7 +26,7 @@ async def stats_of(work: Work, proxy_id: int, days: int) -> ProxyStats:
     return ProxyStats(
         total_accounts=len(accounts),
         active_accounts=sum(row.status == "active" and row.schedulable for row in accounts),
-        since=datetime.fromtimestamp(since_ms / 1000, tz=UTC),
+        since=instant(since_ms),
         total_requests=calls,
         failed_requests=failed,
         success_rate=round(100 * (calls - failed) / calls, 2) if calls else 100.0,

@@ -6,7 +6,6 @@ with them is not.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, and_, case, distinct, func, or_, select
@@ -16,6 +15,7 @@ from headgate.control.groups.repository import in_service
 from headgate.control.public.schemas import GroupStatus, HourStatus, PublicStatus, State
 from headgate.control.work import Work
 from headgate.core.faults import Blame, FaultKind
+from headgate.kit.clock import instant
 from headgate.storage.models import AccountGroupRow, AccountRow, UsageRecordRow
 
 HOUR_MS, HOURS, RECENT_MS = 3_600_000, 24, 900_000
@@ -89,7 +89,7 @@ def _hours(found: Mapping[int, Tally], first_hour: int) -> list[HourStatus]:
     hours = [first_hour + n * HOUR_MS for n in range(HOURS)]
     return [
         HourStatus(
-            at=datetime.fromtimestamp(hour / 1000, tz=UTC),
+            at=instant(hour),
             answered_share=found[hour // HOUR_MS].share if hour // HOUR_MS in found else None,
         )
         for hour in hours

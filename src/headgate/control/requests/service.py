@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -16,6 +15,7 @@ from headgate.control.usage.traces import full_trace
 from headgate.control.work import Work
 from headgate.core.money import MULTIPLIER_ONE, to_usd
 from headgate.errors import NotFound
+from headgate.kit.clock import instant
 from headgate.storage.models import (
     AccountRow,
     ApiKeyRow,
@@ -137,7 +137,7 @@ def _common(found: _Found) -> dict[str, Any]:
         "request_id": found.exchange_id,
         "model": None if last is None else last.client_model,
         "endpoint": None if last is None else last.inbound_endpoint,
-        "created_at": _instant(found.created_at_ms),
+        "created_at": instant(found.created_at_ms),
         "outcome": last.outcome if last is not None else "refused" if answered is None else "answered_here",
         "answered_here": answered,
         "summary": [],
@@ -167,12 +167,8 @@ def _line(row: LedgerEntryRow) -> LedgerLineView:
         tariff=row.tariff,
         price_version=row.price_version,
         note=row.note,
-        created_at=_instant(row.created_at_ms),
+        created_at=instant(row.created_at_ms),
     )
-
-
-def _instant(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, tz=UTC)
 
 
 def _not_found() -> NotFound:

@@ -8,7 +8,7 @@ runs that were missed while nobody ran are not made up for.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 from sqlalchemy import delete, select
@@ -23,6 +23,7 @@ from headgate.control.work import SYSTEM, open_work
 from headgate.core.cron import CronInvalid, parse_cron
 from headgate.core.limits.windows import zone_named
 from headgate.errors import ApiError
+from headgate.kit.clock import instant
 from headgate.state.protocols import StateUnavailable
 from headgate.storage.models import AccountRow, ScheduledTestPlanRow, ScheduledTestResultRow
 
@@ -178,4 +179,4 @@ async def _prune(session: AsyncSession, due: _Due) -> None:
 
 
 def _now(deps: ControlDeps) -> datetime:
-    return datetime.fromtimestamp(deps.clock.now_ms() / 1000, tz=UTC)
+    return instant(deps.clock.now_ms())

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
@@ -20,6 +19,7 @@ from headgate.control.users.repository import UserRepository
 from headgate.control.work import Work
 from headgate.core.limits.fair_share import sharing_from
 from headgate.errors import BadRequest
+from headgate.kit.clock import instant
 from headgate.storage.models import UsageIntentRow
 
 MAX_HOLDERS = 1000
@@ -90,7 +90,7 @@ class SlotService:
         return {row.exchange_id: row for row in rows}
 
     def _holder(self, owner: str, since_ms: int, call: UsageIntentRow | None) -> AdminHolderView:
-        since = datetime.fromtimestamp(since_ms / 1000, tz=UTC)
+        since = instant(since_ms)
         known: dict[str, Any] = {
             "key_id": call and call.key_id,
             "model": call and call.client_model,

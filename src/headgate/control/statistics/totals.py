@@ -1,6 +1,5 @@
 """The numbers at the top of a dashboard: how many there are, how much was used, how busy it is now."""
 
-from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,6 +11,7 @@ from headgate.control.statistics.schemas import AdminTotals, Realtime, Totals, p
 from headgate.control.usage.period import Span, zone
 from headgate.control.usage.repository import UsageFilter
 from headgate.control.work import Work
+from headgate.kit.clock import instant
 from headgate.storage.models import AccountRow, ApiKeyRow, UsageRecordRow, UserRow
 
 RATE_MINUTES = 5
@@ -85,7 +85,7 @@ async def _keys(work: Work, user_id: int | None) -> tuple[int, int]:
 
 
 async def _people(work: Work, today_ms: int) -> dict[str, int]:
-    today = datetime.fromtimestamp(today_ms / 1000, tz=UTC)
+    today = instant(today_ms)
     query = select(func.count(), _how_many(UserRow.created_at >= today)).where(UserRow.deleted_at.is_(None))
     total, new = (await work.session.execute(query)).one()
     return {"total_users": total, "today_new_users": int(new or 0)}

@@ -1,14 +1,14 @@
 """Marking subscriptions whose time has passed (spec 4.8). For lists and filters by stored status: admission
 refuses by the clock."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from headgate.control.deps import UnitOfWorkFactory
 from headgate.control.subscriptions.repository import NOT_REVOKED
-from headgate.kit.clock import Clock
+from headgate.kit.clock import Clock, instant
 from headgate.state.protocols import LockStore
 from headgate.storage.models import SubscriptionRow
 
@@ -25,7 +25,7 @@ async def expire_subscriptions(uow: UnitOfWorkFactory, clock: Clock, locks: Lock
         return 0
     expired = 0
     while True:
-        now = datetime.fromtimestamp(clock.now_ms() / 1000, tz=UTC)
+        now = instant(clock.now_ms())
         async with uow() as work:
             marked = await _mark(work.session, now)
         expired += marked

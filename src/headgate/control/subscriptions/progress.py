@@ -12,10 +12,10 @@ from headgate.control.subscriptions.schemas import (
     SummaryItem,
     SummaryView,
     WindowProgress,
-    instant,
     shown_status,
 )
 from headgate.core.money import to_usd
+from headgate.kit.clock import instant
 from headgate.storage.directory_rows import subscription_used
 from headgate.storage.journal_rows import SUBSCRIPTION_WINDOW_MS
 from headgate.storage.models import GroupRow, SubscriptionRow

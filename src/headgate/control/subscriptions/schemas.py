@@ -1,7 +1,7 @@
 """Bodies and answers about subscriptions (spec 1.25, 4.8, 8.6). Money is USD here, nano-USD inside."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
@@ -11,6 +11,7 @@ from headgate.control.subscriptions.terms import MAX_DAYS, is_over
 from headgate.control.users.view import UserView
 from headgate.control.web.fields import MAX_ID, Notes, RequestBody
 from headgate.core.money import to_usd
+from headgate.kit.clock import instant
 from headgate.storage.directory_rows import subscription_used
 from headgate.storage.journal_rows import SUBSCRIPTION_WINDOW_MS
 from headgate.storage.models import SubscriptionRow
@@ -156,7 +157,3 @@ def subscription_fields(row: SubscriptionRow, now_ms: int) -> dict[str, Any]:
 
 def shown_status(row: SubscriptionRow, now_ms: int) -> str:
     return "expired" if row.status == "active" and is_over(row, instant(now_ms)) else row.status
-
-
-def instant(unix_ms: int) -> datetime:
-    return datetime.fromtimestamp(unix_ms / 1000, tz=UTC)

@@ -7,10 +7,10 @@ import structlog
 
 from headgate.control.subscriptions.granting import Granted, announce, locked_pair, new_subscription, period
 from headgate.control.subscriptions.repository import SubscriptionRepository
-from headgate.control.subscriptions.schemas import instant
 from headgate.control.subscriptions.terms import expiry, is_over
 from headgate.control.work import Work
 from headgate.errors import BadRequest, Conflict
+from headgate.kit.clock import instant
 from headgate.kit.ids import IdFactory
 from headgate.storage.directory_rows import subscription_used
 from headgate.storage.journal_rows import DayStart

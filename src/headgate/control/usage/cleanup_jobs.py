@@ -1,14 +1,13 @@
 """Working clean-up tasks off, one at a time, a few records in each transaction."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy import CursorResult, select, update
 
 from headgate.control.deps import UnitOfWorkFactory
 from headgate.control.usage.cleanup import OPEN, clean_some
-from headgate.kit.clock import Clock
+from headgate.kit.clock import Clock, instant
 from headgate.state.protocols import LockStore
 from headgate.storage.models import UsageCleanupTaskRow
 
@@ -60,7 +59,7 @@ class CleanupWorker:
             task = await uow.session.get(UsageCleanupTaskRow, task_id)
             if task is None or task.status not in OPEN:
                 return 0
-            started = task.started_at or _instant(now_ms)
+            started = task.started_at or instant(now_ms)
             if now_ms - started.timestamp() * 1000 > TASK_TIMEOUT_MS:
                 values = {"status": "failed", "error_message": "took longer than half an hour"}
                 cleaned = None
@@ -76,8 +75,8 @@ class CleanupWorker:
                 .where(row.id == task_id, row.status.in_(OPEN))  # cancelled meanwhile stays cancelled
                 .values(
                     started_at=started,
-                    finished_at=None if values["status"] == "running" else _instant(now_ms),
-                    updated_at=_instant(now_ms),
+                    finished_at=None if values["status"] == "running" else instant(now_ms),
+                    updated_at=instant(now_ms),
                     cleaned_rows=task.cleaned_rows + (cleaned.records if cleaned else 0),
                     deleted_traces=task.deleted_traces + (cleaned.traces if cleaned else 0),
                     position_ms=cleaned.position_ms if cleaned else task.position_ms,
@@ -91,7 +90,3 @@ class CleanupWorker:
                 await uow.session.rollback()
                 return 0
         return cleaned.records if cleaned else 0
-
-
-def _instant(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, tz=UTC)

@@ -1,12 +1,12 @@
 """Usage records as CSV (spec 7.12, 8.7). Pure; amounts are exact, not floats."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 
 from headgate.control.usage.schemas import References
 from headgate.control.web.csv_cells import document, text_cell, usd_cell
 from headgate.core.money import MULTIPLIER_ONE
+from headgate.kit.clock import instant
 from headgate.storage.models import UsageRecordRow
 
 COLUMNS = (
@@ -31,7 +31,7 @@ def csv_document(rows: Iterable[UsageRecordRow], names: References, *, for_admin
 def _cells(row: UsageRecordRow, names: References) -> Sequence[object]:
     key, group = names.keys.get(row.key_id), names.groups.get(row.group_id)
     return (
-        datetime.fromtimestamp(row.created_at_ms / 1000, tz=UTC).isoformat(),
+        instant(row.created_at_ms).isoformat(),
         text_cell(row.exchange_id),
         row.attempt,
         text_cell(key.name if key else ""),

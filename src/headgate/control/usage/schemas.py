@@ -1,13 +1,14 @@
 """Usage records as the API shows them (spec 1.25, 7.12, 8.7). USD here, nano-USD inside."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
 
 from headgate.core.money import MULTIPLIER_ONE, to_usd
 from headgate.kit import json
+from headgate.kit.clock import instant
 from headgate.storage.models import UsageRecordRow
 
 
@@ -232,4 +233,4 @@ def usage_fields(row: UsageRecordRow, names: References) -> dict[str, Any]:
 
 
 def _instant(at_ms: int | None) -> datetime | None:
-    return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, tz=UTC)
+    return None if at_ms is None else instant(at_ms)

@@ -7,14 +7,13 @@ Receivers may therefore see an event twice, under the same `webhook-id`.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy import CursorResult, delete, select, update
 
 from headgate.control.deps import ControlDeps, UnitOfWorkFactory
 from headgate.control.webhooks.events import retry_at_ms, signed_headers
-from headgate.kit.clock import Clock
+from headgate.kit.clock import Clock, instant
 from headgate.kit.crypto import SealBroken, Vault
 from headgate.settings import WebhookSettings
 from headgate.storage.models import WebhookDeliveryRow, WebhookEndpointRow, WebhookEventRow
@@ -128,11 +127,11 @@ async def _attempt(deps: ControlDeps, job: _Job, limit: asyncio.Semaphore) -> No
             return  # deleted meanwhile
         row.attempts, row.answer_status, row.error = job.attempts + 1, status, error
         if not error:
-            row.status, row.finished_at = "delivered", _instant(now_ms)
+            row.status, row.finished_at = "delivered", instant(now_ms)
             return
         again = retry_at_ms(row.attempts, now_ms)
         if again is None or status == _GONE:
-            row.status, row.finished_at = "failed", _instant(now_ms)
+            row.status, row.finished_at = "failed", instant(now_ms)
         else:
             row.next_at_ms = again
         if status == _GONE:
@@ -163,7 +162,3 @@ def opened(vault: Vault, sealed: bytes) -> str:
         return vault.unseal(sealed, context=CONTEXT).decode()
     except SealBroken:
         return ""
-
-
-def _instant(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, tz=UTC)

@@ -3,7 +3,6 @@ what is rolled back was never told, and what happened is told whatever dies afte
 
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -11,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from headgate.control.webhooks.events import EventType
 from headgate.kit import json
+from headgate.kit.clock import instant
 from headgate.storage.models import WebhookDeliveryRow, WebhookEndpointRow, WebhookEventRow
 
 
@@ -43,7 +43,7 @@ def add_event(
     document = {
         "id": event_id,
         "type": kind.value,
-        "timestamp": datetime.fromtimestamp(now_ms / 1000, tz=UTC).isoformat(),
+        "timestamp": instant(now_ms).isoformat(),
         "data": dict(data),
     }
     row = WebhookEventRow(id=event_id, type=kind.value, at_ms=now_ms, payload=json.dumps(document).decode())
@@ -60,7 +60,7 @@ def add_delivery(
         status="pending",
         attempts=0,
         next_at_ms=now_ms,
-        created_at=datetime.fromtimestamp(now_ms / 1000, tz=UTC),
+        created_at=instant(now_ms),
     )
     session.add(row)
     return row

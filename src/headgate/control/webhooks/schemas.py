@@ -1,7 +1,7 @@
 """Bodies and answers about webhooks. The secret is shown once, when it is made."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from headgate.control.web.fields import Name, RequestBody
 from headgate.control.webhooks.events import EventType
 from headgate.kit import json
+from headgate.kit.clock import instant
 from headgate.storage.models import WebhookDeliveryRow, WebhookEndpointRow, WebhookEventRow
 
 Events = Annotated[list[EventType], Field(max_length=50)]
@@ -106,7 +107,7 @@ def delivery_view(row: WebhookDeliveryRow, event: WebhookEventRow) -> DeliveryVi
         attempts=row.attempts,
         answer_status=row.answer_status,
         error=row.error,
-        next_at=datetime.fromtimestamp(row.next_at_ms / 1000, tz=UTC) if is_open else None,
+        next_at=instant(row.next_at_ms) if is_open else None,
         created_at=row.created_at,
         finished_at=row.finished_at,
     )
