@@ -11,8 +11,8 @@ from headgate.core.faults import Fault, FaultKind, RelayError
 from headgate.core.limits.breaker import Breaker, BreakerState
 from headgate.kit.clock import Clock
 from headgate.settings import CircuitBreakerSettings
-from headgate.state.protocols import StateUnavailable
-from headgate.storage.journal import RowRefused, StorageUnavailable
+from headgate.state.protocols import StateContended, StateUnavailable
+from headgate.storage.journal import RowRefused, StorageLate, StorageUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -20,6 +20,8 @@ CODE = "billing_service_error"
 MESSAGE = "Billing service temporarily unavailable. Please retry later."
 _RETRY_AFTER_S = 5
 """Where nobody knows how long it takes: a dependency that failed just now."""
+_NO_OUTAGE = (RowRefused, StorageLate, StateContended)
+"""The request is refused, but whoever refused it is there and serves others."""
 _STATES = (BreakerState.CLOSED, BreakerState.HALF_OPEN, BreakerState.OPEN)
 
 
@@ -47,7 +49,8 @@ class BillingGate:
     def watching(self, *, proves_health: bool = False) -> "_Watch":
         """`with` it around what may meet an outage: counts it against the breaker; a good end counts for it,
         where the block did both, read the money and write to the books. A row that the database refuses for
-        itself is no outage."""
+        itself is no outage, nor is a database or store that is late because it serves so many others: a crowd
+        must not shut the door for everybody."""
         return self._proof if proves_health else self._watch
 
     def failed(self, error: StateUnavailable | StorageUnavailable) -> None:
@@ -92,7 +95,7 @@ class _Watch:
         if error is None:
             if self._proves_health:
                 self._gate.succeeded()
-        elif isinstance(error, (StateUnavailable, StorageUnavailable)) and not isinstance(error, RowRefused):
+        elif isinstance(error, (StateUnavailable, StorageUnavailable)) and not isinstance(error, _NO_OUTAGE):
             self._gate.failed(error)
 
 

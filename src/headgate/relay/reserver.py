@@ -23,7 +23,7 @@ from headgate.state.protocols import (
     Refused,
     ReservationStore,
     Reserved,
-    StateUnavailable,
+    StateContended,
     UnknownBounds,
 )
 from headgate.storage.read_model import ReadModel
@@ -115,7 +115,7 @@ class Reserver:
             await self._load(answer)
             if pause_s:
                 await asyncio.sleep(pause_s)
-        raise StateUnavailable("the reservation store forgets faster than it can be filled")
+        raise StateContended("the reservation store forgets faster than it can be filled")
 
     async def reread(self, bound: str) -> bool:
         """Forget what is believed of a refused bound, so that the next claim asks the database; False: it

@@ -24,6 +24,10 @@ class StateUnavailable(Exception):
     """The store did not answer within its deadline."""
 
 
+class StateContended(StateUnavailable):
+    """The store answers, but what is asked moves faster than it can be read: many at once. No outage."""
+
+
 class SlotLease(msgspec.Struct, frozen=True, gc=False):
     """One in-flight request on a resource. `token` fences it: releasing twice, or after expiry, changes
     nothing."""

@@ -114,14 +114,18 @@ class StorageUnavailable(OSError):
     """The database did not do it within the deadline."""
 
 
+class StorageLate(StorageUnavailable):
+    """It was not done within the deadline, but the database answers: too much waits for it. No outage."""
+
+
 class RowRefused(StorageUnavailable):
     """The database refuses the row itself (a number out of range, say): trying again cannot help."""
 
 
 class Journal(Protocol):
     async def open_intent(self, intent: Intent) -> None:
-        """Durable before it returns. Raises StorageUnavailable: then the upstream call must not be made,
-        and no intent stays behind."""
+        """Durable before it returns. Raises StorageUnavailable (StorageLate while the database commits for
+        others): then the upstream call must not be made, and no intent stays behind."""
         ...
 
     async def settle(self, settlement: Settlement) -> None:

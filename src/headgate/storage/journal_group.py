@@ -9,6 +9,7 @@ none is left behind for an upstream call that was never made.
 """
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from headgate.storage.journal import (
     Progress,
     RowRefused,
     Settlement,
+    StorageLate,
     StorageUnavailable,
 )
 from headgate.storage.journal_rows import AccountMark, OpKind, TraceNote
@@ -38,6 +40,8 @@ LINGER_MAX_S = 0.003
 """After a group of several, how long the next may fill up before it is written: the larger the group was, the
 more exchanges come to share the next commit. A lone request never waits, a process near its limit waits for
 3 ms."""
+LOOKS = 4
+"""Who still waits at the fourth look is given up; looks are a quarter of the deadline apart."""
 RETRY_FIRST_S = 0.02
 RETRY_MAX_S = 1.0
 
@@ -45,7 +49,7 @@ RETRY_MAX_S = 1.0
 class Op:
     """One operation on its way to the database."""
 
-    __slots__ = ("body", "kind", "queued_at", "tried", "waiter")
+    __slots__ = ("body", "kind", "looks", "queued_at", "tried", "waiter")
 
     def __init__(
         self, kind: OpKind, body: Any, waiter: asyncio.Future[None] | None, queued_at: float
@@ -54,6 +58,8 @@ class Op:
         self.body = body
         self.waiter = waiter
         self.queued_at = queued_at
+        self.looks = 0
+        """Seen waiting so often."""
         self.tried = False
         """Sent to the database at least once; it may have been committed without our knowing."""
 
@@ -94,6 +100,7 @@ class GroupJournal:
         self._room = asyncio.Event()
         self._deadline_timer: asyncio.TimerHandle | None = None
         self._retry_s = RETRY_FIRST_S
+        self._committed_at = -math.inf
         self._is_closing = False
         self._tasks = TaskOwner("journal")
         self._flusher = self._tasks.spawn(self._run(), name="flusher")
@@ -240,6 +247,7 @@ class GroupJournal:
         else:
             self._in_flight = ()
             self._retry_s = RETRY_FIRST_S
+            self._committed_at = self._loop.time()
             self._answer(ops, refused)
 
     async def _keep(self, ops: list[Op], error: StorageUnavailable) -> None:
@@ -269,23 +277,30 @@ class GroupJournal:
 
     def _watch_deadline(self) -> None:
         if self._deadline_timer is None:
-            self._deadline_timer = self._loop.call_later(self._timeout_s / 4, self._expire)
+            self._deadline_timer = self._loop.call_later(self._timeout_s / LOOKS, self._expire)
 
     def _expire(self) -> None:
-        """Fail those who wait for too long; looks four times per deadline, so that nobody waits longer than
-        it."""
+        """Fail those who wait for too long: at the fourth look, so that nobody waits longer than the
+        deadline. Looks are counted, not seconds: a process that does not get round to anything for longer
+        than the deadline finds the database's answer when it comes round, and not everybody's time over."""
         self._deadline_timer = None
-        oldest = self._loop.time() - self._timeout_s * 3 / 4
         is_anyone_left = False
         for op in (*self._in_flight, *self._queue):
             if op.waiter is None or op.waiter.done():
                 continue
-            if op.queued_at <= oldest:
-                op.waiter.set_exception(StorageUnavailable("the database did not commit within the deadline"))
+            op.looks += 1
+            if op.looks >= LOOKS:
+                op.waiter.set_exception(self._too_late(op))
             else:
                 is_anyone_left = True
         if is_anyone_left:
             self._watch_deadline()
+
+    def _too_late(self, op: Op) -> StorageUnavailable:
+        """A database that has committed for others since the operation came is busy, not away."""
+        if self._committed_at > op.queued_at:
+            return StorageLate("the database is busy: it did not commit within the deadline")
+        return StorageUnavailable("the database did not commit within the deadline")
 
     def _fail_waiters(self) -> None:
         for op in (*self._in_flight, *self._queue):

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from headgate.core.ids import AccountId, KeyId, SubscriptionId
@@ -19,7 +20,7 @@ from headgate.core.world import Account, ApiKey, ErrorRule, Group, User
 from headgate.kit.clock import Clock, SystemClock
 from headgate.kit.crypto import Vault
 from headgate.storage import directory_rows as mapping
-from headgate.storage.journal import StorageUnavailable
+from headgate.storage.journal import StorageLate, StorageUnavailable
 from headgate.storage.journal_rows import HOUR_MS, SUBSCRIPTION_WINDOW_MS, WINDOW_MS
 from headgate.storage.models import (
     AccountGroupRow,
@@ -280,6 +281,8 @@ class ReadModel:
         try:
             async with AsyncSession(self._engine) as session:
                 yield session
+        except PoolTimeout:  # others have the connections; if the database is away, they will say so
+            raise StorageLate("all database connections are in use") from None
         except (SQLAlchemyError, OSError) as error:
             raise StorageUnavailable(f"the database did not answer: {type(error).__name__}") from None
 
