@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { fill, projected, tone, windowsOf } from './windows'
+import { fill, heldBack, projected, tone, windowsOf } from './windows'
 
 const window = (facts: object) => ({ utilization: 10, remaining_seconds: 7200, model: '', forecast: { outlook: 'lasts', burn_percent_per_hour: 5 }, ...facts }) as never
 
@@ -31,4 +31,14 @@ it('fills nothing where there is no limit', () => {
   expect(fill(3, 0)).toBe(0)
   expect(fill(3, 4)).toBe(75)
   expect(fill(9, 4)).toBe(100)
+})
+
+it('says which window holds a priority back, by the name of its card', () => {
+  const long_job = { minutes: 30, safe: 'no', reason: '' } as const
+  const classes = [
+    { priority: 'normal', is_admitted: true, held_back_by: null, until: null, long_job },
+    { priority: 'background', is_admitted: false, held_back_by: '5h', until: '2026-11-29T22:00:00Z', long_job },
+  ] as const
+  expect(heldBack({ priorities: [...classes] }).map((one) => [one.priority, one.window])).toEqual([['normal', ''], ['background', 'five_hour']])
+  expect(heldBack(undefined)).toEqual([])
 })

@@ -6,6 +6,8 @@ export interface NamedWindow extends QuotaWindow {
   name: string
 }
 
+/** As the gateway calls them among themselves, and as its answers name them. */
+const NAMED: Readonly<Record<string, string>> = { '5h': 'five_hour', '7d': 'seven_day', '7d_opus': 'seven_day_opus', '7d_sonnet': 'seven_day_sonnet' }
 const KNOWN = ['five_hour', 'seven_day', 'seven_day_opus', 'seven_day_sonnet'] as const
 
 /** Every window that the provider told of, the short ones first. */
@@ -13,6 +15,11 @@ export function windowsOf(usage: Schemas['AccountUsageView'] | undefined): Named
   if (!usage) return []
   const known = KNOWN.flatMap((name) => (usage[name] ? [{ ...usage[name], name }] : []))
   return [...known, ...usage.model_windows.map((window) => ({ ...window, name: window.model }))]
+}
+
+/** Which keys the account serves now, by priority; `window`: what the others wait for, as the cards name it. */
+export function heldBack(usage: Pick<Schemas['AccountUsageView'], 'priorities'> | undefined) {
+  return (usage?.priorities ?? []).map((one) => ({ ...one, window: NAMED[one.held_back_by ?? ''] ?? one.held_back_by ?? '' }))
 }
 
 export type Tone = 'good' | 'warn' | 'bad'
