@@ -1,5 +1,6 @@
 """Scores and the draw among the best (spec 3.5)."""
 
+import math
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -9,22 +10,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.core.routing.candidates import Candidate
-from headgate.core.routing.scoring import Score, ScoreWeights, best_of, draw, scores_of, totals_of
+from headgate.core.routing.scoring import (
+    Field,
+    Score,
+    ScoreWeights,
+    best_of,
+    bundle_of,
+    draw,
+    scales_of,
+    scores_of,
+)
 from tests.core.routing.test_selection import candidate
 
 W = ScoreWeights()
 
 
+def field_of(pool: Sequence[Candidate]) -> Field:
+    bundles: dict[int, list[Candidate]] = {}
+    for one in pool:
+        bundles.setdefault(bundle_of(one.account.priority, one.load_rate), []).append(one)
+    known = [one.ttft_ms for one in pool if one.ttft_ms is not None]
+    longest = max((one.waiting for one in pool), default=0)
+    return Field(bundles, {}, longest, min(known, default=math.inf), max(known, default=-math.inf))
+
+
 def scored(pool: Sequence[Candidate]) -> list[Score]:
-    return scores_of(pool, loads_of(pool), W)
-
-
-def loads_of(pool: Sequence[Candidate]) -> list[int]:
-    return [one.load_rate for one in pool]
+    scores = scores_of(field_of(pool), W)
+    return [scores[one.account.id] for one in pool]
 
 
 def best(pool: Sequence[Candidate], top_k: int) -> list[int]:
-    return best_of(pool, loads_of(pool), totals_of(pool, loads_of(pool), W), top_k)
+    """The indexes of the best."""
+    field = field_of(pool)
+    return [pool.index(place.candidate) for place in best_of(field.free, scales_of(field, W), W, top_k)]
 
 
 def totals(*pool: Candidate) -> list[float]:
@@ -113,3 +131,31 @@ def test_nobody_outside_the_best_has_a_better_score(pool: list[Candidate], top_k
     assert len(top) == min(top_k, len(pool))
     others = [score.total for index, score in enumerate(scores) if index not in top]
     assert max(others, default=-1.0) <= min(scores[index].total for index in top)
+
+
+FEW_VALUES = st.tuples(
+    st.integers(1, 3), st.integers(0, 4), st.sampled_from([0.0, 0.5]), st.sampled_from([None, 200.0, 900.0])
+)
+
+
+@given(drawn=st.lists(FEW_VALUES, min_size=30, max_size=90), top_k=st.integers(1, 8), shuffle=st.randoms())
+def test_the_best_of_many_are_those_that_sorting_everybody_would_find(
+    drawn: list[tuple[int, int, float, float | None]], top_k: int, shuffle: random.Random
+) -> None:
+    """With many equals, so that places are cut off and whole bundles passed over."""
+    pool = [
+        candidate(
+            n, priority=priority, concurrency=4, live={"in_use": used, "error_rate": bad, "ttft_ms": ms}
+        )
+        for n, (priority, used, bad, ms) in enumerate(drawn, 1)
+    ]
+    shuffle.shuffle(pool)
+    field = field_of(pool)
+    every = best_of(field.free, scales_of(field, W), W, len(pool))
+    assert [place.candidate.account.id for place in every] == [
+        place.candidate.account.id for place in sorted(every)
+    ]
+    assert len(every) == len(pool)
+    assert best_of(field.free, scales_of(field, W), W, top_k) == every[:top_k]
+    totals_by_id = {account_id: score.total for account_id, score in scores_of(field, W).items()}
+    assert all(totals_by_id[place.candidate.account.id] == -place.minus_total for place in every)

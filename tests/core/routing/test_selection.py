@@ -523,3 +523,16 @@ def test_the_order_of_the_candidates_does_not_matter(
     pool: list[Candidate], seed: int, scoring: ScoreWeights | None
 ) -> None:
     assert select(*pool, seed=seed, scoring=scoring) == select(*reversed(pool), seed=seed, scoring=scoring)
+
+
+@given(pool=POOLS.filter(bool), seed=SEEDS, scoring=SCORING)
+def test_whoever_is_excluded_counts_as_if_it_were_not_there(
+    pool: list[Candidate], seed: int, scoring: ScoreWeights | None
+) -> None:
+    """The loops ask about the commonest accounts in place; exclusions must not slip through."""
+    out = frozenset(one.account.id for one in pool[::2])
+    result = select(*pool, excluded=out, seed=seed, scoring=scoring)
+    alone = select(*pool[1::2], seed=seed, scoring=scoring)
+    assert type(result) is type(alone)
+    assert isinstance(result, NoneEligible) or chosen(result) == chosen(alone)
+    assert all(result.rejections[account_id].reason is Reason.EXCLUDED for account_id in out)

@@ -64,6 +64,16 @@ def usual_provider(wanted: Wanted) -> object:
 _NOBODY = object()
 
 
+def is_able(candidate: Candidate, demand: Demand, usual: object) -> bool:
+    """Whether `judge` finds no reason against it; `usual`: `usual_provider`. What most accounts pass is asked
+    first."""
+    account = candidate.account
+    if account.plain_for is usual and not candidate.cooldowns and not demand.excluded:
+        rules = account.model_rules
+        return rules is None or rules.upstream_model(demand.wanted.model) is not None
+    return not isinstance(judge(candidate, demand), Rejection)
+
+
 def served_model(account: Account, model: str) -> str | None:
     """What the account is asked for; None: it does not serve the model."""
     rules = account.model_rules

@@ -56,12 +56,9 @@ class ScoresWhenRead(WhenRead[Score]):
 
     __slots__ = ("_of",)
 
-    def __init__(
-        self,
-        make: Callable[[], Mapping[AccountId, Score]],
-        of: Callable[[Collection[AccountId]], Mapping[AccountId, Score]],
-    ) -> None:
-        super().__init__(make)
+    def __init__(self, of: Callable[[Collection[AccountId] | None], Mapping[AccountId, Score]]) -> None:
+        """`of`: the scores of these accounts; None: of all."""
+        super().__init__(lambda: of(None))
         self._of = of
 
     def of(self, accounts: Collection[AccountId]) -> Mapping[AccountId, Score]:

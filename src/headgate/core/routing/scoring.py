@@ -4,11 +4,12 @@ Knows: five terms, each the weight times a factor from 0 (worst) to 1 (best). Re
 Invariants: pure; the order of the candidates does not matter; the same seed draws the same account.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import nlargest, nsmallest
+from itertools import chain
 from typing import NamedTuple
 
+from headgate.core.ids import AccountId
 from headgate.core.routing.candidates import Candidate
 
 _MASK_64 = (1 << 64) - 1
@@ -38,7 +39,30 @@ class Score(NamedTuple):
     ttft: float
 
 
-class _Scales(NamedTuple):
+class Field(NamedTuple):
+    """Accounts that could serve, together with those of the same priority and load: whole bundles are passed
+    over when the best that they could reach is not enough."""
+
+    free: dict[int, list[Candidate]]
+    """By `bundle_of`."""
+    full: dict[int, list[Candidate]]
+    longest: int
+    """The longest queue; 0: nobody waits."""
+    fastest: float
+    """Time to the first token of the fastest; infinite: nobody's is known."""
+    slowest: float
+
+
+def bundle_of(priority: int, load: int) -> int:
+    """Name of the bundle; a load beyond 100 percent weighs no more than 100."""
+    return (priority << _LOAD_BITS) + min(load, 100)
+
+
+_LOAD_BITS = 7
+_LOAD_MASK = (1 << _LOAD_BITS) - 1
+
+
+class Scales(NamedTuple):
     """What the candidates are measured against, weights applied: priority and time to the first token
     relative to the others, load and queue to what the account takes and to the longest queue."""
 
@@ -49,70 +73,109 @@ class _Scales(NamedTuple):
     per_ms: float
 
 
-def _scales_of(candidates: Sequence[Candidate], loads: Sequence[int], weights: ScoreWeights) -> _Scales:
-    priorities = frozenset([candidate.account.priority for candidate in candidates])
+def scales_of(field: Field, weights: ScoreWeights) -> Scales:
+    bundles = [*field.free, *field.full]
+    priorities = {bundle >> _LOAD_BITS for bundle in bundles}
     lowest = min(priorities)
     spread = (max(priorities) - lowest) or 1
-    longest = max([candidate.waiting for candidate in candidates if candidate.waiting], default=1)
-    known = [ttft_ms for candidate in candidates if (ttft_ms := candidate.ttft_ms) is not None]
-    fastest = min(known, default=0.0)
-    return _Scales(
+    is_known = field.fastest <= field.slowest
+    fastest = field.fastest if is_known else 0.0
+    span = (field.slowest - fastest if is_known else 0.0) or 1.0
+    return Scales(
         {priority: weights.priority * (1 - (priority - lowest) / spread) for priority in priorities},
-        {load: weights.load * (1 - min(load, 100) / 100) for load in set(loads)},
-        weights.queue / longest,
+        {load: weights.load * (1 - load / 100) for load in {bundle & _LOAD_MASK for bundle in bundles}},
+        weights.queue / (field.longest or 1),
         fastest,
-        weights.ttft / ((max(known, default=0.0) - fastest) or 1.0),
+        weights.ttft / span,
     )
 
 
-def totals_of(candidates: Sequence[Candidate], loads: Sequence[int], weights: ScoreWeights) -> list[float]:
-    """The totals of `scores_of`, without the terms: the choice needs no more."""
-    by_priority, by_load, per_waiting, fastest, per_ms = _scales_of(candidates, loads, weights)
+class Place(NamedTuple):
+    """Smaller is better: by score; ties by priority, load, queue, id."""
+
+    minus_total: float
+    priority: int
+    load: int
+    waiting: int
+    account_id: int
+    candidate: Candidate
+
+
+_LAST: tuple[object, ...] = (float("inf"),)
+"""Behind every place."""
+_ROUNDING = 1e-9
+
+
+def best_of(
+    bundles: Mapping[int, Sequence[Candidate]], scales: Scales, weights: ScoreWeights, top_k: int
+) -> list[Place]:
+    """The best, best first. Bundles are read in the order of the most that they could reach, until that is
+    less than what the last of the best has."""
+    by_priority, by_load, per_waiting, fastest, per_ms = scales
     per_error, unknown = weights.error_rate, weights.ttft * UNKNOWN_TTFT
     others = weights.queue + weights.error_rate
     fast = weights.ttft + fastest * per_ms
-    return [
-        by_priority[candidate.account.priority]
-        + by_load[load]
-        + (unknown if (ttft_ms := candidate.ttft_ms) is None else fast - ttft_ms * per_ms)
-        + (others - candidate.waiting * per_waiting if candidate.waiting else others)
-        - candidate.error_rate * per_error
-        for candidate, load in zip(candidates, loads, strict=True)
-    ]
+    most = others + weights.ttft + _ROUNDING
+    reached = [(by_priority[one >> _LOAD_BITS] + by_load[one & _LOAD_MASK], one) for one in bundles]
+    best: list[Place] = []
+    least = float("-inf")
+    last = _LAST
+    for start, bundle in sorted(reached, reverse=True):
+        if start + most < least:
+            break
+        priority, load = bundle >> _LOAD_BITS, bundle & _LOAD_MASK
+        for candidate in bundles[bundle]:
+            ttft_ms, waiting = candidate.ttft_ms, candidate.waiting
+            total = (
+                start
+                + (unknown if ttft_ms is None else fast - ttft_ms * per_ms)
+                + (others - waiting * per_waiting if waiting else others)
+                - candidate.error_rate * per_error
+            )
+            if total < least:
+                continue
+            place = _new(Place, (-total, priority, load, waiting, candidate.account.id, candidate))
+            if place < last:
+                best.append(place)
+                if len(best) >= 4 * top_k:
+                    least, last = _cut(best, top_k)
+        if len(best) > top_k:
+            least, last = _cut(best, top_k)
+    best.sort()
+    return best
+
+
+def _cut(best: list[Place], top_k: int) -> tuple[float, tuple[object, ...]]:
+    """Keep the best; what the last of them has is the least that matters from here on."""
+    best.sort()
+    del best[top_k:]
+    return -best[-1].minus_total, best[-1]
 
 
 def scores_of(
-    candidates: Sequence[Candidate],
-    loads: Sequence[int],
-    weights: ScoreWeights,
-    totals: Sequence[float] | None = None,
-    only: Sequence[int] | None = None,
-) -> list[Score]:
-    """In the order of the candidates, whose load rates are `loads`, with every term; `totals`: what
-    `totals_of` has said, if it was asked; `only`: of the candidates at these indexes, measured against
-    all."""
-    if not candidates:
-        return []
-    by_priority, by_load, per_waiting, fastest, per_ms = _scales_of(candidates, loads, weights)
+    field: Field, weights: ScoreWeights, accounts: Collection[AccountId] | None = None
+) -> dict[AccountId, Score]:
+    """With every term, measured against all; `accounts`: of these only."""
+    if not field.free and not field.full:
+        return {}
+    scales = scales_of(field, weights)
+    by_priority, by_load, per_waiting, fastest, per_ms = scales
     w_queue, w_error, w_ttft = weights.queue, weights.error_rate, weights.ttft
     unknown = w_ttft * UNKNOWN_TTFT
-    if totals is None:
-        totals = totals_of(candidates, loads, weights)
-    scores = []
-    wanted = zip(candidates, loads, totals, strict=True)
-    if only is not None:
-        wanted = zip(*([row[at] for at in only] for row in (candidates, loads, totals)), strict=True)
-    for candidate, load, total in wanted:
-        ttft_ms = candidate.ttft_ms
-        terms = (
-            total,
-            by_priority[candidate.account.priority],
-            by_load[load],
-            w_queue - candidate.waiting * per_waiting,
-            w_error * (1 - candidate.error_rate),
-            unknown if ttft_ms is None else w_ttft - (ttft_ms - fastest) * per_ms,
-        )
-        scores.append(_new(Score, terms))
+    others, fast = w_queue + w_error, w_ttft + fastest * per_ms
+    wanted = None if accounts is None else frozenset(accounts)
+    scores = {}
+    for bundle, candidates in chain(field.free.items(), field.full.items()):
+        priority, load = by_priority[bundle >> _LOAD_BITS], by_load[bundle & _LOAD_MASK]
+        for candidate in candidates:
+            account_id = candidate.account.id
+            if wanted is not None and account_id not in wanted:
+                continue
+            ttft_ms, queue = candidate.ttft_ms, candidate.waiting * per_waiting
+            ttft = unknown if ttft_ms is None else fast - ttft_ms * per_ms
+            total = priority + load + ttft + (others - queue) - candidate.error_rate * w_error
+            terms = (total, priority, load, w_queue - queue, w_error * (1 - candidate.error_rate), ttft)
+            scores[account_id] = _new(Score, terms)
     return scores
 
 
@@ -120,25 +183,11 @@ _new = tuple.__new__
 """A named tuple without the detour through its own constructor."""
 
 
-def best_of(
-    candidates: Sequence[Candidate], loads: Sequence[int], totals: Sequence[float], top_k: int
-) -> list[int]:
-    """The indexes of the best, best first; ties by priority, load, queue, id."""
-    least = nlargest(top_k, totals)[-1]
-
-    def place(index: int) -> tuple[float, int, int, int, int]:
-        candidate = candidates[index]
-        account = candidate.account
-        return -totals[index], account.priority, loads[index], candidate.waiting, account.id
-
-    return nsmallest(top_k, [index for index, total in enumerate(totals) if total >= least], key=place)
-
-
 def draw(weights: Sequence[float], seed: int) -> int:
     """The index on which the draw falls: each as likely as its score above the lowest, plus one."""
     lowest = min(weights)
     shares = [weight - lowest + 1 for weight in weights]
-    point = _fraction(seed) * sum(shares)
+    point = fraction(seed) * sum(shares)
     for index, share in enumerate(shares[:-1]):
         point -= share
         if point < 0:
@@ -146,7 +195,7 @@ def draw(weights: Sequence[float], seed: int) -> int:
     return len(shares) - 1
 
 
-def _fraction(seed: int) -> float:
+def fraction(seed: int) -> float:
     """0 <= x < 1, evenly spread over seeds (splitmix64)."""
     mixed = (seed + 0x9E3779B97F4A7C15) & _MASK_64
     mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9 & _MASK_64

@@ -6,7 +6,8 @@ every candidate that was not chosen has exactly one rejection (made when it is r
 an account that is full is never chosen, and nobody overtakes those who wait for it.
 """
 
-from collections.abc import Callable, Collection, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -20,7 +21,7 @@ from headgate.core.routing.candidates import (
     WaitLimits,
     Wanted,
 )
-from headgate.core.routing.eligibility import Demand, judge, served_model, usual_provider
+from headgate.core.routing.eligibility import Demand, is_able, judge, served_model, usual_provider
 from headgate.core.routing.health import SOFT_CAUSES
 from headgate.core.routing.justification import (
     ScoresWhenRead,
@@ -32,7 +33,15 @@ from headgate.core.routing.justification import (
     rejections_of,
     unable,
 )
-from headgate.core.routing.scoring import Score, ScoreWeights, best_of, draw, scores_of, totals_of
+from headgate.core.routing.scoring import (
+    Field,
+    ScoreWeights,
+    best_of,
+    draw,
+    fraction,
+    scales_of,
+    scores_of,
+)
 from headgate.core.routing.stickiness import Stake, Stickiness, weigh
 from headgate.core.routing.verdicts import (
     NO_SCORES,
@@ -125,12 +134,9 @@ def _among(candidates: Sequence[Candidate], demand: Demand, why: _Why) -> _Found
 
 def _by_policy(candidates: Sequence[Candidate], demand: Demand, why: _Why | _WhyNotHome) -> _Found | None:
     """Without regard to where the conversation lives."""
-    able = _sort_out(candidates, demand)
-    if not able.free and not able.full:
-        return None
     if demand.scoring is not None:
-        return _scored(able, demand, demand.scoring, why)
-    return _layered(able, demand, why)
+        return _scored(_field(candidates, demand), demand, demand.scoring, why)
+    return _layered(candidates, demand, why)
 
 
 def _at_home(candidates: Sequence[Candidate], demand: Demand, home: AccountId, why: _Why) -> _Found | None:
@@ -175,139 +181,145 @@ def _balance(
     return balance, found if balance.decision == "leave" else None
 
 
-class _Sorted(NamedTuple):
-    """Accounts that could serve, with their load rates."""
-
-    free: list[Candidate]
-    free_loads: list[int]
-    full: list[Candidate]
-    full_loads: list[int]
-
-
-def _sort_out(candidates: Sequence[Candidate], demand: Demand) -> _Sorted:
-    """Who has a free slot, and who is full. The one loop over everybody: what most accounts pass is asked in
-    place, and under the layered policy nobody is asked whose priority is lower than that of one who is
-    free."""
-    wanted, now_ms = demand.wanted, demand.now_ms
-    model = wanted.model
-    if demand.excluded:
-        candidates = [candidate for candidate in candidates if candidate.account.id not in demand.excluded]
-    usual = usual_provider(wanted)
-    is_layered = demand.scoring is None
-    enough: int | None = None
-    free: list[Candidate] = []
-    free_loads: list[int] = []
-    full: list[Candidate] = []
-    full_loads: list[int] = []
-    for candidate in candidates:
-        account = candidate.account
-        if enough is not None and account.priority > enough:
-            continue
-        rules = account.model_rules
-        if rules is not None and rules.upstream_model(model) is None:
-            continue
-        if account.plain_for is not usual or candidate.cooldowns:
-            # The first condition is what `judge` says in the commonest case.
-            if account.cooldown_until_ms > now_ms or isinstance(judge(candidate, demand), Rejection):
-                continue
-        in_use, waiting, load = candidate.in_use, candidate.waiting, 0
-        if in_use or waiting:  # `Candidate.load_rate`, `Candidate.is_full`
-            load = (in_use + waiting) * 100 // account.load_base
-            if (waiting or in_use >= account.concurrency) and account.concurrency > 0:
-                full.append(candidate)
-                full_loads.append(load)
-                continue
-        free.append(candidate)
-        free_loads.append(load)
-        if is_layered and (load < 100 or account.concurrency <= 0):
-            enough = account.priority
-    return _Sorted(free, free_loads, full, full_loads)
-
-
-def _layered(able: _Sorted, demand: Demand, why: _Why | _WhyNotHome) -> _Found:
+def _layered(candidates: Sequence[Candidate], demand: Demand, why: _Why | _WhyNotHome) -> _Found | None:
     """First in the order of preference; when nobody is free, the queue of the best that has room (when none
     has, the best one's queue will say so)."""
-    if able.free:
-        chosen = _first(able.free, able.free_loads, demand.seed)
+    tied, full = _first_free(candidates, demand)
+    if tied:
+        chosen = _drawn(tied, demand.seed)
         return _taken(chosen, demand, why(chosen, lost_in_layers(chosen)))
+    usual = usual_provider(demand.wanted)
+    queues = [candidate for candidate in full if is_able(candidate, demand, usual)]
+    if not queues:
+        return None
     most = demand.limits.fallback_max_waiting
-    room = [at for at, candidate in enumerate(able.full) if candidate.waiting < most]
-    pool, loads = able.full, able.full_loads
-    if room:
-        pool, loads = [pool[at] for at in room], [loads[at] for at in room]
-    chosen = _first(pool, loads, demand.seed)
+    chosen = _first_queue([one for one in queues if one.waiting < most] or queues, demand.seed)
     return _queued(chosen, demand, why(chosen, lost_in_layers(chosen)))
 
 
-def _scored(able: _Sorted, demand: Demand, weights: ScoreWeights, why: _Why | _WhyNotHome) -> _Found:
+def _first_free(candidates: Sequence[Candidate], demand: Demand) -> tuple[list[Candidate], list[Candidate]]:
+    """Those with a free slot that come first in the order of preference: not at their load factor, priority,
+    load rate, last use (never comes first); and who is full, complete only if nobody is free. The one loop
+    over everybody: it keeps the best so far, and whether one may serve at all is only asked of those that
+    would be better or as good."""
+    usual, is_open = usual_provider(demand.wanted), not demand.excluded
+    best_rank, best_load, best_used = _NO_RANK, 0, 0
+    tied: list[Candidate] = []
+    full: list[Candidate] = []
+    for candidate in candidates:
+        account = candidate.account
+        rank = account.priority
+        if rank > best_rank:
+            continue
+        in_use, waiting, load = candidate.in_use, candidate.waiting, 0
+        if in_use or waiting:  # `Candidate.load_rate`, `is_full`, `is_overloaded`
+            load, slots = (in_use + waiting) * 100 // account.load_base, account.concurrency
+            if (waiting or in_use >= slots) and slots > 0:
+                full.append(candidate)
+                continue
+            if load >= 100 and slots > 0:
+                rank += _OVERLOADED_RANK
+            if load > best_load and rank >= best_rank:
+                continue
+        last_used_ms = candidate.last_used_ms
+        used = -1 if last_used_ms is None else last_used_ms
+        if rank >= best_rank and (rank > best_rank or (load == best_load and used > best_used)):
+            continue
+        is_plain = account.plain_for is usual and account.model_rules is None  # what `is_able` asks first
+        if not (is_plain and is_open and not candidate.cooldowns) and not is_able(candidate, demand, usual):
+            continue
+        if rank == best_rank and load == best_load and used == best_used:
+            tied.append(candidate)
+        else:
+            best_rank, best_load, best_used, tied = rank, load, used, [candidate]
+    return tied, full
+
+
+_OVERLOADED_RANK = 1 << 40
+"""Added to the priority: whoever is at its load factor comes after everybody who is not."""
+_NO_RANK = 1 << 60
+
+
+def _field(candidates: Sequence[Candidate], demand: Demand) -> Field:
+    """Everybody who may serve, for the scored policy, with what the scores are measured against: found in
+    the same loop."""
+    wanted, usual = demand.wanted, usual_provider(demand.wanted)
+    model, now_ms = wanted.model, demand.now_ms
+    if demand.excluded:
+        candidates = [candidate for candidate in candidates if candidate.account.id not in demand.excluded]
+    free: dict[int, list[Candidate]] = {}
+    full: dict[int, list[Candidate]] = {}
+    longest, fastest, slowest = 0, math.inf, -math.inf
+    for candidate in candidates:
+        account = candidate.account
+        rules = account.model_rules  # what follows is `is_able`, in place
+        if rules is not None and rules.upstream_model(model) is None:
+            continue
+        if (account.plain_for is not usual or candidate.cooldowns) and (
+            account.cooldown_until_ms > now_ms or isinstance(judge(candidate, demand), Rejection)
+        ):
+            continue
+        ttft_ms = candidate.ttft_ms
+        if ttft_ms is not None:
+            fastest = ttft_ms if ttft_ms < fastest else fastest
+            slowest = ttft_ms if ttft_ms > slowest else slowest
+        in_use, waiting = candidate.in_use, candidate.waiting
+        bundle, bundles = account.priority << 7, free  # `bundle_of`
+        if in_use or waiting:
+            load, slots = (in_use + waiting) * 100 // account.load_base, account.concurrency
+            bundle += load if load < 100 else 100
+            if waiting or in_use >= slots:
+                longest = waiting if waiting > longest else longest
+                bundles = full if slots > 0 else free
+        try:
+            bundles[bundle].append(candidate)
+        except KeyError:
+            bundles[bundle] = [candidate]
+    return Field(free, full, longest, fastest, slowest)
+
+
+def _scored(field: Field, demand: Demand, weights: ScoreWeights, why: _Why | _WhyNotHome) -> _Found | None:
     """Draw among the best that are free; when nobody is, wait for the best whose queue has room."""
-    pool, loads = able.free + able.full, able.free_loads + able.full_loads
-    totals = totals_of(pool, loads, weights)
-    scores = ScoresWhenRead(
-        partial(_scores_by_account, pool, loads, weights, totals),
-        partial(_scores_of_some, pool, loads, weights, totals),
-    )
-    if able.free:
-        free_totals = totals[: len(able.free)]
-        best = best_of(able.free, able.free_loads, free_totals, weights.top_k)
-        chosen = pool[best[draw([totals[index] for index in best], demand.seed)]]
-        lost = lost_in_scores(frozenset([pool[index].account.id for index in best]))
+    if not field.free and not field.full:
+        return None
+    scales = scales_of(field, weights)
+    scores = ScoresWhenRead(partial(scores_of, field, weights))
+    if field.free:
+        best = best_of(field.free, scales, weights, weights.top_k)
+        chosen = best[draw([-place.minus_total for place in best], demand.seed)].candidate
+        lost = lost_in_scores(frozenset([place.candidate.account.id for place in best]))
         return _taken(chosen, demand, why(chosen, lost), scores)
     most = demand.limits.fallback_max_waiting
-    room = [at for at, candidate in enumerate(pool) if candidate.waiting < most] or range(len(pool))
-    (at,) = best_of([pool[at] for at in room], [loads[at] for at in room], [totals[at] for at in room], 1)
-    chosen = pool[room[at]]
+    room = {
+        bundle: some
+        for bundle, queues in field.full.items()
+        if (some := [candidate for candidate in queues if candidate.waiting < most])
+    }
+    chosen = best_of(room or field.full, scales, weights, 1)[0].candidate
     return _queued(chosen, demand, why(chosen, lost_in_scores(frozenset())), scores)
 
 
-def _scores_by_account(
-    pool: Sequence[Candidate], loads: Sequence[int], weights: ScoreWeights, totals: Sequence[float]
-) -> dict[AccountId, Score]:
-    scores = scores_of(pool, loads, weights, totals)
-    return {candidate.account.id: score for candidate, score in zip(pool, scores, strict=True)}
-
-
-def _scores_of_some(
-    pool: Sequence[Candidate],
-    loads: Sequence[int],
-    weights: ScoreWeights,
-    totals: Sequence[float],
-    accounts: Collection[AccountId],
-) -> dict[AccountId, Score]:
-    wanted = frozenset(accounts)
-    only = [at for at, candidate in enumerate(pool) if candidate.account.id in wanted]
-    scores = scores_of(pool, loads, weights, totals, only)
-    return {pool[at].account.id: score for at, score in zip(only, scores, strict=True)}
-
-
-def _first(pool: Sequence[Candidate], loads: Sequence[int], seed: int) -> Candidate:
-    """First in the order of preference: not overloaded, priority, load rate, last use (never comes first);
-    equals are drawn by the seed."""
+def _first_queue(pool: Sequence[Candidate], seed: int) -> Candidate:
+    """The same order of preference among those that are full."""
     orders = [
         (
-            load >= 100 and candidate.account.concurrency > 0,
+            candidate.is_overloaded,
             candidate.account.priority,
-            load,
+            candidate.load_rate,
             -1 if candidate.last_used_ms is None else candidate.last_used_ms,
         )
-        for candidate, load in zip(pool, loads, strict=True)
+        for candidate in pool
     ]
     best = min(orders)
-    tied = [candidate for candidate, order in zip(pool, orders, strict=True) if order == best]
-    return tied[0] if len(tied) == 1 else min(tied, key=_draw(seed))
+    return _drawn([one for one, order in zip(pool, orders, strict=True) if order == best], seed)
 
 
-def _draw(seed: int) -> Callable[[Candidate], int]:
-    """Rank equals by a multiplicative hash of seed and account, so that the draw is even and repeatable."""
-
-    def place(candidate: Candidate) -> int:
-        mixed = (seed ^ (candidate.account.id * 0x9E3779B97F4A7C15)) * 0xBF58476D1CE4E5B9 & _MASK_64
-        return (mixed ^ (mixed >> 31)) * 0x94D049BB133111EB & _MASK_64
-
-    return place
-
-
-_MASK_64 = (1 << 64) - 1
+def _drawn(tied: Sequence[Candidate], seed: int) -> Candidate:
+    """One of these equals, each as likely, the same for the same seed in whatever order they stand."""
+    if len(tied) == 1:
+        return tied[0]
+    ids = [candidate.account.id for candidate in tied]
+    return tied[ids.index(sorted(ids)[int(fraction(seed) * len(ids))])]
 
 
 def _short(limits: WaitLimits) -> WaitLimits:
