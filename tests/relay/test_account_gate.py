@@ -141,3 +141,19 @@ async def test_requests_that_the_provider_did_not_serve_are_none_of_the_minute(
     assert await gate.enter(served, account, MODEL, is_home=False)
     await gate.settle(served, Booked(tokens=5, list_nano=0, is_served=True))
     assert not await gate.enter(exchange_for(), account, MODEL, is_home=False)
+
+
+async def test_what_another_process_gives_back_is_free_here_within_a_second(
+    limited: Limited, gate: AccountGate, clock: FakeClock, state: SharedState
+) -> None:
+    """Two gates on one state are two processes."""
+    account = await limited(base_rpm=1)
+    other, theirs = AccountGate(state, gate._costs, clock), exchange_for()
+    assert await other.enter(theirs, account, MODEL, is_home=False)
+    assert not await gate.enter(exchange_for(), account, MODEL, is_home=False)
+    (refusal,) = gate.refused(exchange_for(), None)
+    assert refusal.until_ms % 60_000 == 0, "clients are told the minute's end"
+    await other.give_back(theirs)
+    clock.advance(1)
+    assert not gate.refused(exchange_for(), None)
+    assert await gate.enter(exchange_for(), account, MODEL, is_home=False)

@@ -1,5 +1,7 @@
 """Background keys are kept off accounts whose windows are used too fast, whichever process was told so."""
 
+from msgspec.structs import replace
+
 from headgate.core.ids import AccountId
 from headgate.core.limits.quota_windows import QuotaReading
 from headgate.kit.clock import FakeClock
@@ -45,3 +47,19 @@ async def test_a_window_of_other_models_holds_nobody_back(
     await watch.note(ONE, [reading(clock, 90, "7d_opus")])
     assert not await pacing.refused(directory.accounts(), "claude-sonnet-4-5")
     assert await pacing.refused(directory.accounts(), "claude-opus-4-1")
+
+
+async def test_a_fast_pace_of_late_holds_back_before_the_average_would(
+    state: SharedState, directory: Directory, clock: FakeClock
+) -> None:
+    watch = QuotaWatch(state.quota_windows, clock)
+    pacing = QuotaPacing(watch, clock, reserve_ppm=100_000)
+    resets_at_ms = clock.now_ms() + 4 * HOUR - HOUR // 2
+    for percent in range(12):  # 12 % within 24 minutes, of a window of which more than a quarter is over
+        told = reading(clock, percent, "5h")
+        await watch.note(ONE, [replace(told, resets_at_ms=resets_at_ms)])
+        clock.advance(120)
+    (held,) = await pacing.refused(directory.accounts(), MODEL)
+    assert held.reason == "quota_pacing"
+    clock.advance(11 * 60)
+    assert not await pacing.refused(directory.accounts(), MODEL), "nobody uses it any more"

@@ -11,7 +11,7 @@ from headgate.core.faults import FaultKind
 from headgate.prices import price_book_builder
 from headgate.settings import Settings
 from headgate.simulation.outcome import Figures, Served, figures
-from headgate.simulation.people import People, Person
+from headgate.simulation.people import KeyLimits, People, Person
 from headgate.simulation.provider import Behaviour, Behaviours
 from headgate.simulation.run import Limits, NoSuchGroup, simulate
 from headgate.simulation.traffic import Profile, SimulatedRequest, generate
@@ -207,3 +207,33 @@ def test_a_window_cost_limit_of_an_account_is_kept(world: Any) -> None:
     seen = figures(run(limited, traffic))
     assert seen.refused_429 > 0
     assert 0.1 <= seen.list_cost_usd < 0.2
+
+
+def test_limits_of_a_key_end_and_begin_anew_as_its_windows_do(world: Any) -> None:
+    """Requests of three cents; after five hours the window has begun anew, the quota has not."""
+    traffic = [
+        request(at_s, user=user, input_tokens=10_000, output_tokens=10)
+        for at_s in (0, 60, 120, 18_120, 18_180, 18_240)
+        for user in ("window", "quota", "free")
+    ]
+    window, quota = KeyLimits(limit_5h_usd=0.05), KeyLimits(quota_usd=0.1)
+    served = run(paying(world(1), window=Person(key=window), quota=Person(key=quota)), traffic)
+    faults = {user: [one.fault for one in served if one.user == user] for user in ("window", "quota", "free")}
+    late, empty = FaultKind.KEY_WINDOW_EXHAUSTED, FaultKind.KEY_QUOTA_EXHAUSTED
+    assert faults["window"] == [None, late, late, None, late, late]
+    assert faults["quota"] == [None, None, None, empty, empty, empty]
+    assert faults["free"] == [None] * 6
+    assert figures(served).refused_429 == 7
+
+
+def test_a_personal_multiplier_takes_the_place_of_the_group_s(world: Any) -> None:
+    dear = world(1, rate_multiplier=3)
+    (plain,) = [figures(run(dear, [request(0)]))]
+    own = figures(run(paying(dear, u=Person(multipliers={"pool": 0.5})), [request(0)]))
+    assert own.list_cost_usd == plain.list_cost_usd
+    assert own.charge_usd == pytest.approx(plain.charge_usd / 6, abs=1e-9)
+
+
+def test_a_multiplier_for_a_group_that_is_not_there_is_named(world: Any) -> None:
+    with pytest.raises(NoSuchGroup, match="'gone'"):
+        run(paying(world(1), u=Person(multipliers={"gone": 2})), [request(0)])

@@ -116,6 +116,8 @@ async def test_a_counter_adds_up_within_its_window(state: SharedState) -> None:
     assert await state.counters.add("login:a", 4, window_s=60) == 5
     assert await state.counters.value("login:a") == 5
     assert await state.counters.value("login:b") == 0
+    assert await state.counters.add("login:a", -1, window_s=60) == 4, "given back, for everybody"
+    assert await state.counters.value("login:a") == 4
 
 
 async def test_a_window_starts_at_the_first_addition(state: SharedState, elapse: Elapse) -> None:

@@ -35,6 +35,9 @@ from headgate.state.protocols import Cooldown, RateExceeded, SharedState, StateU
 log = structlog.get_logger(__name__)
 
 _COUNTER_S = 120
+_LOOK_AGAIN_MS = 1_000
+"""How long a full minute is believed: the counter is everybody's, and what another process gives back is
+found there when it is asked again."""
 
 
 class Booked(NamedTuple):
@@ -47,6 +50,12 @@ class Booked(NamedTuple):
     """The client has got an answer, or a part of one."""
 
 
+class _Closed(NamedTuple):
+    refusal: Cooldown
+    look_again_ms: int
+    """From then on the limit itself is asked."""
+
+
 class AccountGate:
     """One per process; remembers for a moment who was refused what."""
 
@@ -56,7 +65,7 @@ class AccountGate:
         self._rates = state.rates
         self._costs = costs
         self._clock = clock
-        self._closed: dict[tuple[AccountId, bool], Cooldown] = {}
+        self._closed: dict[tuple[AccountId, bool], _Closed] = {}
         """By account and whether conversations that live there are refused as well."""
 
     def refused(self, exchange: Exchange, home: AccountId | None) -> Sequence[Cooldown]:
@@ -64,9 +73,11 @@ class AccountGate:
         if not self._closed and not exchange.account_refusals:
             return ()
         now = self._clock.now_ms()
-        self._closed = {key: found for key, found in self._closed.items() if found.until_ms > now}
+        self._closed = {key: found for key, found in self._closed.items() if found.look_again_ms > now}
         closed = [
-            found for (account_id, for_all), found in self._closed.items() if for_all or account_id != home
+            found.refusal
+            for (account_id, for_all), found in self._closed.items()
+            if for_all or account_id != home
         ]
         return [*closed, *exchange.account_refusals]
 
@@ -138,7 +149,7 @@ class AccountGate:
         await self._counters.add(held.counter, -1, window_s=_COUNTER_S)
         for key in ((held.account_id, False), (held.account_id, True)):
             closed = self._closed.get(key)
-            if closed is not None and closed.reason == RPM:
+            if closed is not None and closed.refusal.reason == RPM:
                 del self._closed[key]
 
     async def _spent(self, account_id: AccountId, limits: AccountLimits) -> int:
@@ -192,7 +203,10 @@ class AccountGate:
         return None
 
     def _close(self, account_id: AccountId, cause: str, until_ms: int, *, is_home: bool) -> None:
-        self._closed[account_id, is_home] = _refusal(account_id, cause, until_ms)
+        look_again_ms = until_ms
+        if cause == RPM:
+            look_again_ms = min(until_ms, self._clock.now_ms() + _LOOK_AGAIN_MS)
+        self._closed[account_id, is_home] = _Closed(_refusal(account_id, cause, until_ms), look_again_ms)
 
 
 def _resource(account_id: AccountId) -> str:

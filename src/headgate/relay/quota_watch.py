@@ -76,16 +76,18 @@ class QuotaWatch:
         """The last word on each window that is known here."""
         return self._last.get(account_id, _NO_WINDOWS).values()
 
-    async def catch_up(self, account_id: AccountId) -> None:
-        """Learn what other processes were told since. Raises `StateUnavailable`."""
+    async def catch_up(self, account_id: AccountId) -> Sequence[QuotaReading]:
+        """Learn what other processes were told since; all that is kept, newest first. Raises
+        `StateUnavailable`."""
         readings = await self._store.readings(account_id)
         if not readings:
-            return
+            return readings
         last = self._last.setdefault(account_id, {})
         for reading in reversed(readings):  # oldest first
             known = last.get((reading.window, reading.model))
             if known is None or known.at_ms <= reading.at_ms:
                 last[reading.window, reading.model] = reading
+        return readings
 
     async def note(self, account_id: AccountId, readings: Sequence[QuotaReading]) -> None:
         """Losing a reading costs a little foresight, never an answer."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from headgate.core.dialects.contract import CacheUse, Operation, Peek, StreamFraming, Target
 from headgate.core.faults import Fault, RelayError
-from headgate.core.ids import ExchangeId, KeyId, SessionKey, UserId
+from headgate.core.ids import ExchangeId, SessionKey, UserId
 from headgate.core.limits.admission import charge_multiplier
-from headgate.core.world import ApiKey, Caller, Dialect, Group, Provider, User
+from headgate.core.world import Caller, Dialect, Group, Provider, User
 from headgate.relay.dialects import HANDLERS
 from headgate.relay.directory import PriceBookBuilder
 from headgate.relay.exchange import Exchange
@@ -52,8 +52,10 @@ def simulate(
     `NoSuchGroup`."""
     known = {group.name for group in world.data.groups}
     people = [] if world.people is None else [world.people.default, *world.people.users.values()]
-    if missing := sorted({name for person in people for name in person.subscriptions} - known):
-        raise NoSuchGroup(f"somebody is said to have a subscription to {missing[0]!r}, which is no group")
+    if missing := sorted({name for person in people for name in person.groups} - known):
+        raise NoSuchGroup(
+            f"somebody is said to have a subscription or multiplier of {missing[0]!r}, which is no group"
+        )
     if missing := sorted({request.group for request in requests} - known):
         raise NoSuchGroup(f"the traffic goes to group {missing[0]!r}, which the configuration does not have")
     if world.people is None:
@@ -152,17 +154,21 @@ class _Run:
         user = self._callers.get(name)
         if user is None:
             user = self._callers[name] = self._user(name, UserId(len(self._callers) + 1))
-        key = ApiKey(id=KeyId(user.id), user_id=user.id, name=name, group_id=group.id, status="active")
+        key = self._gateway.purses.key_of(user.id, name, group.id, self._person(name))
         return Caller(key=key, user=user, group=group)
 
     def _user(self, name: str, number: UserId) -> User:
-        person = Person() if self._world.people is None else self._world.people.person(name)
+        person = self._person(name)
         own = person.concurrency
         return User(
             id=number,
             concurrency=self._limits.concurrency if own is None else own,
             subscriptions=self._gateway.purses.open(number, person),
+            group_multipliers=self._gateway.purses.multipliers(person),
         )
+
+    def _person(self, name: str) -> Person:
+        return Person() if self._world.people is None else self._world.people.person(name)
 
 
 def _last_account(exchange: Exchange) -> int | None:

@@ -20,7 +20,7 @@ from headgate.control.usage.repository import UsageFilter
 from headgate.control.work import Work
 from headgate.core.ids import AccountId
 from headgate.core.limits.account_limits import limits_from, rpm_counter, window_start_ms
-from headgate.core.limits.quota_pacing import PriorityClass, safe_for_background, worst_of
+from headgate.core.limits.quota_pacing import PriorityClass, fastest_of, safe_for_background, worst_of
 from headgate.core.limits.quota_windows import (
     FULL_PPM,
     Answer,
@@ -157,7 +157,7 @@ def _reserve_ppm(work: Work) -> int:
 def _classes(
     whole: list[QuotaForecast], safety: Safety, job_minutes: int, now_ms: int, reserve_ppm: int
 ) -> Sequence[ClassView]:
-    held = worst_of((seen.reading for seen in whole), now_ms, reserve_ppm=reserve_ppm)
+    held = worst_of(((seen.reading, fastest_of(seen)) for seen in whole), now_ms, reserve_ppm=reserve_ppm)
     cautious = safe_for_background(whole, job_ms=job_minutes * 60_000, now_ms=now_ms, reserve_ppm=reserve_ppm)
     return [
         ClassView(

@@ -82,6 +82,8 @@ class QuotaForecast:
     """At the present pace; None: not before the reset. Of the two bounds likewise (95 %)."""
     earliest_ms: int | None
     latest_ms: int | None
+    is_measured: bool
+    """The paces come from readings of late; else from the window's average so far."""
     is_stale: bool
     """The account has not answered for so long that others may have used what is shown as left."""
 
@@ -144,6 +146,7 @@ def forecast(readings: Sequence[QuotaReading], now_ms: int) -> QuotaForecast:
         exhausted_at_ms=expected,
         earliest_ms=earliest,
         latest_ms=latest,
+        is_measured=_measured(readings) is not None,
         is_stale=now_ms - last.at_ms > _STALE_MS,
     )
 
@@ -194,18 +197,25 @@ def _exhaustion(last: QuotaReading, left_ppm: int, rate: float) -> int | None:
 def _burn(readings: Sequence[QuotaReading]) -> tuple[float, float, float]:
     """Slowest, likely and fastest pace in ppm per millisecond: of late, where there are readings enough; else
     the window's average so far, which may be twice as fast, or over."""
-    last = readings[-1]
-    horizon_ms = max(last.length_ms // 8, 3 * LEAST_SPAN_MS)
-    recent = [reading for reading in readings if reading.at_ms >= last.at_ms - horizon_ms]
-    span_ms = last.at_ms - recent[0].at_ms
-    if span_ms < LEAST_SPAN_MS or len(recent) < 3:
+    last, recent = readings[-1], _measured(readings)
+    if recent is None:
         average = last.used_ppm / max(last.at_ms - last.starts_at_ms, LEAST_SPAN_MS)
         return 0.0, average, 2 * average
+    span_ms = last.at_ms - recent[0].at_ms
     rates = _binned(recent, span_ms)
     mean = sum(rates) / len(rates)
     deviation = sqrt(sum((rate - mean) ** 2 for rate in rates) / (len(rates) - 1))
     margin = _SPREAD * deviation / sqrt(len(rates)) + _STEP_PPM / span_ms
     return max(0.0, mean - margin), mean, mean + margin
+
+
+def _measured(readings: Sequence[QuotaReading]) -> Sequence[QuotaReading] | None:
+    """Those of late; None: too few, or over too short a time, to tell a pace."""
+    last = readings[-1]
+    horizon_ms = max(last.length_ms // 8, 3 * LEAST_SPAN_MS)
+    recent = [reading for reading in readings if reading.at_ms >= last.at_ms - horizon_ms]
+    is_enough = last.at_ms - recent[0].at_ms >= LEAST_SPAN_MS and len(recent) >= 3
+    return recent if is_enough else None
 
 
 def _binned(recent: Sequence[QuotaReading], span_ms: int) -> list[float]:
