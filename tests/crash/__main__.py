@@ -21,7 +21,7 @@ from tests.e2e.money_books import Books
 from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.redis_server import running_redis
 
-SQLITE, POSTGRES = "sqlite", "postgresql"
+SQLITE, POSTGRES, PAIR = "sqlite", "postgresql", "pair"
 PAIR_SHARE = 1 / 3
 _PAIR_BEGINS_AT = 13
 """Where the plan of the lane beside it ends in the short form, so that together they visit every place."""
@@ -53,6 +53,9 @@ def _lanes(options: argparse.Namespace, seed: int, folder: Path, stack: ExitStac
         books = Books(f"sqlite:///{place / 'gateway' / 'data' / 'headgate.db'}")
         kills = plan(options.kills, seed=seed)
         lanes.append(Lane(name="sqlite", books=books, folder=place, kills=kills, seed=seed, **common))
+    if options.database == PAIR:
+        server = stack.enter_context(running_postgres())
+        lanes.append(_pair(server, folder / "pair", options.kills, seed + 1, stack, common))
     if options.database in (POSTGRES, "both"):
         server = stack.enter_context(running_postgres())
         for_pair = round(options.kills * PAIR_SHARE)
@@ -98,7 +101,12 @@ def _run(lanes: Sequence[Lane]) -> list[str]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
-    parser.add_argument("--database", choices=[SQLITE, POSTGRES, "both"], default="both")
+    parser.add_argument(
+        "--database",
+        choices=[SQLITE, POSTGRES, PAIR, "both"],
+        default="both",
+        help="pair: only the two processes on PostgreSQL and Redis",
+    )
     parser.add_argument("--kills", type=int, default=30, help="per database")
     parser.add_argument(
         "--seed", type=int, default=None, help="the same seed gives the same plan and traffic"

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.crash.overdrafts import Lowest, beyond, lowest_balances
 from tests.crash.tariff import rates_for, times
 from tests.crash.traffic import Writes
 from tests.crash.world import COST_MULTIPLIER, NOBODY, World
@@ -45,7 +46,8 @@ class Totals:
     """Interrupted calls of which the usage so far was known."""
     ended_for_money: int = 0
     """Answers that were ended, in their dialect, because the money was."""
-    lowest_balance: int = 0
+    overdrafts: list[Lowest] = field(default_factory=list)
+    """Users whose balance was ever below zero, the lowest first."""
     chained: int = 0
     """Ledger entries whose place in a hash chain was verified."""
     adjustments: int = 0
@@ -79,9 +81,7 @@ class Judge:
         if not report.is_sound:
             self.findings.append(f"the ledger does not verify: {report}")
         self.totals.chained = sum(chain.entries for chain in report.chains)
-        self.totals.lowest_balance = min(
-            self.totals.lowest_balance, self.books.value("SELECT MIN(balance_nano) FROM users")
-        )
+        self._never_too_low()
         self._equal("charges in records and in the ledger", _CHARGED_RECORDS, _CHARGED_ENTRIES)
         self._equal("account costs in records and in the ledger", _COST_RECORDS, _COST_ENTRIES)
         for what, counters in _COUNTERS.items():
@@ -90,6 +90,12 @@ class Judge:
                     self.findings.append(
                         f"{what} {row['id']}: its counter says {row['used']}, its records {row['booked']}"
                     )
+
+    def _never_too_low(self) -> None:
+        """No balance was ever below the stated bound, also between the looks."""
+        lowest = lowest_balances(self.books)
+        self.totals.overdrafts = lowest
+        self._complain("a balance was below the stated bound", (str(low) for low in lowest if beyond(low)))
 
     def _equal(self, what: str, one: str, other: str) -> None:
         first, second = self.books.value(one), self.books.value(other)

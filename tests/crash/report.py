@@ -16,6 +16,9 @@ def print_report(lanes: Sequence[Lane], *, seed: int) -> None:
         print(_line(f"killed: {name}", [lane.diary.kills[name] for lane in lanes]))
     for label, value in _ROWS:
         print(_line(label, [value(lane) for lane in lanes]))
+    for lane in lanes:
+        for low in lane.totals.overdrafts:
+            print(f"  below zero, {lane.name}: {low}")
 
 
 def _line(label: str, cells: Sequence[object]) -> str:
@@ -24,6 +27,10 @@ def _line(label: str, cells: Sequence[object]) -> str:
 
 def _mean(numbers: Sequence[float]) -> str:
     return f"{sum(numbers) / len(numbers):.2f}" if numbers else "-"
+
+
+def _lowest(lane: Lane, what: str) -> int:
+    return next((getattr(low, what) for low in lane.totals.overdrafts), 0)
 
 
 def _all(counts: Counter[str]) -> int:
@@ -51,7 +58,8 @@ _ROWS: tuple[tuple[str, Callable[[Lane], object]], ...] = (
     ("interrupted calls of known usage", lambda lane: lane.totals.known_interrupted),
     ("answers ended because the money was", lambda lane: lane.totals.ended_for_money),
     ("ledger entries in whole hash chains", lambda lane: lane.totals.chained),
-    ("lowest balance ever seen, nano-USD", lambda lane: lane.totals.lowest_balance),
+    ("lowest balance at any time, nano-USD", lambda lane: _lowest(lane, "nano")),
+    ("  the stated bound for it", lambda lane: _lowest(lane, "bound_nano")),
     ("charged for interrupted calls, nano-USD", lambda lane: lane.totals.charge_interrupted),
     ("longest recovery, s", lambda lane: f"{lane.diary.recovery_s:.2f}"),
     ("mean start, s", lambda lane: _mean(lane.diary.start_s)),

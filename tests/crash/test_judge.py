@@ -15,6 +15,7 @@ import pytest
 
 from tests.crash.judge import Judge
 from tests.crash.lane import SETTINGS
+from tests.crash.overdrafts import COLD, DIED, UNSEEN, Excess, Lowest, allowed, beyond
 from tests.crash.plan import MOST_HITS, plan
 from tests.crash.traffic import Traffic, Writes
 from tests.crash.world import World, settle_down
@@ -106,6 +107,12 @@ _OF_SOME = f"exchange_id = (SELECT exchange_id FROM usage_records WHERE id = {_S
             "a balance change that nobody asked for",
         ),
         ("UPDATE ledger_entries SET note = 'crash-0' WHERE kind = 'adjustment'", "booked twice"),
+        (
+            "INSERT INTO ledger_entries (exchange_id, attempt, kind, debit_book, credit_book, amount_nano,"
+            " price_version, tariff, note, created_at_ms) SELECT 'x', 0, 'adjustment', 'user:3', 'equity',"
+            " 900000000000, '', '', '', created_at_ms FROM ledger_entries LIMIT 1",
+            "a balance was below the stated bound",
+        ),
         ("UPDATE user_subscriptions SET total_used_nano = total_used_nano - 1", _COUNTER),
         ("UPDATE accounts SET quota_used_nano = quota_used_nano + 1 WHERE id = 2", _COUNTER),
         ("UPDATE api_keys SET quota_used_nano = quota_used_nano + 1 WHERE quota_nano > 0", _COUNTER),
@@ -126,3 +133,13 @@ def test_the_plan_is_the_same_for_the_same_seed_and_visits_every_place() -> None
     assert first == plan(60, seed=4) != plan(60, seed=5)
     assert {kill.place for kill in first} == {None, *MOST_HITS}
     assert all(1 <= kill.hits <= MOST_HITS[kill.place] for kill in first if kill.place)
+
+
+def test_cold_caches_are_allowed_to_overdraw_like_one_of_them() -> None:
+    def excess(cause: str, nano: int) -> Excess:
+        return Excess(cause=cause, nano=nano, at_ms=0, exchange_id="x")
+
+    many = [excess(COLD, 5), excess(COLD, 7), excess(UNSEEN, 100), excess(DIED, 1000)]
+    assert allowed(many) == 1107
+    assert beyond(Lowest(user_id=1, nano=-12, bound_nano=-allowed(many[:2])))
+    assert not beyond(Lowest(user_id=1, nano=-7, bound_nano=-allowed(many[:2])))

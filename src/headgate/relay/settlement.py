@@ -250,6 +250,7 @@ class Settler:
                     "other": cost.other,
                 },
                 "list_cost_nano": cost.list_cost,
+                "covered_list_nano": None if exchange.hold is None else exchange.hold.list_nano,
                 "charge_nano": cost.charge,
                 "account_cost_nano": cost.account_cost,
                 "charge_multiplier": end.intent.charge_multiplier,
