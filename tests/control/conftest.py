@@ -1,5 +1,6 @@
 """The management API over a real migrated database, on both backends; all behind it is in process."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ from tests.support.asgi import Answer, AsgiClient
 from tests.support.databases import *  # noqa: F403
 
 PASSWORD = "correct horse battery"
+STABLE_REASON = re.compile("[A-Z][A-Z0-9_]*")
 CHEAP_COST = Argon2Cost(passes=1, memory_kib=8, lanes=1)
 _CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 """A real argon2id hash that costs nothing to verify: its parameters travel with it."""
@@ -59,7 +61,7 @@ async def refuse_metadata_service(url: str) -> str | None:
 
 @dataclass
 class Caller:
-    """Somebody with headers."""
+    """Somebody with headers, who wants to know why whenever something is refused."""
 
     client: AsgiClient
     headers: dict[str, str]
@@ -67,7 +69,10 @@ class Caller:
 
     async def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
         headers = self.headers | options.pop("headers", {})
-        return await self.client.call(method, "/v1" + path, body, headers=headers, **options)
+        answer = await self.client.call(method, "/v1" + path, body, headers=headers, **options)
+        if answer.status >= 400:
+            assert STABLE_REASON.fullmatch(answer.json["reason"]), (method, path, answer.body)
+        return answer
 
 
 @dataclass

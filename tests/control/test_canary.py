@@ -67,4 +67,4 @@ async def test_a_crash_tells_nothing(control):
     }  # fmt: skip
     answer = await control.admin("POST", "/admin/accounts", body, raises=False)
     assert answer.status == 500
-    assert answer.json == {"code": 500, "message": "internal error"}
+    assert answer.json == {"code": 500, "message": "internal error", "reason": "INTERNAL_ERROR"}

@@ -79,7 +79,7 @@ class SetupWizard:
             metadata = dict(error.metadata) if error.metadata else None
             document = error_body(status, error.message, reason=error.reason, metadata=metadata)
         except HeadgateError as error:
-            status, document = 500, error_body(500, str(error))
+            status, document = 500, error_body(500, str(error), reason="SETUP_FAILED")
         body = json.dumps(document)
         headers = [*_HEADERS, (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -35,6 +35,18 @@ class Route:
         return frozenset(p["name"] for p in self.operation.get("parameters", ()) if p["in"] == "query")
 
     @property
+    def body_fields(self) -> tuple[str, ...]:
+        """Of a body that is an object of one kind."""
+        if "requestBody" not in self.operation:
+            return ()
+        schema = self.operation["requestBody"]["content"]["application/json"]["schema"]
+        for option in (schema, *schema.get("anyOf", ())):
+            if "$ref" in option:
+                name = option["$ref"].rpartition("/")[2]
+                return tuple(management_schema()["components"]["schemas"][name].get("properties", ()))
+        return ()
+
+    @property
     def has_integer_ids(self) -> bool:
         kinds = {
             p["name"]: p["schema"].get("type")

@@ -12,7 +12,9 @@ from tests.control.contract.routes import ROUTES, Route
 from tools.role_table import PAGE, table
 
 PROTECTED = [route for route in ROUTES if route.permission is not Permission.PUBLIC]
-STRANGE = {"code": "UNAUTHORIZED", "message": "Authorization header is required"}
+STRANGE = {
+    "code": "UNAUTHORIZED", "message": "Authorization header is required", "reason": "UNAUTHORIZED",
+}  # fmt: skip
 
 
 def ends_the_session(route: Route) -> bool:
@@ -78,7 +80,7 @@ async def test_a_wrong_credential_is_as_good_as_none(control, headers):
     for route in PROTECTED:
         answer = await control.nobody(route.method, route.at(), {}, headers=headers)
         assert answer.status == 401, str(route)
-        assert set(answer.json) == {"code", "message"}, str(route)
+        assert set(answer.json) == {"code", "message", "reason"}, str(route)
 
 
 async def test_a_browser_s_session_writes_only_from_our_own_page(control):

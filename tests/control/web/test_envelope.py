@@ -51,7 +51,7 @@ async def test_a_bad_body_is_an_invalid_request(control, content):
     answer = await control.admin("POST", "/admin/groups", content=content)
     assert answer.status == 400
     assert answer.json["message"].startswith("Invalid request:")
-    assert "reason" not in answer.json
+    assert answer.json["reason"] in ("INVALID_JSON", "VALIDATION_ERROR")
 
 
 async def test_a_validation_message_names_the_field_but_not_the_value(control):

@@ -7,6 +7,7 @@ from headgate.control.audit.record import Call, refusal, target_kind
 from headgate.control.audit.rules import safe
 from headgate.control.deps import ControlDeps
 from headgate.control.web.address import address_of
+from headgate.control.web.faults import invalid_reason
 from headgate.control.work import Actor
 from headgate.errors import ApiError
 from headgate.kit import json
@@ -40,9 +41,9 @@ async def note_refusal(
     log with them."""
     if call.is_read or actor is None or actor.role == "user":
         return
-    reason = error.reason if isinstance(error, ApiError) else "INVALID_INPUT"
+    reason = error.reason if isinstance(error, ApiError) else invalid_reason(error)
     async with deps.uow() as uow:
-        uow.session.add(refusal(call, actor, "refused", reason or "", now_ms=deps.clock.now_ms()))
+        uow.session.add(refusal(call, actor, "refused", reason, now_ms=deps.clock.now_ms()))
 
 
 async def note_denial(deps: ControlDeps, call: Call, actor: Actor) -> None:

@@ -75,12 +75,10 @@ PagingParams = Annotated[Paging, Depends(_paging)]
 
 
 def error_body(
-    status: int, message: str, *, reason: str | None = None, metadata: dict[str, str] | None = None
+    status: int, message: str, *, reason: str, metadata: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    """`{"code": status, "message": ..., "reason"?: ..., "metadata"?: ...}`"""
-    body: dict[str, Any] = {"code": status, "message": message}
-    if reason:
-        body["reason"] = reason
+    """`{"code": status, "message": ..., "reason": ..., "metadata"?: ...}`"""
+    body: dict[str, Any] = {"code": status, "message": message, "reason": reason}
     if metadata:
         body["metadata"] = metadata
     return body

@@ -1,9 +1,10 @@
 """Failures as answers: every one under /api has the envelope, but for the flat shapes of authentication
-(spec 0.2, 7.3).
+(spec 0.2, 7.3), and every one has a `reason` that programs may rely on.
 
 Messages are built from codes and names, never from `str(exception)` of a foreign library (PAINS S12).
 """
 
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -21,10 +22,13 @@ from headgate.state.protocols import StateUnavailable
 
 log = structlog.get_logger(__name__)
 NO_STORE = {"Cache-Control": "no-store"}
+VALIDATION_ERROR = "VALIDATION_ERROR"
+INVALID_JSON = "INVALID_JSON"
 
 
 class AuthRefused(HeadgateError):
-    """Authentication failed. Rendered flat: `{"code": "INVALID_TOKEN", "message": ...}`."""
+    """Authentication failed. Rendered flat:
+    `{"code": "INVALID_TOKEN", "message": ..., "reason": "INVALID_TOKEN"}`."""
 
     def __init__(self, code: str, message: str, *, status: int = 401) -> None:
         super().__init__(message)
@@ -71,11 +75,14 @@ async def _api_error(_: Request, error: Exception) -> JSONResponse:
 async def _auth_refused(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AuthRefused)
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
-    return respond(error.status, {"code": error.code, "message": error.message}, headers)
+    return respond(
+        error.status, {"code": error.code, "message": error.message, "reason": error.code}, headers
+    )
 
 
 async def _throttled(_: Request, error: Exception) -> JSONResponse:
-    body = {"error": "rate limit exceeded", "message": "Too many requests, please try again later"}
+    message = "Too many requests, please try again later"
+    body = {"error": "rate limit exceeded", "message": message, "reason": "RATE_LIMITED"}
     return respond(429, body, {"Retry-After": "60"})
 
 
@@ -83,7 +90,15 @@ async def _invalid_request(_: Request, error: Exception) -> JSONResponse:
     """Names the field and the problem, never the value: it can be a password."""
     assert isinstance(error, RequestValidationError)
     problems = [_problem(item) for item in error.errors()[:5]]
-    return respond(400, error_body(400, "Invalid request: " + "; ".join(problems)))
+    message = "Invalid request: " + "; ".join(problems)
+    return respond(400, error_body(400, message, reason=invalid_reason(error)))
+
+
+def invalid_reason(error: RequestValidationError) -> str:
+    """INVALID_JSON for a body that cannot be read, VALIDATION_ERROR for fields, queries and paths that are
+    not what the route takes."""
+    is_unreadable = any(item["type"] == "json_invalid" for item in error.errors())
+    return INVALID_JSON if is_unreadable else VALIDATION_ERROR
 
 
 def _problem(item: dict[str, Any]) -> str:
@@ -98,9 +113,9 @@ async def _http_error(_: Request, error: Exception) -> JSONResponse:
     if (
         error.status_code == 400
     ):  # FastAPI's word for a body that breaks the parser, such as one nested too deeply
-        return respond(400, error_body(400, "Invalid request: the body cannot be read"))
-    reasons = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
-    body = error_body(error.status_code, str(error.detail), reason=reasons.get(error.status_code))
+        return respond(400, error_body(400, "Invalid request: the body cannot be read", reason=INVALID_JSON))
+    reason = HTTPStatus(error.status_code).name  # NOT_FOUND, METHOD_NOT_ALLOWED
+    body = error_body(error.status_code, str(error.detail), reason=reason)
     return respond(error.status_code, body, dict(error.headers) if error.headers else None)
 
 
@@ -120,7 +135,7 @@ async def _unavailable(_: Request, error: Exception) -> JSONResponse:
 
 async def _client_gone(_: Request, error: Exception) -> JSONResponse:
     """Nobody will read this; it only keeps a truncated upload from looking like our failure."""
-    return respond(400, error_body(400, "Invalid request: the body is incomplete"))
+    return respond(400, error_body(400, "Invalid request: the body is incomplete", reason=INVALID_JSON))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
@@ -131,4 +146,4 @@ async def _unexpected(request: Request, error: Exception) -> JSONResponse:
         else type(error).__name__
     )
     log.error("management_call_failed", path=request.scope.get("path"), error=shown)
-    return respond(500, error_body(500, "internal error"))
+    return respond(500, error_body(500, "internal error", reason="INTERNAL_ERROR"))

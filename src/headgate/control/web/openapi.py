@@ -20,6 +20,7 @@ TITLE = "Headgate management API"
 MOUNT = "/api"
 """Where the composition root serves it."""
 _TEXT = {"type": "string"}
+_REASON = {"type": "string", "pattern": "^[A-Z][A-Z0-9_]*$"}
 _SCHEMAS: Mapping[str, Any] = {
     "Failure": {
         "type": "object",
@@ -27,17 +28,17 @@ _SCHEMAS: Mapping[str, Any] = {
         "properties": {
             "code": {"type": "integer", "description": "the HTTP status"},
             "message": _TEXT,
-            "reason": {"type": "string", "pattern": "^[A-Z][A-Z0-9_]*$"},
+            "reason": _REASON,
             "metadata": {"type": "object", "additionalProperties": _TEXT},
         },
-        "required": ["code", "message"],
+        "required": ["code", "message", "reason"],
         "additionalProperties": False,
     },
     "AuthFailure": {
         "type": "object",
-        "description": "Who calls is not known, or may not do this.",
-        "properties": {"code": {"type": "string", "pattern": "^[A-Z][A-Z0-9_]*$"}, "message": _TEXT},
-        "required": ["code", "message"],
+        "description": "Who calls is not known, or may not do this. `code` and `reason` are the same.",
+        "properties": {"code": _REASON, "message": _TEXT, "reason": _REASON},
+        "required": ["code", "message", "reason"],
         "additionalProperties": False,
     },
     "HeadersTooLarge": {
@@ -49,8 +50,8 @@ _SCHEMAS: Mapping[str, Any] = {
     "Throttled": {
         "type": "object",
         "description": "Too many calls of the routes that anybody may call.",
-        "properties": {"error": _TEXT, "message": _TEXT},
-        "required": ["error", "message"],
+        "properties": {"error": _TEXT, "message": _TEXT, "reason": _REASON},
+        "required": ["error", "message", "reason"],
         "additionalProperties": False,
     },
 }
