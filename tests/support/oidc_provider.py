@@ -46,7 +46,8 @@ class Client(ClientMixin):  # type: ignore[misc]
         return scope
 
     def check_redirect_uri(self, redirect_uri):
-        return redirect_uri.startswith("https://gate.example.com/api/v1/auth/oauth/")
+        ours = ("https://gate.example.com/api/v1/auth/oauth/", "http://127.0.0.1:")
+        return redirect_uri.startswith(ours)
 
     def check_client_secret(self, client_secret):
         return secrets.compare_digest(client_secret, CLIENT_SECRET)

@@ -1,4 +1,4 @@
-import { t } from '@/i18n'
+import { i18n, t } from '@/i18n'
 
 /** What the gateway said no with: its status, its stable reason, its words, and the fields they are about. */
 export class ApiError extends Error {
@@ -41,9 +41,15 @@ function fieldsOf(metadata: unknown): Record<string, string> {
   )
 }
 
+/** In the reader's language where the stable reason has a sentence, else in the gateway's own words. */
 export function messageOf(error: unknown): string {
   // What `fetch` throws when nothing answers; every browser has words of its own, none of them for people.
   if (error instanceof TypeError && /fetch|network|load failed/i.test(error.message)) return t('common.offline')
+  if (error instanceof ApiError && error.reason) {
+    const { te } = i18n.global
+    if (te(`refusals.management.${error.reason}`)) return t(`refusals.management.${error.reason}`, error.fields)
+    if (te(`auth.reason.${error.reason}`)) return t(`auth.reason.${error.reason}`, error.fields)
+  }
   if (error instanceof Error) return error.message
   return String(error)
 }

@@ -11,7 +11,7 @@ function visit(address: string): string {
 
 it('takes a login token out of the address, and gives it once', () => {
   expect(visit('/auth/oidc/callback#login_token=a.b-c&redirect=%2Fkeys%3Fa%3D1')).toBe('/auth/oidc/callback')
-  expect(readHandover(takeArrival())).toEqual({ kind: 'token', token: 'a.b-c', next: '/keys?a=1', isLink: false })
+  expect(readHandover(takeArrival())).toEqual({ kind: 'token', token: 'a.b-c', next: '/keys?a=1', purpose: 'login' })
   expect(readHandover(takeArrival())).toEqual({ kind: 'nothing' })
 })
 
@@ -26,4 +26,10 @@ it('shows no words that a link brings along, but a code of OAuth', () => {
   const read = (text: string) => readHandover(new URLSearchParams(text))
   expect(read('error=provider_error&error_message=access_denied')).toMatchObject({ detail: 'access_denied' })
   expect(read('error=provider_error&error_message=Call+0900+now')).toMatchObject({ detail: '' })
+})
+
+it('knows a sign-in that proves something from one that logs in', () => {
+  const purpose = (query: string) => readHandover(new URLSearchParams(`login_token=t&${query}`))
+  expect(purpose('prove=1')).toMatchObject({ purpose: 'prove' })
+  expect(purpose('link=1')).toMatchObject({ purpose: 'link' })
 })

@@ -25,7 +25,7 @@ export function takeArrival(): URLSearchParams {
 
 export type Handover =
   | { kind: 'error'; code: string; detail: string }
-  | { kind: 'token'; token: string; next: string; isLink: boolean }
+  | { kind: 'token'; token: string; next: string; purpose: 'link' | 'prove' | 'login' }
   | { kind: 'nothing' }
 
 /** What the gateway's callback tells the page. Words of an address are not shown: anybody can write a link. */
@@ -38,5 +38,6 @@ export function readHandover(given: URLSearchParams): Handover {
   }
   const token = given.get('login_token')
   if (!token) return { kind: 'nothing' }
-  return { kind: 'token', token, next: given.get('redirect') ?? '', isLink: given.get('link') === '1' }
+  const purpose = given.get('link') === '1' ? 'link' : given.get('prove') === '1' ? 'prove' : 'login'
+  return { kind: 'token', token, next: given.get('redirect') ?? '', purpose }
 }

@@ -4,6 +4,7 @@ import common from './common.json'
 import console from './console.json'
 import manage from './manage.json'
 import operate from './operate.json'
+import refusals from './refusals.json'
 import rules from './rules.json'
 import setup from './setup.json'
 import shell from './shell.json'
@@ -17,6 +18,7 @@ export const zh = {
   console,
   manage,
   operate,
+  refusals,
   rules,
   setup,
   shell,
