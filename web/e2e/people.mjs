@@ -99,6 +99,7 @@ async function comeBack(recovery) {
   await page.fill('input[name=code]', '000000')
   await page.locator('form button[type=submit]').click()
   await page.getByRole('alert').waitFor()
+  await settled(page)
   await accessible(page, 'second step')
   await page.fill('input[name=code]', codeOf(secret, 1))
   await page.locator('form button[type=submit]').click()
