@@ -45,7 +45,11 @@ async def test_a_wrong_or_old_admin_key_is_refused_in_the_flat_shape(control):
         answer = await control.nobody("GET", "/admin/users", headers={"x-api-key": key})
         assert (answer.status, answer.json) == (
             401,
-            {"code": "INVALID_ADMIN_KEY", "message": "Invalid admin API key"},
+            {
+                "code": "INVALID_ADMIN_KEY",
+                "message": "Invalid admin API key",
+                "reason": "INVALID_ADMIN_KEY",
+            },
         )
 
 
