@@ -18,6 +18,7 @@ from headgate.control.deps import ControlDeps
 from headgate.control.embed.framing import FrameOrigins
 from headgate.control.embed.tickets import delete_expired_tickets
 from headgate.control.idempotency.jobs import delete_expired_records
+from headgate.control.jobs import runner as job_runner
 from headgate.control.live import SlotLoads
 from headgate.control.mail import delivery as mail_delivery
 from headgate.control.mail.queue import MailQueue
@@ -244,6 +245,7 @@ def _chores(
             every_s=scheduled_tests.EVERY_S,
             run=lambda: scheduled_tests.run_due_tests(deps),
         ),
+        *_job_chores(base, uow, deps),
         *_webhook_chores(base, uow, deps),
         *_mail_chores(base, uow, deps),
     )
@@ -256,6 +258,11 @@ def _usage_chores(base: Foundation, uow: Callable[[], UnitOfWork]) -> Iterator[C
     )  # fmt: skip
     cleaner = cleanup_jobs.CleanupWorker(uow, base.clock, base.state.locks)
     yield Chore(name="clean_usage", every_s=cleanup_jobs.EVERY_S, run=cleaner.work)
+
+
+def _job_chores(base: Foundation, uow: Callable[[], UnitOfWork], deps: ControlDeps) -> Iterator[Chore]:
+    yield Chore(name="work_jobs_off", every_s=job_runner.EVERY_S, run=job_runner.JobRunner(deps).work)
+    yield Chore(name="delete_old_jobs", every_s=3600, run=lambda: job_runner.delete_old_jobs(uow, base.clock))
 
 
 def _webhook_chores(base: Foundation, uow: Callable[[], UnitOfWork], deps: ControlDeps) -> Iterator[Chore]:

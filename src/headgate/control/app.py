@@ -22,6 +22,7 @@ from headgate.control.error_rules import endpoints as error_rules
 from headgate.control.events import endpoints as events
 from headgate.control.events.hub import EventHub
 from headgate.control.groups import endpoints as groups
+from headgate.control.jobs import endpoints as jobs
 from headgate.control.keys import endpoints as keys
 from headgate.control.ledger import endpoints as ledger
 from headgate.control.mail import endpoints as mail
@@ -60,6 +61,7 @@ SLICES = (
     groups,
     account_bulk,
     accounts,
+    jobs,
     degradations,
     proxies,
     keys,

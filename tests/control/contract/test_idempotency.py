@@ -63,6 +63,11 @@ WRITES: dict[str, tuple[dict[str, Any], Prepare]] = {
     "admin.usage.cleanup_tasks.create": ({"start_date": "2024-06-01", "end_date": "2024-06-30"}, _nothing),
     "admin.config.apply": ({"document": DOCUMENT}, _nothing),
     "admin.config.rollback": ({}, _revision),
+    "admin.jobs.import": ({"data": EXPORTED | {"accounts": [ACCOUNT]}}, _nothing),
+    "admin.jobs.update": ({"account_ids": [1], "priority": 3}, _nothing),
+    "admin.jobs.action": ({"account_ids": [1], "action": "recover"}, _nothing),
+    "admin.jobs.test": ({"account_ids": [1]}, _nothing),
+    "admin.jobs.export": ({}, _nothing),
 }
 """By scope: a body that is accepted, and what its path needs."""
 DECLARED = [route for route in ROUTES if route.scope]

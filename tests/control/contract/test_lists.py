@@ -36,7 +36,8 @@ async def things(control) -> dict[str, Any]:
     made = {}
     for name, make in KEPT.values():
         made[name] = await make(control)
-    return made | {"user_id": control.anna.user_id}
+    job = await control.admin("POST", "/admin/jobs/account-action", {"account_ids": [1], "action": "recover"})
+    return made | {"user_id": control.anna.user_id, "job_id": job.data["id"]}
 
 
 def ids(route: Route) -> str:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from headgate.control.events import stream
+from headgate.control.jobs.runner import JobRunner
 from headgate.kit import json
 from headgate.storage.models import UserRow
 
@@ -188,3 +189,16 @@ async def test_a_page_that_takes_nothing_is_given_up_and_holds_nothing(control, 
         for _ in range(3):
             await control.deps.state.slots.try_acquire(f"user:{control.anna.user_id}", limit=9, owner="x")
     assert "listeners=0" in repr(control.app.state.events)
+
+
+async def test_long_work_is_told_while_it_runs_and_when_it_ends(control):
+    account = await control.add_account()
+    async with opened(control, control.admin) as page:
+        assert await page.next("jobs") == {"jobs": []}
+        body = {"account_ids": [account], "action": "disable"}
+        await control.admin("POST", "/admin/jobs/account-action", body)
+        (waiting,) = (await page.next("jobs"))["jobs"]
+        assert (waiting["kind"], waiting["status"], waiting["total"]) == ("account_action", "pending", 1)
+        await JobRunner(control.deps).work()
+        (ended,) = (await page.next("jobs"))["jobs"]
+        assert (ended["status"], ended["done"], ended["failed"]) == ("succeeded", 1, 0)

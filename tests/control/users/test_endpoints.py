@@ -141,8 +141,16 @@ async def test_a_key_can_be_moved_and_an_exclusive_group_is_granted_on_the_way(c
 async def test_an_admin_sees_a_user_s_keys_masked(control):
     secret = (await control.anna("POST", "/keys", {"name": "k"})).data["key"]
     answer = await control.admin("GET", f"/admin/users/{control.anna.user_id}/api-keys")
-    assert [item["name"] for item in answer.data["items"]] == ["k"]
+    assert [(item["name"], item["group"]) for item in answer.data["items"]] == [("k", None)]
     assert secret.encode() not in answer.body
+
+
+async def test_an_admin_sees_the_group_of_a_key(control):
+    group = await control.add_group("pool")
+    await control.anna("POST", "/keys", {"name": "k", "group_id": group})
+    for path in (f"/admin/users/{control.anna.user_id}/api-keys", f"/admin/groups/{group}/api-keys"):
+        (key,) = (await control.admin("GET", path)).data["items"]
+        assert (key["group"]["id"], key["group"]["name"]) == (group, "pool"), path
 
 
 async def test_a_user_has_rate_limits_that_stay_when_absent(control):

@@ -57,13 +57,14 @@ async def imported(work: Work, body: ImportBody) -> ImportView:
     result = ImportView()
     proxies = await take_proxies(work, body.data.proxies, result)
     for account in body.data.accounts:
-        await _take_account(work, account, body, proxies, result)
+        await take_account(work, account, body, proxies, result)
     return result
 
 
-async def _take_account(
+async def take_account(
     work: Work, given: ImportedAccount, body: ImportBody, proxies: dict[str, int], result: ImportView
-) -> None:
+) -> int | None:
+    """Its id here; None: the result says what was wrong with it."""
     try:
         async with work.session.begin_nested():
             draft = _draft(work.deps.vault, given, body, proxies)
@@ -75,8 +76,9 @@ async def _take_account(
         result.errors.append(
             ImportIssue(kind="account", name=given.name, proxy_key=given.proxy_key, message=told(error))
         )
-        return
+        return None
     result.account_created += 1
+    return row.id
 
 
 def _draft(vault: Vault, given: ImportedAccount, body: ImportBody, proxies: dict[str, int]) -> AccountCreate:

@@ -21,14 +21,22 @@ TEST_DEADLINE_S = 120
 async def stream_test(
     deps: ControlDeps, actor: Actor, account_id: int, *, call: Call, model: str, prompt: str
 ) -> AsyncIterator[bytes]:
-    """Events as `data: {...}`. A success clears whatever had marked the account; a 403 of Anthropic marks it
-    (spec 8.4): nothing but the account can be the cause of a test's."""
+    """Events as `data: {...}`."""
+    async for event in tested(deps, actor, account_id, call=call, model=model, prompt=prompt):
+        yield b"data: " + json.dumps(event) + b"\n\n"
+
+
+async def tested(
+    deps: ControlDeps, actor: Actor, account_id: int, *, call: Call, model: str, prompt: str
+) -> AsyncIterator[Mapping[str, Any]]:
+    """A success clears whatever had marked the account; a 403 of Anthropic marks it (spec 8.4): nothing but
+    the account can be the cause of a test's."""
     async for event in test_events(deps, account_id, model=model, prompt=prompt):
         if event["type"] == "test_complete" and event.get("success") is True:
             await _recover(deps, actor, account_id, call)
         elif event["type"] == "error" and event.get("status_code") == _FORBIDDEN:
             await _refused(deps, actor, account_id, call)
-        yield b"data: " + json.dumps(event) + b"\n\n"
+        yield event
 
 
 async def test_events(

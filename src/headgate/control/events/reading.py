@@ -4,19 +4,23 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from headgate.control.deps import ControlDeps
 from headgate.control.events.topics import ACCOUNTS, Data, Snapshot, State, state_of
 from headgate.control.statistics.totals import realtime
 from headgate.control.work import Work
 from headgate.core.money import to_usd
+from headgate.kit.clock import instant
 from headgate.state.protocols import SlotLoad, StateUnavailable
-from headgate.storage.models import AccountRow, DirectoryVersionRow, GroupRow, UsageRecordRow, UserRow
+from headgate.storage.models import AccountRow, DirectoryVersionRow, GroupRow, JobRow, UsageRecordRow, UserRow
 
 MAX_ACCOUNTS = 2_000
 """Shown live; what is beyond is read with its page."""
 MAX_PLACES = 50
+MAX_JOBS = 30
+JOB_SEEN_MS = 60_000
+"""For so long after its end a job is told of."""
 COUNTERS_TTL_S = 5
 """They are sums over a minute: computing them every second would cost more than it shows."""
 _IDLE = SlotLoad(in_use=0, waiting=0)
@@ -45,7 +49,18 @@ async def _administration(work: Work, deps: ControlDeps) -> Mapping[str, State]:
         "counters": state_of({**counters, "active_requests": in_flight, "waiting": queue["waiting"]}),
         "queue": state_of(queue),
         ACCOUNTS: state_of(accounts),
+        "jobs": state_of({"jobs": await _jobs(work)}),
     }
+
+
+async def _jobs(work: Work) -> Sequence[Data]:
+    """Those that are open, and those that ended just now: whoever watches sees the end."""
+    row = JobRow
+    lately = instant(work.now_ms() - JOB_SEEN_MS)
+    columns = (row.id, row.kind, row.status, row.total, row.done, row.failed, row.created_by)
+    query = select(*columns).where(or_(row.status.in_(("pending", "running")), row.finished_at >= lately))
+    found = (await work.session.execute(query.order_by(row.id.desc()).limit(MAX_JOBS))).mappings()
+    return [dict(one) for one in found]
 
 
 async def _account_rows(work: Work) -> Sequence[dict[str, Any]]:

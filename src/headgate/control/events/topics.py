@@ -21,6 +21,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "counters": Permission.READ,
     "queue": Permission.READ,
     ACCOUNTS: Permission.READ,
+    "jobs": Permission.READ,
 }
 """Topics in the order in which they are told, and what it takes to hear them."""
 MAX_ID_CHARS = 200

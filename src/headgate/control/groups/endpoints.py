@@ -24,7 +24,8 @@ from headgate.control.groups.service import GroupService
 from headgate.control.groups.summary import capacity_summary, group_stats, usage_summary, zone_of
 from headgate.control.groups.summary_schemas import GroupCapacity, GroupStats, GroupUsage
 from headgate.control.keys.repository import KeyRepository
-from headgate.control.keys.schemas import KeyView, key_view
+from headgate.control.keys.schemas import KeyView
+from headgate.control.keys.views import key_views
 from headgate.control.users.repository import UserRepository
 from headgate.control.web.envelope import MessageView, Page, PagingParams
 from headgate.control.web.fields import IdPath, Search
@@ -141,7 +142,7 @@ async def group_keys(group_id: IdPath, work: CurrentWork, paging: PagingParams) 
     """Keys bound to a group, newest first."""
     await GroupRepository(work.session).get(group_id)
     rows, total = await KeyRepository(work.session).page_of_group(group_id, paging)
-    return paging.wrap([key_view(row, now_ms=work.now_ms()) for row in rows], total)
+    return paging.wrap(await key_views(work, rows), total)
 
 
 @routes.route("GET", "/admin/groups/{group_id}/rate-multipliers", Permission.READ)

@@ -1,16 +1,13 @@
 """HTTP of a user's own keys."""
 
-from headgate.control.groups.repository import GroupRepository
-from headgate.control.groups.schemas import group_view
 from headgate.control.keys.repository import KeyFilter, KeyRepository
-from headgate.control.keys.rotation import end_overlaps, overlaps_until, rotate_key
+from headgate.control.keys.rotation import end_overlaps, rotate_key
 from headgate.control.keys.schemas import KeyCreate, KeyRotate, KeyUpdate, KeyView, key_view
 from headgate.control.keys.service import KeyService
+from headgate.control.keys.views import key_views
 from headgate.control.web.envelope import MessageView, Page, PagingParams
 from headgate.control.web.fields import IdPath, IdQuery, Search
 from headgate.control.web.routing import CurrentWork, Permission, RouteTable
-from headgate.control.work import Work
-from headgate.storage.models import ApiKeyRow
 
 routes = RouteTable("/keys", tag="keys")
 
@@ -27,7 +24,7 @@ async def list_keys(
     """Own keys, newest first. `group_id=0`: those without a group; `parent_id`: children of that key."""
     wanted = KeyFilter(search=search, status=status, group_id=group_id, parent_id=parent_id)
     rows, total = await KeyRepository(work.session).page_of_user(work.actor.user_id, paging, wanted)
-    return paging.wrap(await _views(work, list(rows)), total)
+    return paging.wrap(await key_views(work, rows), total)
 
 
 @routes.route("POST", "", Permission.USER, status=201, idempotent="user.api_keys.create")
@@ -40,14 +37,14 @@ async def create_key(body: KeyCreate, work: CurrentWork) -> KeyView:
 @routes.route("GET", "/{key_id}", Permission.USER)
 async def get_key(key_id: IdPath, work: CurrentWork) -> KeyView:
     """One of the caller's keys, masked."""
-    return (await _views(work, [await KeyService(work).own(key_id)]))[0]
+    return (await key_views(work, [await KeyService(work).own(key_id)]))[0]
 
 
 @routes.route("PUT", "/{key_id}", Permission.USER)
 async def update_key(key_id: IdPath, body: KeyUpdate, work: CurrentWork) -> KeyView:
     """Change a key; absent fields stay, absent IP lists become empty."""
     service = KeyService(work)
-    return (await _views(work, [await service.update(await service.own(key_id), body)]))[0]
+    return (await key_views(work, [await service.update(await service.own(key_id), body)]))[0]
 
 
 @routes.route("POST", "/{key_id}/rotate", Permission.USER, idempotent="user.api_keys.rotate")
@@ -56,7 +53,7 @@ async def rotate(key_id: IdPath, body: KeyRotate, work: CurrentWork) -> KeyView:
     goes on working for `overlap_hours`."""
     row = await KeyService(work).own(key_id)
     secret = await rotate_key(work, row, overlap_hours=body.overlap_hours)
-    (view,) = await _views(work, [row])
+    (view,) = await key_views(work, [row])
     return view.model_copy(update={"key": secret})
 
 
@@ -73,19 +70,3 @@ async def delete_key(key_id: IdPath, work: CurrentWork) -> MessageView:
     service = KeyService(work)
     await service.delete(await service.own(key_id))
     return MessageView(message="API key deleted")
-
-
-async def _views(work: Work, rows: list[ApiKeyRow]) -> list[KeyView]:
-    ids = {row.group_id for row in rows if row.group_id is not None}
-    groups = await GroupRepository(work.session).by_ids(ids)
-    shown = {id_: group_view(group) for id_, group in groups.items()}
-    until = await overlaps_until(work.session, [row.id for row in rows], work.now())
-    return [
-        key_view(
-            row,
-            now_ms=work.now_ms(),
-            group=shown.get(row.group_id or 0),
-            older_until=until.get(row.id),
-        )
-        for row in rows
-    ]

@@ -61,12 +61,22 @@ async def import_proxies(work: Work, deps: Deps, body: ProxyImportBody) -> Impor
 
 async def take_proxies(work: Work, given: Sequence[ImportedProxy], result: ImportView) -> dict[str, int]:
     """Ids by key, with those that were here before; a key of a file that could not be taken is absent."""
+    known = await known_proxies(work, ())
+    for proxy in given:
+        await _take_proxy(work, proxy, known, result)
+    return known
+
+
+async def known_proxies(work: Work, given: Sequence[ImportedProxy]) -> dict[str, int]:
+    """Ids of the proxies that are here, by key, also under the names that a file gives them."""
     known = {
         proxy_key(row.protocol, row.host, row.port, row.username): row.id
         for row in await ProxyRepository(work.session).active()
     }
     for proxy in given:
-        await _take_proxy(work, proxy, known, result)
+        key = proxy_key(proxy.protocol, proxy.host, proxy.port, proxy.username)
+        if proxy.proxy_key and key in known:
+            known[proxy.proxy_key] = known[key]
     return known
 
 

@@ -43,7 +43,7 @@ class CleanupService:
             raise BadRequest(f"{MAX_WAITING} clean-up tasks are waiting already; cancel some first")
         row = task(
             filters=body.model_dump(exclude_none=True),
-            wanted=_stored(wanted),
+            wanted=stored(wanted),
             created_by=self._work.actor_id,
             created_at=now,
             updated_at=now,
@@ -162,7 +162,7 @@ def filter_of(stored: Mapping[str, Any]) -> UsageFilter:
     return UsageFilter(**plain, span=Span(stored["from_ms"], stored["until_ms"]))
 
 
-def _stored(wanted: UsageFilter) -> dict[str, Any]:
+def stored(wanted: UsageFilter) -> dict[str, Any]:
     fields = asdict(wanted)
     span = fields.pop("span")
     return {**fields, **span}

@@ -10,8 +10,9 @@ from headgate.control.attributes.filtering import attribute_filters
 from headgate.control.codes.history import history_of
 from headgate.control.codes.schemas import BalanceHistory
 from headgate.control.keys.repository import KeyRepository
-from headgate.control.keys.schemas import KeyGroupAnswer, KeyView, key_view
+from headgate.control.keys.schemas import KeyGroupAnswer, KeyView
 from headgate.control.keys.service import KeyService
+from headgate.control.keys.views import key_views
 from headgate.control.subscriptions.views import subscriptions_by_user
 from headgate.control.usage.endpoints import Common
 from headgate.control.usage.schemas import AdminUsageStats
@@ -111,7 +112,7 @@ async def user_keys(user_id: IdPath, work: CurrentWork, paging: PagingParams) ->
     """Keys of a user, newest first."""
     await UserRepository(work.session).get(user_id)
     rows, total = await KeyRepository(work.session).page_of_user(user_id, paging)
-    return paging.wrap([key_view(row, now_ms=work.now_ms()) for row in rows], total)
+    return paging.wrap(await key_views(work, rows), total)
 
 
 @routes.route("GET", "/users/{user_id}/usage", Permission.READ)

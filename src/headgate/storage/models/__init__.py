@@ -13,6 +13,7 @@ from headgate.storage.models.books import (
 from headgate.storage.models.cleanup import UsageCleanupTaskRow
 from headgate.storage.models.configuration import ConfigRevisionRow
 from headgate.storage.models.error_rules import ErrorRuleRow
+from headgate.storage.models.jobs import JobFilePartRow, JobItemRow, JobRow
 from headgate.storage.models.mail import MailOutboxRow
 from headgate.storage.models.notices import AnnouncementReadRow, AnnouncementRow
 from headgate.storage.models.people import (
@@ -65,6 +66,9 @@ __all__ = [
     "ExchangeTraceRow",
     "GroupRow",
     "IdempotencyRecordRow",
+    "JobFilePartRow",
+    "JobItemRow",
+    "JobRow",
     "LedgerChainRow",
     "LedgerEntryRow",
     "MailCodeRow",
