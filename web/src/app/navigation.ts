@@ -1,7 +1,7 @@
 import {
-  BarChart3, BookOpen, BookOpenCheck, Boxes, CalendarClock, CircleDollarSign, FileCog, Fingerprint, Gauge, Gift,
+  BarChart3, BookOpen, BookOpenCheck, Boxes, CalendarClock, CircleDollarSign, Eraser, FileCog, Fingerprint, Gauge, Gift,
   HeartPulse, KeyRound, LayoutDashboard, ListChecks, Megaphone, MessageSquare, Network, Rocket, ScrollText, Server,
-  Settings, Ticket, TicketPercent, UserCog, Users, Webhook,
+  Settings, Tags, Ticket, TicketPercent, UserCog, Users, Webhook,
 } from 'lucide-vue-next'
 import type { Component } from 'vue'
 
@@ -40,6 +40,7 @@ export const NAV: readonly NavItem[] = [
   { path: '/admin/groups', label: 'groups', icon: Boxes, permission: 'read', group: 'supply' },
   { path: '/admin/proxies', label: 'proxies', icon: Network, permission: 'read', group: 'supply' },
   { path: '/admin/users', label: 'users', icon: Users, permission: 'read', group: 'people' },
+  { path: '/admin/attributes', label: 'attributes', icon: Tags, permission: 'read', group: 'people' },
   { path: '/admin/subscriptions', label: 'subscriptions', icon: CalendarClock, permission: 'read', group: 'people' },
   { path: '/admin/announcements', label: 'announcements', icon: Megaphone, permission: 'read', group: 'people' },
   { path: '/admin/prices', label: 'prices', icon: CircleDollarSign, permission: 'read', group: 'money' },
@@ -49,6 +50,7 @@ export const NAV: readonly NavItem[] = [
   { path: '/admin/audit', label: 'audit', icon: ScrollText, permission: 'read', group: 'safety' },
   { path: '/admin/identity', label: 'identity', icon: Fingerprint, permission: 'read', group: 'safety' },
   { path: '/admin/settings', label: 'settings', icon: Settings, permission: 'read', group: 'system' },
+  { path: '/admin/cleanup', label: 'cleanup', icon: Eraser, permission: 'read', group: 'system' },
   { path: '/admin/configuration', label: 'configuration', icon: FileCog, permission: 'read', group: 'system' },
   { path: '/admin/webhooks', label: 'webhooks', icon: Webhook, permission: 'read', group: 'system' },
 ]

@@ -4,7 +4,7 @@ export type Values = Record<string, unknown>
 
 export interface FormField {
   name: string
-  kind?: 'text' | 'long' | 'number' | 'choice' | 'choices' | 'switch' | 'password' | 'lines' | 'instant'
+  kind?: 'text' | 'long' | 'number' | 'choice' | 'choices' | 'switch' | 'password' | 'lines' | 'instant' | 'day'
   /** Instead of the label that `common.field` has for the name. */
   label?: string
   hint?: string
