@@ -103,6 +103,8 @@ def test_who_only_reads_has_no_route_that_changes_anything():
         "/v1/admin/dashboard/api-keys-usage",
         "/v1/admin/accounts/check-mixed-channel",
         "/v1/admin/accounts/today-stats/batch",
+        "/v1/admin/jobs/usage-export",
+        "/v1/admin/jobs/{job_id}/cancel",
         "/v1/admin/user-attributes/batch",
     }
     reading = {(m, path) for m, path, permission in ROUTES if permission is Permission.READ}
@@ -126,6 +128,9 @@ def test_what_an_operator_may_change_is_exactly_this():
         "DELETE /v1/admin/announcements/{announcement_id}",
         "PUT /v1/admin/accounts/{account_id}",
         "POST /v1/admin/accounts/bulk-update",
+        "POST /v1/admin/jobs/account-update",
+        "POST /v1/admin/jobs/account-action",
+        "POST /v1/admin/jobs/account-test",
         "POST /v1/admin/accounts/batch-clear-error",
         "POST /v1/admin/accounts/{account_id}/test",
         "POST /v1/admin/proxies/{proxy_id}/test",
