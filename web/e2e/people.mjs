@@ -1,7 +1,7 @@
 // People whose accounts need protection, and whose money ends: node e2e/people.mjs URL EMAIL PASSWORD ISSUER CLIENT SECRET SCREENS
 import { createHmac } from 'node:crypto'
 
-import { button, openStage, play, settled } from './stage.mjs'
+import { asking, button, openStage, play, settled } from './stage.mjs'
 
 const [url, email, password, issuer, client, clientSecret, screens] = process.argv.slice(2)
 const stage = await openStage(url, screens)
@@ -15,19 +15,7 @@ async function open(path) {
   await page.goto(`${url}/${path}`)
   await page.getByRole('heading', { level: 1 }).first().waitFor()
 }
-/** As whoever is logged in here. */
-const ask = (method, path, body) =>
-  page.evaluate(
-    async ([verb, where, sent]) => {
-      const csrf = /headgate_csrf=([^;]+)/.exec(document.cookie)?.[1] ?? ''
-      const headers = { 'X-CSRF-Token': csrf, 'X-Headgate-Session': 'cookie', 'Content-Type': 'application/json' }
-      const answer = await fetch(`/api/v1/${where}`, { method: verb, headers, body: sent && JSON.stringify(sent) })
-      const told = await answer.json()
-      if (!answer.ok) throw new Error(`${verb} ${where}: ${answer.status} ${JSON.stringify(told)}`)
-      return told.data
-    },
-    [method, path, body],
-  )
+const ask = asking(page)
 async function enter(who, secret) {
   await open('login')
   await page.fill('input[name=email]', who)

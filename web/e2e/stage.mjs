@@ -73,6 +73,20 @@ export async function play(stage, page, stories) {
 
 export const button = (within, name) => within.getByRole('button', { name, exact: true })
 
+/** Calls of the management API as whoever is logged in on the page. */
+export const asking = (page) => (method, path, body) =>
+  page.evaluate(
+    async ([verb, where, sent]) => {
+      const csrf = /headgate_csrf=([^;]+)/.exec(document.cookie)?.[1] ?? ''
+      const headers = { 'X-CSRF-Token': csrf, 'X-Headgate-Session': 'cookie', 'Content-Type': 'application/json' }
+      const answer = await fetch(`/api/v1/${where}`, { method: verb, headers, body: sent && JSON.stringify(sent) })
+      const told = await answer.json()
+      if (!answer.ok) throw new Error(`${verb} ${where}: ${answer.status} ${JSON.stringify(told)}`)
+      return told.data
+    },
+    [method, path, body],
+  )
+
 /** The page in that colour scheme, its colours at rest. */
 export async function themed(page, colorScheme) {
   await page.emulateMedia({ colorScheme })

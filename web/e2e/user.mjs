@@ -3,6 +3,8 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { chromium } from 'playwright-core'
 
+import { asking } from './stage.mjs'
+
 const [url, email, password, , , screens, part] = process.argv.slice(2)
 const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 /** What people have written into free text to make it run. */
@@ -52,19 +54,7 @@ async function looked(name) {
   const serious = found.violations.filter((item) => ['serious', 'critical'].includes(item.impact))
   note(`${name}: axe finds nothing serious ${serious.map((item) => `${item.id} ${item.nodes[0].html.slice(0, 200)}`).join('; ')}`, serious.length === 0)
 }
-/** As whoever is logged in here. */
-const ask = (method, path, body) =>
-  page.evaluate(
-    async ([verb, where, sent]) => {
-      const csrf = /headgate_csrf=([^;]+)/.exec(document.cookie)?.[1] ?? ''
-      const headers = { 'X-CSRF-Token': csrf, 'X-Headgate-Session': 'cookie', 'Content-Type': 'application/json' }
-      const answer = await fetch(`/api/v1/${where}`, { method: verb, headers, body: sent && JSON.stringify(sent) })
-      const told = await answer.json()
-      if (!answer.ok) throw new Error(`${verb} ${where}: ${answer.status} ${JSON.stringify(told)}`)
-      return told.data
-    },
-    [method, path, body],
-  )
+const ask = asking(page)
 async function looks(language, theme, width) {
   await page.setViewportSize({ width, height: 860 })
   await page.evaluate(([code, name]) => {

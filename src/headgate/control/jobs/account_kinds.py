@@ -37,24 +37,19 @@ class AccountImport(InDatabase):
     async def step(self, work: Work, body: ImportBody, place: Place, outside: Sequence[Outcome]) -> Step:
         pieces: list[ImportedProxy | ImportedAccount] = [*body.data.proxies, *body.data.accounts]
         part, place, is_end = chunk(place, AT_ONCE, len(pieces))
-        outcomes = [await self._take(work, body, piece) for piece in pieces[part]]
-        return Step(place=place, is_end=is_end, outcomes=outcomes)
-
-    async def _take(self, work: Work, body: ImportBody, piece: ImportedProxy | ImportedAccount) -> Outcome:
-        result = ImportView()
-        made: int | None = None
-        if isinstance(piece, ImportedProxy):
-            await take_proxies(work, [piece], result)
-        else:
-            proxies = await known_proxies(work, body.data.proxies)
+        outcomes: list[Outcome] = []
+        proxies: dict[str, int] | None = None
+        for piece in pieces[part]:
+            result = ImportView()
+            if isinstance(piece, ImportedProxy):
+                await take_proxies(work, [piece], result)
+                outcomes.append(_imported("proxy", piece.name, None, result))
+                continue
+            if proxies is None:  # all of them stand before the first account
+                proxies = await known_proxies(work, body.data.proxies)
             made = await take_account(work, piece, body, proxies, result)
-        return Outcome(
-            success=not result.errors,
-            subject="proxy" if isinstance(piece, ImportedProxy) else "account",
-            subject_id=made,
-            name=piece.name,
-            message=result.errors[0].message if result.errors else "reused" if result.proxy_reused else "",
-        )
+            outcomes.append(_imported("account", piece.name, made, result))
+        return Step(place=place, is_end=is_end, outcomes=outcomes)
 
 
 class AccountUpdates(InDatabase):
@@ -140,6 +135,11 @@ def _action(service: AccountService, action: AccountAction) -> Callable[[int], A
         "delete": service.delete,
     }
     return known[action]
+
+
+def _imported(subject: str, name: str, made: int | None, result: ImportView) -> Outcome:
+    message = result.errors[0].message if result.errors else "reused" if result.proxy_reused else ""
+    return Outcome(success=not result.errors, subject=subject, subject_id=made, name=name, message=message)
 
 
 def _outcomes(results: Sequence[AccountResult]) -> Sequence[Outcome]:
