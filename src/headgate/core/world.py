@@ -8,6 +8,7 @@ Invariant: frozen; a change is a new snapshot (GLOSSARY: directory).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -117,6 +118,15 @@ class OffBecause(StrEnum):
     NO_CREDENTIAL = "no_credential"
 
 
+_LOADS_AT_HAND = 16
+
+
+@lru_cache(maxsize=256)
+def _loads(base: int) -> tuple[int, ...]:
+    """One for all accounts alike: it stays in the processor's cache."""
+    return tuple([min(requests * 100 // base, 100) for requests in range(_LOADS_AT_HAND)])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """An upstream account as the scheduler and the relay need it."""
@@ -164,6 +174,8 @@ class Account:
 
     load_base: int = field(init=False, compare=False, repr=False)
     """What counts as a load of 100 %: the load factor, else the slots, else one."""
+    loads: tuple[int, ...] = field(init=False, compare=False, repr=False)
+    """Percent of it by how many requests are served or wait, at most 100; of the first few."""
 
     def __post_init__(self) -> None:
         is_plain = (
@@ -174,7 +186,9 @@ class Account:
         )
         factor = self.load_factor if self.load_factor is not None else 0
         object.__setattr__(self, "plain_for", self.provider if is_plain else None)
-        object.__setattr__(self, "load_base", factor if factor > 0 else max(self.concurrency, 1))
+        base = factor if factor > 0 else max(self.concurrency, 1)
+        object.__setattr__(self, "load_base", base)
+        object.__setattr__(self, "loads", _loads(base))
         object.__setattr__(self, "model_rules", rules_of(self.model_mapping))
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from headgate.core.routing.model_mapping import upstream_model
+from headgate.core.routing.model_mapping import rules_of, upstream_model
 
 
 def test_no_mapping_supports_every_model_unchanged() -> None:
@@ -31,3 +31,8 @@ def test_an_operation_without_a_model_is_always_supported() -> None:
 
 def test_a_pattern_is_not_an_exact_name_for_others() -> None:
     assert upstream_model({"claude": "x"}, "claude-2") is None
+
+
+def test_equal_mappings_have_the_same_rules() -> None:
+    assert rules_of({"a": "x", "b-*": "y"}) is rules_of({"b-*": "y", "a": "x"})
+    assert rules_of({"a": "x"}) is not rules_of({"a": "y"})

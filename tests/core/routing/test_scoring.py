@@ -20,7 +20,9 @@ from headgate.core.routing.scoring import (
     scales_of,
     scores_of,
 )
-from tests.core.routing.test_selection import candidate
+from headgate.core.routing.selection import select_account
+from headgate.core.routing.verdicts import Selected
+from tests.core.routing.test_selection import NOW, WANTED, candidate
 
 W = ScoreWeights()
 
@@ -42,7 +44,7 @@ def scored(pool: Sequence[Candidate]) -> list[Score]:
 def best(pool: Sequence[Candidate], top_k: int) -> list[int]:
     """The indexes of the best."""
     field = field_of(pool)
-    return [pool.index(place.candidate) for place in best_of(field.free, scales_of(field, W), W, top_k)]
+    return [pool.index(place[-1]) for place in best_of(field.free, scales_of(field, W), W, top_k)]
 
 
 def totals(*pool: Candidate) -> list[float]:
@@ -152,10 +154,20 @@ def test_the_best_of_many_are_those_that_sorting_everybody_would_find(
     shuffle.shuffle(pool)
     field = field_of(pool)
     every = best_of(field.free, scales_of(field, W), W, len(pool))
-    assert [place.candidate.account.id for place in every] == [
-        place.candidate.account.id for place in sorted(every)
-    ]
+    assert [place[-1].account.id for place in every] == [place[-1].account.id for place in sorted(every)]
     assert len(every) == len(pool)
     assert best_of(field.free, scales_of(field, W), W, top_k) == every[:top_k]
     totals_by_id = {account_id: score.total for account_id, score in scores_of(field, W).items()}
-    assert all(totals_by_id[place.candidate.account.id] == -place.minus_total for place in every)
+    assert all(totals_by_id[place[-1].account.id] == -place[0] for place in every)
+
+
+@pytest.mark.parametrize("in_use", [3, 15, 16, 39, 45])
+def test_the_load_of_many_requests_is_what_that_of_few_is(in_use: int) -> None:
+    """Also beyond the table of loads that accounts have at hand."""
+    busy = candidate(1, concurrency=0, load_factor=40, live={"in_use": in_use})
+    selection = select_account(
+        [busy, candidate(2, concurrency=9)], wanted=WANTED, sticky_to=None,
+        excluded=frozenset(), now_ms=NOW, seed=1, scoring=W,
+    )  # fmt: skip
+    assert isinstance(selection, Selected)
+    assert selection.scores[busy.account.id].load == 1 - min(in_use * 100 // 40, 100) / 100

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from headgate.core.ids import AccountId
 from headgate.core.routing.candidates import Candidate
 from headgate.core.routing.eligibility import Demand, judge, usual_provider
-from headgate.core.routing.scoring import Score
+from headgate.core.routing.scoring import Place, Score
 from headgate.core.routing.verdicts import Reason, Rejection
 
 T = TypeVar("T")
@@ -56,10 +56,10 @@ class ScoresWhenRead(WhenRead[Score]):
 
     __slots__ = ("_of",)
 
-    def __init__(self, of: Callable[[Collection[AccountId] | None], Mapping[AccountId, Score]]) -> None:
-        """`of`: the scores of these accounts; None: of all."""
-        super().__init__(lambda: of(None))
-        self._of = of
+    def __init__(self, of: Callable[..., Mapping[AccountId, Score]]) -> None:
+        """`of`: the scores of these accounts; called without: of all."""
+        self._make = self._of = of
+        self._known = None
 
     def of(self, accounts: Collection[AccountId]) -> Mapping[AccountId, Score]:
         return self._of(accounts)
@@ -148,13 +148,16 @@ def lost_in_layers(chosen: Candidate) -> Callable[[Candidate], Rejection]:
     return lost
 
 
-def lost_in_scores(best: frozenset[AccountId]) -> Callable[[Candidate], Rejection]:
-    """`best`: the accounts among which the draw was made."""
+def lost_in_scores(best: Sequence[Place]) -> Callable[[Candidate], Rejection]:
+    """`best`: among whom the draw was made."""
+    drawn: set[AccountId] = set()
 
     def lost(candidate: Candidate) -> Rejection:
+        if not drawn:
+            drawn.update([place[-1].account.id for place in best])
         if (candidate.in_use or candidate.waiting) and candidate.is_full:
             return full(candidate)
-        return _NOT_DRAWN if candidate.account.id in best else _LOWER_SCORE
+        return _NOT_DRAWN if candidate.account.id in drawn else _LOWER_SCORE
 
     return lost
 

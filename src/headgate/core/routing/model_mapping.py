@@ -5,6 +5,7 @@ Refuses to know: which models exist. Invariant: a target is a literal name, neve
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -29,11 +30,15 @@ class ModelRules(NamedTuple):
 
 
 def rules_of(mapping: Mapping[str, str]) -> ModelRules | None:
-    """None: there is nothing to map."""
-    if not mapping:
-        return None
-    prefixes = [(name[:-1], target) for name, target in mapping.items() if name[-1:] == "*"]
-    return ModelRules(mapping, tuple(sorted(prefixes, key=lambda rule: -len(rule[0]))))
+    """None: there is nothing to map. Equal mappings have the same rules, so that selection asks them once for
+    many accounts."""
+    return _rules(tuple(sorted(mapping.items()))) if mapping else None
+
+
+@lru_cache(maxsize=1024)
+def _rules(mapping: tuple[tuple[str, str], ...]) -> ModelRules:
+    prefixes = [(name[:-1], target) for name, target in mapping if name[-1:] == "*"]
+    return ModelRules(dict(mapping), tuple(sorted(prefixes, key=lambda rule: -len(rule[0]))))
 
 
 def upstream_model(mapping: Mapping[str, str], model: str) -> str | None:

@@ -4,6 +4,7 @@ Knows: five terms, each the weight times a factor from 0 (worst) to 1 (best). Re
 Invariants: pure; the order of the candidates does not matter; the same seed draws the same account.
 """
 
+from bisect import insort
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -66,8 +67,11 @@ class Scales(NamedTuple):
     """What the candidates are measured against, weights applied: priority and time to the first token
     relative to the others, load and queue to what the account takes and to the longest queue."""
 
-    by_priority: Mapping[int, float]
-    by_load: Mapping[int, float]
+    by_bundle: Mapping[int, float]
+    """The terms of priority and load together, which all of a bundle share."""
+    lowest: int
+    spread: int
+    """Of the priorities."""
     per_waiting: float
     fastest: float
     per_ms: float
@@ -75,34 +79,24 @@ class Scales(NamedTuple):
 
 def scales_of(field: Field, weights: ScoreWeights) -> Scales:
     bundles = [*field.free, *field.full]
-    priorities = {bundle >> _LOAD_BITS for bundle in bundles}
-    lowest = min(priorities)
-    spread = (max(priorities) - lowest) or 1
+    lowest = min(bundles) >> _LOAD_BITS
+    spread = ((max(bundles) >> _LOAD_BITS) - lowest) or 1
     is_known = field.fastest <= field.slowest
     fastest = field.fastest if is_known else 0.0
     span = (field.slowest - fastest if is_known else 0.0) or 1.0
-    return Scales(
-        {priority: weights.priority * (1 - (priority - lowest) / spread) for priority in priorities},
-        {load: weights.load * (1 - load / 100) for load in {bundle & _LOAD_MASK for bundle in bundles}},
-        weights.queue / (field.longest or 1),
-        fastest,
-        weights.ttft / span,
-    )
+    w_priority, w_load = weights.priority, weights.load
+    by_bundle = {  # `scores_of` has the terms apart
+        bundle: w_priority * (1 - ((bundle >> _LOAD_BITS) - lowest) / spread)
+        + w_load * (1 - (bundle & _LOAD_MASK) / 100)
+        for bundle in bundles
+    }
+    per_waiting = weights.queue / (field.longest or 1)
+    return Scales(by_bundle, lowest, spread, per_waiting, fastest, weights.ttft / span)
 
 
-class Place(NamedTuple):
-    """Smaller is better: by score; ties by priority, load, queue, id."""
-
-    minus_total: float
-    priority: int
-    load: int
-    waiting: int
-    account_id: int
-    candidate: Candidate
-
-
-_LAST: tuple[object, ...] = (float("inf"),)
-"""Behind every place."""
+Place = tuple[float, int, int, int, Candidate]
+"""Smaller is better: by score (its negative), ties by bundle (priority, then load), queue, id. A bare tuple,
+because one is made for each account that comes near the best."""
 _ROUNDING = 1e-9
 
 
@@ -111,19 +105,16 @@ def best_of(
 ) -> list[Place]:
     """The best, best first. Bundles are read in the order of the most that they could reach, until that is
     less than what the last of the best has."""
-    by_priority, by_load, per_waiting, fastest, per_ms = scales
+    by_bundle, _, _, per_waiting, fastest, per_ms = scales
     per_error, unknown = weights.error_rate, weights.ttft * UNKNOWN_TTFT
     others = weights.queue + weights.error_rate
     fast = weights.ttft + fastest * per_ms
     most = others + weights.ttft + _ROUNDING
-    reached = [(by_priority[one >> _LOAD_BITS] + by_load[one & _LOAD_MASK], one) for one in bundles]
     best: list[Place] = []
-    least = float("-inf")
-    last = _LAST
-    for start, bundle in sorted(reached, reverse=True):
+    least, missing = float("-inf"), top_k
+    for start, bundle in sorted([(by_bundle[one], one) for one in bundles], reverse=True):
         if start + most < least:
             break
-        priority, load = bundle >> _LOAD_BITS, bundle & _LOAD_MASK
         for candidate in bundles[bundle]:
             ttft_ms, waiting = candidate.ttft_ms, candidate.waiting
             total = (
@@ -134,22 +125,13 @@ def best_of(
             )
             if total < least:
                 continue
-            place = _new(Place, (-total, priority, load, waiting, candidate.account.id, candidate))
-            if place < last:
-                best.append(place)
-                if len(best) >= 4 * top_k:
-                    least, last = _cut(best, top_k)
-        if len(best) > top_k:
-            least, last = _cut(best, top_k)
-    best.sort()
+            insort(best, (-total, bundle, waiting, candidate.account.id, candidate))
+            if missing > 1:
+                missing -= 1
+                continue
+            del best[top_k:]
+            least = -best[-1][0]
     return best
-
-
-def _cut(best: list[Place], top_k: int) -> tuple[float, tuple[object, ...]]:
-    """Keep the best; what the last of them has is the least that matters from here on."""
-    best.sort()
-    del best[top_k:]
-    return -best[-1].minus_total, best[-1]
 
 
 def scores_of(
@@ -159,14 +141,15 @@ def scores_of(
     if not field.free and not field.full:
         return {}
     scales = scales_of(field, weights)
-    by_priority, by_load, per_waiting, fastest, per_ms = scales
+    _, lowest, spread, per_waiting, fastest, per_ms = scales
     w_queue, w_error, w_ttft = weights.queue, weights.error_rate, weights.ttft
     unknown = w_ttft * UNKNOWN_TTFT
     others, fast = w_queue + w_error, w_ttft + fastest * per_ms
     wanted = None if accounts is None else frozenset(accounts)
     scores = {}
     for bundle, candidates in chain(field.free.items(), field.full.items()):
-        priority, load = by_priority[bundle >> _LOAD_BITS], by_load[bundle & _LOAD_MASK]
+        priority = weights.priority * (1 - ((bundle >> _LOAD_BITS) - lowest) / spread)
+        load = weights.load * (1 - (bundle & _LOAD_MASK) / 100)
         for candidate in candidates:
             account_id = candidate.account.id
             if wanted is not None and account_id not in wanted:
@@ -188,7 +171,7 @@ def draw(weights: Sequence[float], seed: int) -> int:
     lowest = min(weights)
     shares = [weight - lowest + 1 for weight in weights]
     point = fraction(seed) * sum(shares)
-    for index, share in enumerate(shares[:-1]):
+    for index, share in enumerate(shares):
         point -= share
         if point < 0:
             return index

@@ -7,6 +7,7 @@ an account that is full is never chosen, and nobody overtakes those who wait for
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -33,10 +34,12 @@ from headgate.core.routing.justification import (
     rejections_of,
     unable,
 )
+from headgate.core.routing.model_mapping import ModelRules
 from headgate.core.routing.scoring import (
     Field,
     ScoreWeights,
     best_of,
+    bundle_of,
     draw,
     fraction,
     scales_of,
@@ -245,20 +248,21 @@ def _field(candidates: Sequence[Candidate], demand: Demand) -> Field:
     the same loop."""
     wanted, usual = demand.wanted, usual_provider(demand.wanted)
     model, now_ms = wanted.model, demand.now_ms
-    if demand.excluded:
-        candidates = [candidate for candidate in candidates if candidate.account.id not in demand.excluded]
-    free: dict[int, list[Candidate]] = {}
-    full: dict[int, list[Candidate]] = {}
+    free: defaultdict[int, list[Candidate]] = defaultdict(list)
+    full: defaultdict[int, list[Candidate]] = defaultdict(list)
     longest, fastest, slowest = 0, math.inf, -math.inf
-    for candidate in candidates:
+    serving: ModelRules | None = None  # most accounts of a group have the same
+    for candidate in _untried(candidates, demand.excluded) if demand.excluded else candidates:
         account = candidate.account
-        rules = account.model_rules  # what follows is `is_able`, in place
-        if rules is not None and rules.upstream_model(model) is None:
-            continue
-        if (account.plain_for is not usual or candidate.cooldowns) and (
-            account.cooldown_until_ms > now_ms or isinstance(judge(candidate, demand), Rejection)
-        ):
-            continue
+        if account.plain_for is not usual or candidate.cooldowns:  # what follows is `is_able`, in place
+            if account.cooldown_until_ms > now_ms or isinstance(judge(candidate, demand), Rejection):
+                continue
+        else:
+            rules = account.model_rules
+            if rules is not None and rules is not serving:
+                if rules.upstream_model(model) is None:
+                    continue
+                serving = rules
         ttft_ms = candidate.ttft_ms
         if ttft_ms is not None:
             fastest = ttft_ms if ttft_ms < fastest else fastest
@@ -266,16 +270,20 @@ def _field(candidates: Sequence[Candidate], demand: Demand) -> Field:
         in_use, waiting = candidate.in_use, candidate.waiting
         bundle, bundles = account.priority << 7, free  # `bundle_of`
         if in_use or waiting:
-            load, slots = (in_use + waiting) * 100 // account.load_base, account.concurrency
-            bundle += load if load < 100 else 100
+            try:
+                bundle += account.loads[in_use + waiting]
+            except IndexError:
+                bundle = bundle_of(account.priority, candidate.load_rate)
+            slots = account.concurrency
             if waiting or in_use >= slots:
                 longest = waiting if waiting > longest else longest
                 bundles = full if slots > 0 else free
-        try:
-            bundles[bundle].append(candidate)
-        except KeyError:
-            bundles[bundle] = [candidate]
+        bundles[bundle].append(candidate)
     return Field(free, full, longest, fastest, slowest)
+
+
+def _untried(candidates: Sequence[Candidate], excluded: frozenset[AccountId]) -> Sequence[Candidate]:
+    return [candidate for candidate in candidates if candidate.account.id not in excluded]
 
 
 def _scored(field: Field, demand: Demand, weights: ScoreWeights, why: _Why | _WhyNotHome) -> _Found | None:
@@ -286,8 +294,8 @@ def _scored(field: Field, demand: Demand, weights: ScoreWeights, why: _Why | _Wh
     scores = ScoresWhenRead(partial(scores_of, field, weights))
     if field.free:
         best = best_of(field.free, scales, weights, weights.top_k)
-        chosen = best[draw([-place.minus_total for place in best], demand.seed)].candidate
-        lost = lost_in_scores(frozenset([place.candidate.account.id for place in best]))
+        chosen = best[draw([-place[0] for place in best], demand.seed)][-1]
+        lost = lost_in_scores(best)
         return _taken(chosen, demand, why(chosen, lost), scores)
     most = demand.limits.fallback_max_waiting
     room = {
@@ -295,8 +303,8 @@ def _scored(field: Field, demand: Demand, weights: ScoreWeights, why: _Why | _Wh
         for bundle, queues in field.full.items()
         if (some := [candidate for candidate in queues if candidate.waiting < most])
     }
-    chosen = best_of(room or field.full, scales, weights, 1)[0].candidate
-    return _queued(chosen, demand, why(chosen, lost_in_scores(frozenset())), scores)
+    chosen = best_of(room or field.full, scales, weights, 1)[0][-1]
+    return _queued(chosen, demand, why(chosen, lost_in_scores([])), scores)
 
 
 def _first_queue(pool: Sequence[Candidate], seed: int) -> Candidate:
