@@ -11,17 +11,9 @@ page.setDefaultTimeout(15_000)
 const FIRST = 'a first password 7'
 const dialog = () => page.getByRole('dialog')
 
-async function open(path) {
-  await page.goto(`${url}/${path}`)
-  await page.getByRole('heading', { level: 1 }).first().waitFor()
-}
+const open = (path) => stage.open(page, path)
 const ask = asking(page)
-async function enter(who, secret) {
-  await open('login')
-  await page.fill('input[name=email]', who)
-  await page.fill('input[name=password]', secret)
-  await button(page, 'Log in').click()
-}
+const enter = (who, secret) => stage.enter(page, who, secret)
 
 /** RFC 6238: what an authenticator app shows. `ahead` steps of 30 s: no code is taken twice. */
 function codeOf(secret, ahead = 0) {
@@ -58,6 +50,16 @@ async function protect() {
   await settled(page)
   await accessible(page, 'proof')
   await shot(page, 'people-proof')
+  await page.route('**/identities/corp/prove', (route) => route.fulfill({ json: { code: 0, message: 'success', data: { authorize_url: '#there' } } }))
+  await button(dialog(), 'Continue with Corp').click()
+  await page.waitForURL(`${url}/profile#there`)
+  const asked = () => page.evaluate(() => sessionStorage.getItem('headgate.prove-for') ?? localStorage.getItem('headgate.prove-for'))
+  ok('what the proof is for is kept for the way back', (await asked())?.startsWith('totp:'))
+  await button(dialog(), 'Cancel').click()
+  await dialog().waitFor({ state: 'detached' })
+  ok('and given up with Cancel', (await asked()) === null)
+  await page.unroute('**/identities/corp/prove')
+  await button(page, 'Switch on').click()
   await button(dialog(), 'Continue with Corp').click()
   await page.waitForURL(`${url}/profile`)
   await dialog().getByText('You have just proven who you are').waitFor()

@@ -6,7 +6,8 @@ const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/go
 const WAIT_MS = 45_000
 const axe = readFileSync(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
 
-export async function openStage(url, screens) {
+/** `expected`: what a browser complains of because a story makes it so. */
+export async function openStage(url, screens, expected = /^$/) {
   mkdirSync(screens, { recursive: true })
   const executablePath = BROWSERS.find((path) => existsSync(path))
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
@@ -22,7 +23,7 @@ export async function openStage(url, screens) {
     page.setDefaultTimeout(WAIT_MS)
     page.on('pageerror', (error) => complaints.push(`${page.url()}: ${error.message}`))
     page.on('console', (message) => {
-      const isOurs = message.type() === 'error' && !/status of [45]\d\d|ERR_FAILED|ERR_CONNECTION|ERR_INCOMPLETE|ERR_NETWORK|ERR_INTERNET_DISCONNECTED/.test(message.text())
+      const isOurs = message.type() === 'error' && !/status of [45]\d\d|ERR_FAILED|ERR_CONNECTION|ERR_INCOMPLETE|ERR_NETWORK|ERR_INTERNET_DISCONNECTED/.test(message.text()) && !expected.test(message.text())
       if (isOurs) complaints.push(`${page.url()}: ${message.text()}`)
     })
     return page
@@ -35,6 +36,17 @@ export async function openStage(url, screens) {
   stage.note = (what, holds) => {
     if (!holds) wrong.push(what)
     if (!holds || process.env.E2E_ALL) console.log(`${holds ? 'ok' : 'NOT OK'}: ${what}`)
+  }
+  stage.open = async (page, path) => {
+    await page.goto(`${url}/${path}`)
+    await page.getByRole('heading', { level: 1 }).first().waitFor({ state: 'attached' })
+  }
+  /** The form of the login page, sent; where it leads is for the story to see. */
+  stage.enter = async (page, who, secret) => {
+    await stage.open(page, 'login')
+    await page.fill('input[name=email]', who)
+    await page.fill('input[name=password]', secret)
+    await page.locator('form button[type=submit]').click()
   }
   stage.shot = (page, name) => page.screenshot({ path: `${screens}/${name}.png` })
   stage.took = (what) => console.log(`   ${((Date.now() - began) / 1000).toFixed(1)} s: ${what}`)

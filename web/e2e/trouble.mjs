@@ -7,10 +7,7 @@ const page = await stage.person()
 const { ok } = stage
 const RUN = Date.now().toString(36)
 const dialog = () => page.getByRole('dialog').first()
-const open = async (path) => {
-  await page.goto(`${url}/${path}`)
-  await page.getByRole('heading', { level: 1 }).waitFor()
-}
+const open = (path) => stage.open(page, path)
 async function logIn() {
   await open('admin/groups')
   await page.fill('input[name=email]', email)

@@ -1,12 +1,10 @@
 // What visitors and users see: node e2e/user.mjs URL EMAIL PASSWORD KEY SIMULATOR SCREENS visitors|users
 // Prints one line a check and fails at the first that does not hold.
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
-import { chromium } from 'playwright-core'
+import { readFileSync } from 'node:fs'
 
-import { asking } from './stage.mjs'
+import { asking, button, openStage, play } from './stage.mjs'
 
 const [url, email, password, , , screens, part] = process.argv.slice(2)
-const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 /** What people have written into free text to make it run. */
 const XSS = [
   `<script>window.hacked=1</script>`, `<img src=x onerror="window.hacked=1">`, `<svg/onload=window.hacked=1>`,
@@ -16,43 +14,20 @@ const XSS = [
   `"'><body onload=window.hacked=1>`, `<object data="javascript:window.hacked=1">`, `<input autofocus onfocus=window.hacked=1>`, `\u202eתוֹרָה \u200f<b style="position:fixed;inset:0">over</b>`,
 ].join('\n\n')
 
-mkdirSync(screens, { recursive: true })
-const browser = await chromium.launch({ executablePath: BROWSERS.find((path) => existsSync(path)), args: ['--no-sandbox'] })
-const context = await browser.newContext({ viewport: { width: 1360, height: 860 }, colorScheme: 'light', locale: 'en-US' })
-const page = await context.newPage()
+// What is blocked of the attacks is complained of by the browser.
+const stage = await openStage(url, screens, /inline event handler|Applying inline style/)
+const page = await stage.person()
 page.setDefaultTimeout(15_000)
-const complaints = []
-page.on('pageerror', (error) => complaints.push(error.message))
-page.on('console', (message) => {
-  if (message.type() === 'error' && !/status of 4\d\d|inline event handler|Applying inline style/.test(message.text())) complaints.push(message.text())
-})
-const axe = readFileSync(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
-const wrong = []
-
-function ok(what, holds = true) {
-  if (!holds) throw new Error(what)
-  console.log(`ok: ${what}`)
-}
-function note(what, holds) {
-  if (!holds) wrong.push(what)
-  console.log(`${holds ? 'ok' : 'NOT OK'}: ${what}`)
-}
-const button = (name, within = page) => within.getByRole('button', { name, exact: true })
-async function open(path) {
-  await page.goto(`${url}/${path}`)
-  await page.getByRole('heading', { level: 1 }).first().waitFor({ state: 'attached' })
-}
+const { ok, note } = stage
+const open = (path) => stage.open(page, path)
 /** The picture of a page that is at rest, and what axe says of it. */
 async function looked(name) {
   await page.waitForLoadState('networkidle', { timeout: 1000 }).catch(() => undefined)
   await page.evaluate(() => Promise.allSettled(document.getAnimations().map((moving) => moving.finished)))
-  await page.screenshot({ path: `${screens}/user-${name}.png` })
+  await stage.shot(page, `user-${name}`)
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
   note(`${name} is not wider than the window`, wide <= 0)
-  await page.evaluate(`${axe};undefined`)
-  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }))
-  const serious = found.violations.filter((item) => ['serious', 'critical'].includes(item.impact))
-  note(`${name}: axe finds nothing serious ${serious.map((item) => `${item.id} ${item.nodes[0].html.slice(0, 200)}`).join('; ')}`, serious.length === 0)
+  await stage.accessible(page, name)
 }
 const ask = asking(page)
 async function looks(language, theme, width) {
@@ -63,19 +38,16 @@ async function looks(language, theme, width) {
   }, [language, theme])
 }
 async function logIn(who = email, secret = password) {
-  await open('login')
-  await page.fill('input[name=email]', who)
-  await page.fill('input[name=password]', secret)
-  await page.locator('form button[type=submit]').click()
+  await stage.enter(page, who, secret)
   await page.waitForURL(`${url}/dashboard`)
 }
-const leave = () => context.clearCookies()
+const leave = () => page.context().clearCookies()
 
 async function visitor() {
   await open('')
   await page.getByText('One door to every model').waitFor()
   await looked('home')
-  await button('Codex').click()
+  await button(page, 'Codex').click()
   ok('the landing page tells how each client is set up', (await page.locator('pre').innerText()).includes('model_provider'))
   await open('catalogue')
   await page.getByText('for people who are logged in').waitFor()
@@ -144,7 +116,7 @@ async function notices() {
   const popup = page.getByRole('dialog').filter({ hasText: 'Please read' })
   await popup.locator('strong').first().waitFor()
   await looked('announcement-popup')
-  await button('Got it').click()
+  await button(page, 'Got it').click()
   await popup.waitFor({ state: 'detached' })
   ok('an announcement that asks for it is shown at once', (await page.locator('[data-test=unread]').innerText()) === '1')
   await page.getByRole('button', { name: 'Announcements, 1 unread' }).click()
@@ -175,7 +147,7 @@ async function tried(key) {
   await page.fill('#play-key', key)
   await page.getByText('per million tokens').waitFor()
   await page.fill('textarea', 'Tell me something, please.')
-  await button('Send').click()
+  await button(page, 'Send').click()
   await page.locator('[data-test=cost]').filter({ hasText: '$' }).waitFor()
   ok('what an answer costs is shown while it comes', (await page.locator('[data-test=cost]').innerText()).includes('$'))
   await page.getByText('Charged', { exact: true }).waitFor()
@@ -192,13 +164,13 @@ async function usagePages() {
   await open('usage')
   await page.locator('tbody button').first().waitFor()
   await looked('usage')
-  await button('By model').click()
+  await button(page, 'By model').click()
   await page.getByRole('button', { name: /claude/ }).first().waitFor()
-  await button('By key').click()
+  await button(page, 'By key').click()
   await page.getByRole('button', { name: /verylongname/ }).first().waitFor()
   await looked('usage-by-key')
   const waiting = page.waitForEvent('download')
-  await button('Export as CSV').click()
+  await button(page, 'Export as CSV').click()
   const file = readFileSync(await (await waiting).path(), 'utf8')
   ok('the records are taken away as a file', file.split('\n').length >= 2 && file.includes('claude'))
   await page.locator('tbody button').first().click()
@@ -211,14 +183,14 @@ async function usagePages() {
 
 async function security() {
   await open('profile')
-  await button('Switch on').click()
+  await button(page, 'Switch on').click()
   await page.locator('#field-password').fill(GUEST.password)
-  await button('Continue').click()
+  await button(page, 'Continue').click()
   await page.locator('[data-test=qr] path').waitFor({ state: 'attached' })
   await page.getByText('Enter this secret by hand').waitFor()
   await looked('two-factor')
   ok('the QR code is drawn here', (await page.locator('[data-test=qr] path').getAttribute('d')).length > 500)
-  await button('Cancel').click()
+  await button(page, 'Cancel').click()
   await looked('profile')
   await open('keys')
   await page.getByText(/verylongname/).first().waitFor()
@@ -250,27 +222,24 @@ async function phone() {
   await looks('en', 'light', 1360)
 }
 
-try {
-  if (part === 'visitors') {
-    await visitor()
-    await openedToVisitors()
-    await ownHome()
-  } else {
-    await people()
-    await notices()
-    await tried(await firstSteps())
-    await usagePages()
-    await security()
-    await serviceStatus()
-    await phone()
-  }
-  ok(`nothing is wrong with the pages ${wrong.join('; ')}`, wrong.length === 0)
+async function nothingRan() {
   ok('foreign text ran nowhere', !(await page.evaluate(() => 'hacked' in window)))
-  ok(`no error in the console ${complaints.join('; ')}`, complaints.length === 0)
-} catch (error) {
-  await page.screenshot({ path: `${screens}/user-failed.png` }).catch(() => undefined)
-  console.error(`FAILED at ${page.url()}: ${error.message}`)
-  process.exitCode = 1
-} finally {
-  await browser.close()
 }
+
+const visitors = [
+  ['visitor', visitor],
+  ['opened to visitors', openedToVisitors],
+  ['own home page', ownHome],
+  ['foreign text', nothingRan],
+]
+const users = [
+  ['people', people],
+  ['notices', notices],
+  ['first steps', async () => tried(await firstSteps())],
+  ['usage', usagePages],
+  ['security', security],
+  ['status', serviceStatus],
+  ['phone', phone],
+  ['foreign text', nothingRan],
+]
+await play(stage, page, part === 'visitors' ? visitors : users)

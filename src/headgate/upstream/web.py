@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
-from headgate.core.faults import RelayError
+from headgate.core.faults import FaultKind, RelayError
 from headgate.kit.secret import Secret
 from headgate.settings import Settings
 from headgate.upstream.call import UpstreamAnswer, open_call
@@ -22,7 +22,11 @@ MAX_BYTES = 1024 * 1024
 
 
 class WebFailed(OSError):
-    """No answer that could be used; the message says why."""
+    """No answer that could be used; the message says why, `kind` the same as a stable code."""
+
+    def __init__(self, message: str, kind: FaultKind = FaultKind.UPSTREAM_UNREACHABLE) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +118,11 @@ class WebClient:
             async with asyncio.timeout(timeout_s), open_call(pool, call) as answer:
                 return WebAnswer(answer.status, await _read(answer, max_bytes), answer.headers)
         except TimeoutError:
-            raise WebFailed(f"no answer within {timeout_s:g} s") from None
+            raise WebFailed(f"no answer within {timeout_s:g} s", FaultKind.UPSTREAM_TIMEOUT) from None
         except RelayError as error:
-            raise WebFailed(error.fault.message) from None
+            raise WebFailed(error.fault.message, error.fault.kind) from None
         except ValueError:
-            raise WebFailed("the address is no URL") from None
+            raise WebFailed("the address is no URL", FaultKind.UPSTREAM_ADDRESS_REFUSED) from None
 
     async def close(self) -> None:
         await self._public.close()
@@ -139,6 +143,6 @@ async def _read(answer: UpstreamAnswer, max_bytes: int) -> bytes:
     while (chunk := await answer.read_chunk()) is not None:
         size += len(chunk)
         if size > max_bytes:
-            raise WebFailed(f"the answer is larger than {max_bytes} bytes")
+            raise WebFailed(f"the answer is larger than {max_bytes} bytes", FaultKind.UPSTREAM_MALFORMED)
         parts.append(chunk)
     return b"".join(parts)

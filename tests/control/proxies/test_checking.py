@@ -58,6 +58,7 @@ async def test_a_test_goes_through_the_proxy_and_is_shown_in_the_list(
     assert found == {
         "success": True,
         "message": "the proxy works",
+        "reason": "works",
         "latency_ms": found["latency_ms"],
         **PLACE,
     }
@@ -84,7 +85,8 @@ async def test_a_proxy_that_refuses_us_is_told_without_its_password(
 ) -> None:
     path = await create(probing, proxy, password="canary-wrong-password")
     answer = await probing.admin("POST", f"{path}/test")
-    assert (answer.status, answer.data["success"]) == (200, False)
+    reason = {"http": "proxy_refuses", "socks5": "upstream_unreachable"}[proxy.protocol]
+    assert (answer.status, answer.data["success"], answer.data["reason"]) == (200, False, reason)
     (listed,) = (await probing.admin("GET", "/admin/proxies")).data["items"]
     assert listed["latency_status"] == "failed"
     log = await probing.admin("GET", "/admin/audit-log")
@@ -104,6 +106,7 @@ async def test_the_quality_check_asks_every_provider_without_a_credential(
     assert (found["score"], found["grade"], found["status"]) == (40, "D", "challenge")
     assert (found["passed_count"], found["challenge_count"], found["exit_ip"]) == (1, 2, "203.0.113.9")
     assert found["items"][1]["cf_ray"] == "8f-ZRH"
+    assert [item["reason"] for item in found["items"]] == ["works", "challenged", "challenged"]
     assert all(sent.header("authorization") is None for sent in upstream.requests)
     shown = (await probing.admin("GET", path)).data
     assert (shown["quality_score"], shown["quality_grade"], shown["country_code"]) == (40, "D", "CH")

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from headgate.control.proxies.quality import Probed, grade, judge, overall, score
+from headgate.core.faults import FaultKind
 
 
 def probed(status: int | None, **fields: Any) -> Probed:
@@ -15,24 +16,34 @@ PAGE = {"headers": {"content-type": "text/html; charset=utf-8"}, "body": b"<titl
 
 
 @pytest.mark.parametrize(
-    ("answer", "verdict"),
+    ("answer", "verdict", "reason"),
     [
-        (probed(401), "pass"),
-        (probed(200), "pass"),
-        (probed(404), "pass"),
-        (probed(403), "warn"),
-        (probed(429), "warn"),
-        (probed(302), "warn"),
-        (probed(502), "fail"),
-        (probed(None, problem="no answer within 10 s"), "fail"),
-        (probed(403, headers={"cf-mitigated": "challenge"}), "challenge"),
-        (probed(503, **PAGE), "challenge"),
-        (probed(200, **PAGE), "pass"),
-        (probed(403, headers={"content-type": "application/json"}, body=PAGE["body"]), "warn"),
+        (probed(401), "pass", "answers"),
+        (probed(200), "pass", "answers"),
+        (probed(404), "pass", "answers"),
+        (probed(403), "warn", "maybe_refused"),
+        (probed(429), "warn", "maybe_refused"),
+        (probed(302), "warn", "maybe_refused"),
+        (probed(502), "fail", "server_error"),
+        (probed(407), "fail", "proxy_refuses"),
+        (
+            probed(None, problem="no answer within 10 s", fault=FaultKind.UPSTREAM_TIMEOUT),
+            "fail",
+            "upstream_timeout",
+        ),
+        (probed(403, headers={"cf-mitigated": "challenge"}), "challenge", "challenged"),
+        (probed(503, **PAGE), "challenge", "challenged"),
+        (probed(200, **PAGE), "pass", "answers"),
+        (
+            probed(403, headers={"content-type": "application/json"}, body=PAGE["body"]),
+            "warn",
+            "maybe_refused",
+        ),
     ],
 )
-def test_verdicts(answer: Probed, verdict: str) -> None:
-    assert judge(answer).verdict == verdict
+def test_verdicts(answer: Probed, verdict: str, reason: str) -> None:
+    judgement = judge(answer)
+    assert (judgement.verdict, judgement.reason) == (verdict, reason)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,9 @@ from headgate.control.proxies.quality import Verdict
 class ProxyTestView(BaseModel):
     success: bool
     message: str
+    reason: str
+    """Stable: works, nobody_named, proxy_refuses, teller_refused (the service that tells addresses), or a
+    fault kind."""
     latency_ms: int
     ip_address: str = ""
     city: str = ""
@@ -25,6 +28,9 @@ class QualityItem(BaseModel):
     http_status: int | None
     latency_ms: int
     message: str
+    reason: str
+    """Stable: answers, challenged, server_error, maybe_refused, proxy_refuses; of the connection itself, as a
+    test has it; or why no answer came (a fault kind)."""
     cf_ray: str = ""
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from headgate.control.proxies.check_schemas import ProxyTestView, QualityItem, QualityView
-from headgate.control.proxies.quality import Probed, grade, judge, overall, score
+from headgate.control.proxies.quality import PROXY_REFUSES, Probed, grade, judge, overall, score
 from headgate.control.proxies.repository import ProxyRepository
 from headgate.control.proxies.secrets import proxy_url
 from headgate.control.web.routing import Deps
@@ -57,14 +57,27 @@ async def _keep(work: Work, proxy_id: int, **found: dict[str, Any]) -> None:
 
 async def _exit(deps: Deps, proxy: Secret) -> ProxyTestView:
     """The first that answers tells."""
-    problem, latency_ms = "nobody is named who would tell the address", 0
+    problem, reason, latency_ms = "nobody is named who would tell the address", "nobody_named", 0
     for url in deps.settings.proxy_probe.exit_urls:
         probed = await _probe(deps, proxy, url)
         latency_ms = probed.latency_ms
         if probed.status == 200 and (told := _told(probed.body)) is not None:
-            return ProxyTestView(success=True, message="the proxy works", latency_ms=latency_ms, **told)
-        problem = probed.problem or f"{probed.status} from the service that tells addresses"
-    return ProxyTestView(success=False, message=problem, latency_ms=latency_ms)
+            return ProxyTestView(
+                success=True, message="the proxy works", reason="works", latency_ms=latency_ms, **told
+            )
+        problem, reason = _why_not_told(probed)
+    return ProxyTestView(success=False, message=problem, reason=reason, latency_ms=latency_ms)
+
+
+def _why_not_told(probed: Probed) -> tuple[str, str]:
+    """In words, and as a stable code."""
+    match probed.status:
+        case None:
+            return probed.problem, probed.fault
+        case 407:
+            return PROXY_REFUSES, "proxy_refuses"
+        case status:
+            return f"{status} from the service that tells addresses", "teller_refused"
 
 
 def _told(body: bytes) -> dict[str, str] | None:
@@ -96,7 +109,8 @@ async def _probe(deps: Deps, proxy: Secret, url: str) -> Probed:
     try:
         answer = await deps.web.send(request, proxy=proxy, timeout_s=timeout_s, max_bytes=_MAX_BYTES)
     except WebFailed as failure:
-        return Probed(status=None, latency_ms=_since(deps, began), headers={}, problem=str(failure))
+        waited_ms = _since(deps, began)
+        return Probed(status=None, latency_ms=waited_ms, headers={}, problem=str(failure), fault=failure.kind)
     return Probed(
         status=answer.status, latency_ms=_since(deps, began), headers=answer.headers, body=answer.body
     )
@@ -113,6 +127,7 @@ def _base_item(exit_: ProxyTestView) -> QualityItem:
         http_status=200 if exit_.success else None,
         latency_ms=exit_.latency_ms,
         message=exit_.message,
+        reason=exit_.reason,
     )
 
 
@@ -124,6 +139,7 @@ def _item(target: str, probed: Probed) -> QualityItem:
         http_status=probed.status,
         latency_ms=probed.latency_ms,
         message=judgement.message,
+        reason=judgement.reason,
         cf_ray=probed.headers.get("cf-ray", "")[:100],
     )
 

@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from headgate.core.faults import FaultKind
+
 Verdict = Literal["pass", "warn", "fail", "challenge"]
 Overall = Literal["healthy", "warn", "failed", "challenge"]
 PENALTIES: Mapping[Verdict, int] = {"pass": 0, "warn": 10, "fail": 22, "challenge": 30}
 _GRADES = ((90, "A"), (75, "B"), (60, "C"), (40, "D"))
+PROXY_REFUSES = "the proxy refuses its user name or password"
 _OPEN_WAY = frozenset({400, 401, 404, 405})
 """Refusals of a call without a credential: the provider itself answered."""
 _CHALLENGE_WORDS = (b"just a moment", b"cf-chl", b"challenge-platform", b"enable javascript and cookies")
@@ -15,32 +18,39 @@ _CHALLENGE_WORDS = (b"just a moment", b"cf-chl", b"challenge-platform", b"enable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probed:
-    """One answer; `status` None: none came, `problem` says why."""
+    """One answer; `status` None: none came, `problem` says why in words, `fault` as a code."""
 
     status: int | None
     latency_ms: int
     headers: Mapping[str, str]
     body: bytes = b""
     problem: str = ""
+    fault: FaultKind = FaultKind.UPSTREAM_UNREACHABLE
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
     verdict: Verdict
     message: str
+    reason: str
+    """Stable, for programs and translations: challenged, answers, server_error, maybe_refused,
+    proxy_refuses, or why no answer came (a fault kind)."""
 
 
 def judge(probed: Probed) -> Judgement:
     """Of a provider that was asked without a credential."""
     if probed.status is None:
-        return Judgement("fail", probed.problem)
+        return Judgement("fail", probed.problem, probed.fault)
+    if probed.status == 407:
+        return Judgement("fail", PROXY_REFUSES, "proxy_refuses")
     if is_challenge(probed):
-        return Judgement("challenge", "a page for browsers stands in the way")
+        return Judgement("challenge", "a page for browsers stands in the way", "challenged")
     if probed.status in _OPEN_WAY or 200 <= probed.status < 300:
-        return Judgement("pass", "the provider answers")
+        return Judgement("pass", "the provider answers", "answers")
     if probed.status >= 500:
-        return Judgement("fail", f"answers {probed.status}")
-    return Judgement("warn", f"answers {probed.status}: the address may be limited or refused there")
+        return Judgement("fail", f"answers {probed.status}", "server_error")
+    message = f"answers {probed.status}: the address may be limited or refused there"
+    return Judgement("warn", message, "maybe_refused")
 
 
 def is_challenge(probed: Probed) -> bool:

@@ -1,6 +1,9 @@
 import { ref } from 'vue'
 
-/** What a proof was asked for is done once its owner is back from the provider: the whole page is left for it. No secret. */
+/**
+ * What a proof was asked for is done once its owner is back from the provider: the whole page is left for it.
+ * Of this tab only, and no secret.
+ */
 const KEY = 'headgate.prove-for'
 
 const held = ref<{ token: string; until: number }>()
@@ -17,12 +20,15 @@ export function dropProof(): void {
   held.value = undefined
 }
 
-export const setIntent = (intent: string): void => localStorage.setItem(KEY, intent)
+export const setIntent = (intent: string): void => sessionStorage.setItem(KEY, intent)
+
+/** Given up: cancelled, or refused at the provider. */
+export const dropIntent = (): void => sessionStorage.removeItem(KEY)
 
 /** What follows the prefix in what was asked for, once, and only by whoever has the proof now. */
 export function takeIntent(prefix: string): string | undefined {
-  const intent = localStorage.getItem(KEY)
+  const intent = sessionStorage.getItem(KEY)
   if (!intent?.startsWith(`${prefix}:`) || !proofToken()) return undefined
-  localStorage.removeItem(KEY)
+  dropIntent()
   return intent.slice(prefix.length + 1)
 }
