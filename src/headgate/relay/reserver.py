@@ -56,10 +56,22 @@ class Reserver:
     async def reserve(self, exchange: Exchange, need: Need) -> int:
         """Hold the fixed part and as much of the wanted output as can be covered; returns those tokens, at
         least `need.floor_tokens`. Raises `RelayError` naming the first bound that cannot cover even that."""
-        if not need.budget.bounds:
+        budget = need.budget
+        if not budget.bounds:
             return need.wanted_tokens
-        search = _Search(self, exchange, need)
-        return await search.run()
+        list_nano = need.list_nano(need.wanted_tokens)
+        amounts = budget.amounts(list_nano)
+        claims = list(map(Claim, budget.names, amounts))
+        expires = self._clock.now_ms() + self._ttl_ms
+        answer = await self._reservations.reserve(exchange.id, claims, expires_at_ms=expires)
+        if isinstance(answer, UnknownBounds):
+            answer = await self.ask(exchange.id, claims)
+        if isinstance(answer, Refused):
+            return await _Search(self, exchange, need).run(answer)
+        # All that was wanted, nearly always: every request pays for what is done here.
+        exchange.hold, exchange.need = Hold(budget=budget, list_nano=list_nano), need
+        _note(exchange, list_nano, need.wanted_tokens, dict(zip(budget.names, amounts, strict=True)), answer)
+        return need.wanted_tokens
 
     async def extend(
         self, hold: Hold, reservation_id: str, list_nano: int, *, may_overdraw: bool
@@ -153,16 +165,18 @@ class _Search:
         self._waited_s = 0.0
         self._pause_s = _FIRST_LOOK_S
 
-    async def run(self) -> int:
+    async def run(self, answer: Refused) -> int:
+        """Go on from the refusal of all that is wanted."""
         budget = self._need.budget
         while True:
-            list_nano = self._need.list_nano(self._tokens)
-            claims = _claims(budget, list_nano, surprise_nano=self._surprise_nano)
-            answer = await self._reserver.ask(self._exchange.id, claims)
-            if isinstance(answer, Reserved):
-                return self._held(list_nano, claims, answer.remaining)
             if not await self._reserver.reread(answer.bound):
                 await self._ease(budget.find(answer.bound), answer)
+            list_nano = self._need.list_nano(self._tokens)
+            claims = _claims(budget, list_nano, surprise_nano=self._surprise_nano)
+            asked = await self._reserver.ask(self._exchange.id, claims)
+            if isinstance(asked, Reserved):
+                return self._held(list_nano, claims, asked)
+            answer = asked
 
     async def _ease(self, bound: SpendingBound, refused: Refused) -> None:
         """Ask for less, or later; raises `RelayError` when neither can help."""
@@ -202,31 +216,37 @@ class _Search:
         self._pause_s = min(self._pause_s * 1.5, _LAST_LOOK_S)
         self._tokens = self._need.wanted_tokens
 
-    def _held(self, list_nano: int, claims: Sequence[Claim], remaining: int) -> int:
+    def _held(self, list_nano: int, claims: Sequence[Claim], answer: Reserved) -> int:
         exchange, budget = self._exchange, self._need.budget
         exchange.hold = Hold(budget=budget, list_nano=list_nano, surprise_nano=self._surprise_nano)
-        exchange.budget_left_nano = None if remaining >= NO_LIMIT else max(0, remaining)
-        facts = {
-            "list_nano": list_nano,
-            "output_tokens": self._tokens,
-            "bounds": {claim.bound: claim.amount - claim.overdraft for claim in claims},
-        }
+        exchange.need = self._need
+        bounds = {claim.bound: claim.amount - claim.overdraft for claim in claims}
+        facts = _note(exchange, list_nano, self._tokens, bounds, answer)
         if self._waited_s:
             facts["waited_ms"] = round(self._waited_s * 1000)
         if self._surprise_nano:
             facts["input"] = "as this conversation's last"
-        exchange.need = self._need
-        exchange.trace.note("reserved", facts)
         return self._tokens
+
+
+def _note(
+    exchange: Exchange, list_nano: int, tokens: int, bounds: Mapping[str, int], answer: Reserved
+) -> dict[str, object]:
+    """What is held, in the trace, and what is left beside it; returns the trace's facts."""
+    remaining = answer.remaining
+    exchange.budget_left_nano = None if remaining >= NO_LIMIT else max(0, remaining)
+    facts: dict[str, object] = {"list_nano": list_nano, "output_tokens": tokens, "bounds": bounds}
+    exchange.trace.note("reserved", facts)
+    return facts
 
 
 def _claims(budget: Budget, list_nano: int, *, surprise_nano: int = 0) -> list[Claim]:
     """`list_nano`, which must be left, and `surprise_nano` on top, which need not."""
     covered = budget.amounts(list_nano)
-    if surprise_nano == 0:  # nearly always, and every request pays for this
-        return [Claim(bound.name, amount) for bound, amount in zip(budget.bounds, covered, strict=True)]
-    amounts = zip(budget.bounds, covered, budget.amounts(list_nano + surprise_nano), strict=True)
-    return [Claim(bound.name, held, held - amount) for bound, amount, held in amounts]
+    if surprise_nano == 0:
+        return list(map(Claim, budget.names, covered))
+    amounts = zip(budget.names, covered, budget.amounts(list_nano + surprise_nano), strict=True)
+    return [Claim(name, held, held - amount) for name, amount, held in amounts]
 
 
 def _surprise(budget: Budget, bound: SpendingBound, list_nano: int, surprise_nano: int) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from headgate.core.money import MULTIPLIER_ONE, TOKENS_PER_PRICE_UNIT, div_half_even
 from headgate.core.pricing.cost import CostLines
@@ -39,6 +40,15 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     bounds: tuple[SpendingBound, ...]
     charge_multiplier: int
     """Ten-thousandths from list cost to charge."""
+    names: tuple[str, ...] = ()
+    """Of the bounds, in their order: made here and not with each request."""
+    counts_charge: bool = False
+    """All of the bounds count the charge, as by default. Made here."""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "names", tuple(bound.name for bound in self.bounds))
+        is_charge = all(bound.basis is QuotaBasis.CHARGE for bound in self.bounds)
+        force_setattr(self, "counts_charge", is_charge)
 
     def amount(self, bound: SpendingBound, list_nano: int) -> int:
         """What a list cost takes of a bound: rounded up, at least 1."""
@@ -49,6 +59,8 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def amounts(self, list_nano: int) -> list[int]:
         """`amount` of every bound, in their order."""
         charge = -(-list_nano * self.charge_multiplier // MULTIPLIER_ONE) or 1
+        if self.counts_charge:
+            return [charge] * len(self.bounds)
         counted = list_nano or 1
         return [counted if bound.basis is QuotaBasis.LIST_COST else charge for bound in self.bounds]
 
@@ -62,6 +74,8 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     def spent(self, cost: CostLines) -> Mapping[str, int]:
         """What the books move on each bound for a settled cost."""
+        if self.counts_charge:
+            return dict.fromkeys(self.names, cost.charge)
         return {
             bound.name: cost.list_cost if bound.basis is QuotaBasis.LIST_COST else cost.charge
             for bound in self.bounds

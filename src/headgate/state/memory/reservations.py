@@ -16,20 +16,29 @@ A repeated settlement is a retry within the commit timeout (seconds)."""
 class _Bound:
     """`settled` is None while unknown; a value read at an epoch before `moved_at` may be stale."""
 
-    __slots__ = ("held", "moved_at", "settled")
+    __slots__ = ("held", "moved_at", "name", "settled")
 
-    def __init__(self, moved_at: int) -> None:
+    def __init__(self, name: str, moved_at: int) -> None:
+        self.name = name
         self.settled: int | None = None
         self.held = 0
         self.moved_at = moved_at
 
 
 class _Reservation:
+    """`claims` by the bound itself, whose name nobody needs to look up again; a bound with a claim on it is
+    never evicted."""
+
     __slots__ = ("claims", "expires_at_ms")
 
-    def __init__(self) -> None:
-        self.claims: dict[str, int] = {}
-        self.expires_at_ms = 0
+    def __init__(self, claims: dict[_Bound, int], expires_at_ms: int) -> None:
+        self.claims = claims
+        self.expires_at_ms = expires_at_ms
+
+    def add(self, claims: Mapping[_Bound, int], expires_at_ms: int) -> None:
+        for bound, amount in claims.items():
+            self.claims[bound] = self.claims.get(bound, 0) + amount
+        self.expires_at_ms = max(self.expires_at_ms, expires_at_ms)
 
 
 class _RecentIds:
@@ -68,27 +77,27 @@ class MemoryReservations:
     async def reserve(
         self, reservation_id: str, claims: Sequence[Claim], *, expires_at_ms: int
     ) -> Reserved | Refused | UnknownBounds:
-        bounds: list[_Bound] = []
+        held: dict[_Bound, int] = {}
+        remaining = NO_LIMIT
         for claim in claims:
-            bound = self._bounds.get(claim.bound)
-            if bound is None or bound.settled is None:
-                return self._unknown(claims)
-            if claim.amount < 0:
-                raise ValueError(f"claim on {claim.bound} is negative: {claim.amount}")
-            bounds.append(bound)
-        held = self._hold(claims, bounds)
-        if isinstance(held, Refused):
-            return held
-        reservation = self._reservations.get(reservation_id)
-        if reservation is None:
-            reservation = self._reservations[reservation_id] = _Reservation()
-        if expires_at_ms > reservation.expires_at_ms:
-            reservation.expires_at_ms = expires_at_ms
-        own = reservation.claims
-        for claim in claims:
-            name = claim.bound
-            own[name] = own.get(name, 0) + claim.amount
-        return held
+            bound, amount = self._bounds.get(claim.bound), claim.amount
+            if bound is None or bound.settled is None or amount < 0:
+                break
+            left = bound.settled - bound.held - amount
+            if left + claim.overdraft < 0:
+                break
+            bound.held += amount
+            held[bound] = held[bound] + amount if bound in held else amount
+            if left < remaining:
+                remaining = left
+        else:
+            reservation = self._reservations.get(reservation_id)
+            if reservation is None:
+                self._reservations[reservation_id] = _Reservation(held, expires_at_ms)
+            else:
+                reservation.add(held, expires_at_ms)
+            return Reserved(remaining)
+        return self._why_not(claims, held, claim)
 
     async def load(self, settled: Mapping[str, int], *, epoch: int | None = None) -> None:
         for name, value in settled.items():
@@ -132,7 +141,7 @@ class MemoryReservations:
             reservation = self._reservations.get(name)
             if reservation is not None:
                 self._drop(name)
-                await self.forget(list(reservation.claims))
+                await self.forget([bound.name for bound in reservation.claims])
 
     async def sweep(self) -> int:
         now = self._clock.now_ms()
@@ -151,31 +160,30 @@ class MemoryReservations:
     def _bound(self, name: str) -> _Bound:
         bound = self._bounds.get(name)
         if bound is None:
-            bound = self._bounds[name] = _Bound(moved_at=self._evicted_at)
+            bound = self._bounds[name] = _Bound(name, moved_at=self._evicted_at)
         return bound
 
-    def _hold(self, claims: Sequence[Claim], bounds: Sequence[_Bound]) -> Refused | Reserved:
-        """Raise `held` of all `bounds`, those of the claims, or of none. One bound may appear twice."""
-        remaining = NO_LIMIT
-        for done, claim in enumerate(claims):
-            bound, amount = bounds[done], claim.amount
-            left = (bound.settled or 0) - bound.held - amount
-            if left + claim.overdraft < 0:
-                for earlier, taken in zip(claims[:done], bounds[:done], strict=True):
-                    taken.held -= earlier.amount
-                return Refused(claim.bound, (bound.settled or 0) - bound.held, bound.held)
-            bound.held += amount
-            if left < remaining:
-                remaining = left
-        return Reserved(remaining)
+    def _why_not(
+        self, claims: Sequence[Claim], held: Mapping[_Bound, int], failed: Claim
+    ) -> Refused | UnknownBounds:
+        """Give back what was `held` before `failed` could not be. Whatever else is wrong, an unknown bound is
+        asked for first. Raises ValueError for a negative claim."""
+        for bound, amount in held.items():
+            bound.held -= amount
+        for claim in claims:
+            known = self._bounds.get(claim.bound)
+            if known is None or known.settled is None:
+                return self._unknown(claims)
+            if claim.amount < 0:
+                raise ValueError(f"claim on {claim.bound} is negative: {claim.amount}")
+        bound = self._bounds[failed.bound]
+        return Refused(failed.bound, (bound.settled or 0) - bound.held, bound.held)
 
     def _drop(self, reservation_id: str) -> None:
         reservation = self._reservations.pop(reservation_id, None)
         if reservation is not None:
-            for name, amount in reservation.claims.items():
-                bound = self._bounds.get(name)
-                if bound is not None:  # a claim of zero does not keep its bound
-                    bound.held -= amount
+            for bound, amount in reservation.claims.items():
+                bound.held -= amount
 
     def _mark_moved(self, bound: _Bound) -> None:
         self._epoch += 1
