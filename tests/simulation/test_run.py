@@ -83,8 +83,7 @@ def test_half_the_accounts_make_more_429s_and_longer_waits(world: Any) -> None:
     behaviour = Behaviour(requests_per_minute=12, output_tokens_per_s=30)
     many, few = (figures(run(world(n), traffic, behaviour)) for n in (8, 4))
     assert few.refused_429 > many.refused_429
-    assert few.waited > many.waited
-    assert few.wait_max_ms > many.wait_max_ms
+    assert few.waited > many.waited  # the longest wait says nothing: who would wait longest is refused
     assert few.ttft_p50_ms > many.ttft_p50_ms
     assert few.answered < many.answered
 

@@ -123,7 +123,7 @@ def _say(text: str) -> None:
 def curl_line(address: str, key: str) -> str:
     """One line that streams an answer."""
     message = '[{"role":"user","content":"hi"}]'
-    body = f'{{"model":"claude-sonnet-4-5","max_tokens":200,"stream":true,"messages":{message}}}'
+    body = f'{{"model":"claude-sonnet-5-5","max_tokens":200,"stream":true,"messages":{message}}}'
     return (
         f"curl -N {address}/v1/messages -H 'x-api-key: {key}' -H 'anthropic-version: 2023-06-01'"
         f" -H 'content-type: application/json' -d '{body}'"

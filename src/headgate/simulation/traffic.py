@@ -77,7 +77,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What generated traffic looks like: people in conversations that grow by each turn."""
 
     group: str
-    model: str = "claude-sonnet-4-5"
+    model: str = "claude-sonnet-5-5"
     users: int = 10
     sessions_per_user: int = 4
     turns: int = 8

@@ -9,10 +9,11 @@ from headgate.simulator.refusal import Refused
 
 CREATED = 1_767_225_600
 ANTHROPIC = {
+    "claude-opus-5-5": "Claude Opus 5.5",
     "claude-opus-4-6": "Claude Opus 4.6",
     "claude-opus-4-5-20251101": "Claude Opus 4.5",
     "claude-sonnet-4-6": "Claude Sonnet 4.6",
-    "claude-sonnet-4-5-20250929": "Claude Sonnet 4.5",
+    "claude-sonnet-5-5": "Claude Sonnet 5.5",
     "claude-haiku-4-5-20251001": "Claude Haiku 4.5",
     "sim-fast": "Headgate benchmark model",
 }

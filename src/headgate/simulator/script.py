@@ -1,7 +1,7 @@
 """Scripted faults: what a request shall suffer, written by the tester, never by the gateway.
 
 A script comes from three places, later ones win field by field: the script of the API key (`POST
-/__script`), a suffix of the model name (`claude-sonnet-4-5~status=529,delay=0.5`), a marker in the last user
+/__script`), a suffix of the model name (`claude-sonnet-5-5~status=529,delay=0.5`), a marker in the last user
 text (`[[sim: cut_after=3 tokens=50]]`).
 """
 

@@ -312,7 +312,7 @@ async def test_a_test_streams_events_and_a_success_recovers(control):
     assert answer.headers["content-type"].startswith("text/event-stream")
     events = [json.loads(line[6:]) for line in answer.body.decode().split("\n\n") if line]
     assert [event["type"] for event in events] == ["test_start", "content", "test_complete"]
-    assert control.tester.asked == [(account, "claude-sonnet-4-5-20250929", "hi")]
+    assert control.tester.asked == [(account, "claude-sonnet-5-5", "hi")]
     assert (await control.admin("GET", f"/admin/accounts/{account}")).data["status"] == "active"
 
 
@@ -346,7 +346,7 @@ async def test_models_for_a_test_are_those_of_the_mapping_or_the_platform(contro
     usual = (await control.admin("GET", f"/admin/accounts/{plain}/models")).data
     shown = {model["id"]: model["display_name"] for model in usual}
     assert shown["claude-opus-4-6"] == "Claude Opus 4.6"
-    assert shown["claude-sonnet-4-5-20250929"] == "Claude Sonnet 4.5"
+    assert shown["claude-sonnet-5"] == "Claude Sonnet 5"
     catalogue = DEFAULT_MODELS[Provider.ANTHROPIC]
     assert sorted(shown) == sorted(catalogue), "one list for tests, model lists and the catalogue"
     own = (await control.admin("GET", f"/admin/accounts/{mapped}/models")).data

@@ -87,8 +87,8 @@ async def test_the_bound_on_overshoot_is_stated_per_group_and_measured(control):
     told = (await control.admin("GET", "/admin/settings/spending-bounds")).data
     (bound,) = [entry for entry in told["groups"] if entry["group_id"] == made["id"]]
     assert (bound["overrun_policy"], bound["overdraft_limit_usd"]) == ("overdraft", 0.5)
-    assert bound["dearest_model"].startswith("claude-opus")
-    slice_usd = told["slice_tokens"] * 25 / 1_000_000 * 2
+    assert bound["dearest_model"] == "claude-fable-5-1"  # 50 USD per million tokens of output
+    slice_usd = told["slice_tokens"] * 50 / 1_000_000 * 2
     assert bound["overshoot_per_stream_usd"] == bound["slice_usd"] == slice_usd
     assert told["measured"] == {
         "settled": 2, "overshot": 1, "overshot_usd": 150e-9, "largest_overshoot_usd": 150e-9,

@@ -1,5 +1,8 @@
 """Which models a group offers by name."""
 
+from headgate.core.pricing.book import PriceBook, PriceUnknown
+from headgate.core.pricing.catalogue import bundled_catalogue
+from headgate.core.pricing.price import flat_price
 from headgate.core.routing.model_mapping import rules_of
 from headgate.core.routing.offered_models import DEFAULT_MODELS, offered_models, upstream_names
 
@@ -8,6 +11,18 @@ KNOWN = ("claude-a", "claude-b", "gpt-c")
 
 def test_every_provider_has_models_by_default() -> None:
     assert all(names and len(set(names)) == len(names) for names in DEFAULT_MODELS.values())
+
+
+UNPRICED = {"gpt-5.3-codex-spark"}
+"""A preview whose vendor publishes no price; the group's rule for unknown prices decides."""
+
+
+def test_what_is_offered_by_default_has_a_price() -> None:
+    default = flat_price(input_usd_per_mtok=1, output_usd_per_mtok=1)
+    book = PriceBook(catalogue=bundled_catalogue(), default=default, refuse_unknown=True)
+    names = [name for names in DEFAULT_MODELS.values() for name in names]
+    unpriced = {n for n in names if isinstance(book.quote(n, at_ms=1_795_824_000_000), PriceUnknown)}
+    assert unpriced == UNPRICED
 
 
 def test_an_account_without_a_mapping_offers_what_is_known() -> None:

@@ -9,11 +9,11 @@ from headgate.core.world import Provider
 
 DEFAULT_PROMPT = "hi"
 DEFAULT_TEST_MODEL: Mapping[str, str] = {
-    "anthropic": "claude-sonnet-4-5-20250929",
+    "anthropic": "claude-sonnet-5-5",
     "openai": "gpt-5.1-codex",
-    "gemini": "gemini-2.0-flash",
+    "gemini": "gemini-3.8-flash",
 }
-_CLAUDE = re.compile(r"claude-([a-z]+)-(\d+)-(\d{1,2})(?:-\d{8})?")
+_CLAUDE = re.compile(r"claude-([a-z]+)-(\d+)(?:-(\d{1,2}))?(?:-\d{8})?")
 
 
 def test_models(platform: str) -> Sequence[tuple[str, str]]:
@@ -24,6 +24,8 @@ def test_models(platform: str) -> Sequence[tuple[str, str]]:
 
 
 def display_name(model: str) -> str:
-    """`claude-sonnet-4-5-20250929`: "Claude Sonnet 4.5"; others go by their names."""
+    """`claude-opus-4-5-20251101`: "Claude Opus 4.5"; others go by their names."""
     found = _CLAUDE.fullmatch(model)
-    return model if found is None else f"Claude {found[1].title()} {found[2]}.{found[3]}"
+    if found is None:
+        return model
+    return f"Claude {found[1].title()} {'.'.join(part for part in found.group(2, 3) if part)}"

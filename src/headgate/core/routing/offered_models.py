@@ -1,7 +1,7 @@
 """Which models a group offers by name, from the mappings of its accounts (spec 2.9, 7.12).
 
-Knows: the models of each provider that are known by name (spec appendix E); a mapping is a whitelist, and its
-patterns let known models through. Refuses to know: prices, which account will serve.
+Knows: the models of each provider that are known by name (spec appendix E, less what its vendor has retired, plus
+what came since); a mapping is a whitelist, and its patterns let known models through. Refuses to know: prices, which account will serve.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,14 +11,24 @@ from headgate.core.world import Provider
 
 DEFAULT_MODELS: Mapping[Provider, Sequence[str]] = {
     Provider.ANTHROPIC: (
+        "claude-fable-5-1",
+        "claude-fable-5-2",
         "claude-haiku-4-5-20251001",
+        "claude-haiku-5-5",
         "claude-opus-4-5-20251101",
         "claude-opus-4-6",
-        "claude-sonnet-4-5-20250929",
+        "claude-opus-4-7",
+        "claude-opus-4-8",
+        "claude-opus-5",
+        "claude-opus-5-5",
         "claude-sonnet-4-6",
+        "claude-sonnet-5",
+        "claude-sonnet-5-5",
     ),
     Provider.OPENAI: (
         "gpt-5",
+        "gpt-5-mini",
+        "gpt-5-nano",
         "gpt-5.1",
         "gpt-5.1-codex",
         "gpt-5.1-codex-max",
@@ -30,6 +40,15 @@ DEFAULT_MODELS: Mapping[Provider, Sequence[str]] = {
         "gpt-5.4",
         "gpt-5.4-mini",
         "gpt-5.4-nano",
+        "gpt-5.5",
+        "gpt-5.6-luna",
+        "gpt-5.6-sol",
+        "gpt-5.6-terra",
+        "gpt-6-astra",
+        "gpt-6-luna",
+        "gpt-6-sol",
+        "gpt-6.1-sol",
+        "gpt-6.1-terra",
     ),
     Provider.GEMINI: (
         "gemini-2.0-flash",
@@ -40,6 +59,10 @@ DEFAULT_MODELS: Mapping[Provider, Sequence[str]] = {
         "gemini-3-pro-preview",
         "gemini-3.1-flash-image",
         "gemini-3.1-pro-preview",
+        "gemini-3.5-flash",
+        "gemini-3.6-flash",
+        "gemini-3.7-flash",
+        "gemini-3.8-flash",
     ),
 }
 

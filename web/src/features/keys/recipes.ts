@@ -18,7 +18,7 @@ interface Target {
 }
 
 const MODELS: Readonly<Record<string, string>> = {
-  anthropic: 'claude-sonnet-4-5', openai: 'gpt-5', gemini: 'gemini-2.5-pro',
+  anthropic: 'claude-sonnet-5-5', openai: 'gpt-5', gemini: 'gemini-2.5-pro',
 }
 
 /** How to use a key of a group on `platform`, for every client that speaks its protocol. */

@@ -3,7 +3,7 @@ import { toApiError } from '@/api/errors'
 import { events, type Platform } from '@/features/playground/stream'
 
 export const PLATFORMS: readonly Platform[] = ['anthropic', 'openai', 'gemini']
-export const MODELS: Readonly<Record<Platform, string>> = { anthropic: 'claude-sonnet-4-5', openai: 'gpt-4o', gemini: 'gemini-2.5-pro' }
+export const MODELS: Readonly<Record<Platform, string>> = { anthropic: 'claude-sonnet-5-5', openai: 'gpt-4o', gemini: 'gemini-2.5-pro' }
 
 export interface Made {
   platform: Platform
