@@ -11,9 +11,9 @@ const PASSWORD = 'a long enough password 9'
 /** As docs/operations/roles.md has it; written down again, so that neither side can drift alone. */
 const GRANTS = {
   user: ['user'],
-  auditor: ['user', 'read'],
+  auditor: ['user', 'read', 'amounts'],
   operator: ['user', 'read', 'operate'],
-  admin: ['user', 'read', 'operate', 'money', 'secrets', 'admin'],
+  admin: ['user', 'read', 'amounts', 'operate', 'money', 'secrets', 'admin'],
 }
 /** Pages whose addresses have parts: what to fill in. Filled by `prepare`. */
 const parts = { provider: 'company', id: '1', reference: 'none' }

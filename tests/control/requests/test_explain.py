@@ -115,6 +115,8 @@ async def test_the_story_is_told_in_sentences(control: Any, story: dict[str, Any
         "Attempt 2 ended as completed (status 200) after 100 ms: 10 input, 3 cached, 20 output tokens.",
         "List cost $0.000003 by prices v1, times 2: charged $0.000006.",
     ]
+    operator = await control.add_user("op@example.com", role="operator")
+    assert (await operator("GET", "/admin/requests/e1/explain")).data["summary"] == told[:-1]
 
 
 async def test_users_see_their_own_without_accounts_and_upstream_cost(

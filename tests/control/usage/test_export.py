@@ -49,6 +49,11 @@ async def test_admins_get_everybody_s_with_accounts_and_failures(control: Any) -
     assert only["request_id"] == "b1"
     assert (await control.anna("GET", "/admin/usage/export")).status == 403
     assert (await control.admin("GET", "/admin/usage/export", query={"start_date": "x"})).status == 400
+    operator = await control.add_user("op@example.com", role="operator")
+    shown = table(await operator("GET", "/admin/usage/export"))
+    assert len(shown) == 4
+    assert set(rows[0]) - set(shown[0]) == {"total_cost", "rate_multiplier", "actual_cost", "account_cost"}
+    assert shown[0]["user_email"] == rows[0]["user_email"]
 
 
 async def test_users_and_keys_are_found_by_a_few_letters(control: Any) -> None:

@@ -97,18 +97,41 @@ def test_nothing_below_admin_is_for_users():
 def test_who_only_reads_has_no_route_that_changes_anything():
     """A POST may only ask: for what a query would not hold."""
     asking = {
+        "/v1/admin/accounts/check-mixed-channel",
+        "/v1/admin/accounts/today-stats/batch",
+        "/v1/admin/jobs/{job_id}/cancel",
+        "/v1/admin/user-attributes/batch",
+    }
+    asking_of_money = {
         "/v1/admin/prices/preview",
         "/v1/admin/prices/preview-version",
         "/v1/admin/dashboard/users-usage",
         "/v1/admin/dashboard/api-keys-usage",
-        "/v1/admin/accounts/check-mixed-channel",
-        "/v1/admin/accounts/today-stats/batch",
         "/v1/admin/jobs/usage-export",
-        "/v1/admin/jobs/{job_id}/cancel",
-        "/v1/admin/user-attributes/batch",
     }
     reading = {(m, path) for m, path, permission in ROUTES if permission is Permission.READ}
     assert {path for method, path in reading if method != "GET"} == asking
+    amounts = {(m, path) for m, path, permission in ROUTES if permission is Permission.AMOUNTS}
+    assert {path for method, path in amounts if method != "GET"} == asking_of_money
+
+
+def test_what_is_only_about_money_is_exactly_this():
+    assert {path for m, path, permission in ROUTES if permission is Permission.AMOUNTS and m == "GET"} == {
+        "/v1/admin/config",
+        "/v1/admin/config/drift",
+        "/v1/admin/config/revisions",
+        "/v1/admin/config/revisions/{number}",
+        "/v1/admin/groups/usage-summary",
+        "/v1/admin/jobs/{job_id}/file",
+        "/v1/admin/ledger",
+        "/v1/admin/ledger/verify",
+        "/v1/admin/prices",
+        "/v1/admin/prices/{price_id}",
+        "/v1/admin/promo-codes/{promo_id}/usages",
+        "/v1/admin/redeem-codes/stats",
+        "/v1/admin/settings/spending-bounds",
+        "/v1/admin/users/{user_id}/balance-history",
+    }
 
 
 def test_what_an_operator_may_change_is_exactly_this():
@@ -147,7 +170,7 @@ def test_each_role_holds_what_the_table_says():
     reader = {Permission.PUBLIC, Permission.USER, Permission.READ}
     assert dict(GRANTS) == {
         "user": {Permission.PUBLIC, Permission.USER},
-        "auditor": reader,
+        "auditor": reader | {Permission.AMOUNTS},
         "operator": reader | {Permission.OPERATE},
         "admin": set(Permission),
     }

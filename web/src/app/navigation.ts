@@ -43,15 +43,15 @@ export const NAV: readonly NavItem[] = [
   { path: '/admin/attributes', label: 'attributes', icon: Tags, permission: 'read', group: 'people' },
   { path: '/admin/subscriptions', label: 'subscriptions', icon: CalendarClock, permission: 'read', group: 'people' },
   { path: '/admin/announcements', label: 'announcements', icon: Megaphone, permission: 'read', group: 'people' },
-  { path: '/admin/prices', label: 'prices', icon: CircleDollarSign, permission: 'read', group: 'money' },
-  { path: '/admin/ledger', label: 'ledger', icon: BookOpenCheck, permission: 'read', group: 'money' },
+  { path: '/admin/prices', label: 'prices', icon: CircleDollarSign, permission: 'amounts', group: 'money' },
+  { path: '/admin/ledger', label: 'ledger', icon: BookOpenCheck, permission: 'amounts', group: 'money' },
   { path: '/admin/codes', label: 'codes', icon: Ticket, permission: 'money', group: 'money' },
   { path: '/admin/promos', label: 'promos', icon: TicketPercent, permission: 'money', group: 'money' },
   { path: '/admin/audit', label: 'audit', icon: ScrollText, permission: 'read', group: 'safety' },
   { path: '/admin/identity', label: 'identity', icon: Fingerprint, permission: 'read', group: 'safety' },
   { path: '/admin/settings', label: 'settings', icon: Settings, permission: 'read', group: 'system' },
   { path: '/admin/cleanup', label: 'cleanup', icon: Eraser, permission: 'read', group: 'system' },
-  { path: '/admin/configuration', label: 'configuration', icon: FileCog, permission: 'read', group: 'system' },
+  { path: '/admin/configuration', label: 'configuration', icon: FileCog, permission: 'amounts', group: 'system' },
   { path: '/admin/webhooks', label: 'webhooks', icon: Webhook, permission: 'read', group: 'system' },
 ]
 

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest'
 
-import { usd, relative } from './format'
+import { relative, times, usd } from './format'
+
+describe('amounts that are not for the reader', () => {
+  it('are a dash', () => {
+    expect([usd(null), times(null), times(1.5)]).toEqual(['–', '–', '×1.5'])
+  })
+})
 
 describe('usd', () => {
   it('shows cents of large amounts and more digits of small ones', () => {

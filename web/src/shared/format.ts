@@ -24,6 +24,11 @@ export function compact(value: number | null | undefined): string {
   return new Intl.NumberFormat(locale(), { notation: 'compact', maximumFractionDigits: 1 }).format(value)
 }
 
+/** A factor of prices. */
+export function times(factor: number | null | undefined): string {
+  return factor === null || factor === undefined ? '–' : `×${factor}`
+}
+
 export function percent(share: number): string {
   return new Intl.NumberFormat(locale(), { style: 'percent', maximumFractionDigits: 1 }).format(share)
 }

@@ -8,6 +8,7 @@ from headgate.control.audit.repository import AuditFilter, AuditRepository
 from headgate.control.audit.schemas import AuditEntryView, entry_view
 from headgate.control.web.envelope import Page, PagingParams
 from headgate.control.web.fields import Deadline, IdQuery, Search, deadline
+from headgate.control.web.permissions import may
 from headgate.control.web.routing import CurrentWork, Permission, RouteTable
 
 routes = RouteTable("/admin", tag="audit log")
@@ -40,6 +41,7 @@ async def list_entries(
         since_ms=_ms(since),
         until_ms=_ms(until),
         search=search,
+        hides_amounts=not may(work.actor.role, Permission.AMOUNTS),
     )
     rows, total = await AuditRepository(work.session).page(wanted, paging)
     return paging.wrap([entry_view(row) for row in rows], total)

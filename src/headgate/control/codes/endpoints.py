@@ -90,7 +90,7 @@ async def list_codes(
     return paging.wrap(views, total)
 
 
-@routes.route("GET", _ADMIN + "/stats", Permission.READ)
+@routes.route("GET", _ADMIN + "/stats", Permission.AMOUNTS)
 async def code_stats(work: CurrentWork) -> CodeStats:
     """Numbers of codes and what they were worth."""
     return await CodeAdministration(work).stats()

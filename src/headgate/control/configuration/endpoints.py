@@ -29,7 +29,7 @@ routes = RouteTable("/admin/config", tag="configuration")
 Number = Annotated[int, Path(ge=1, le=MAX_ID)]
 
 
-@routes.route("GET", "", Permission.READ)
+@routes.route("GET", "", Permission.AMOUNTS)
 async def export(work: CurrentWork, full: bool = False) -> ExportView:
     """Groups, accounts, proxies, prices and settings as a document; secrets as references. `full`: with all
     that is empty, too."""
@@ -51,20 +51,20 @@ async def apply(body: ApplyBody, work: CurrentWork) -> AppliedView:
     )
 
 
-@routes.route("GET", "/drift", Permission.READ)
+@routes.route("GET", "/drift", Permission.AMOUNTS)
 async def drift(work: CurrentWork) -> PlanView:
     """What would have to change to be as after the last revision again."""
     return plan_view(await ConfigurationService(work).drift({}))
 
 
-@routes.route("GET", "/revisions", Permission.READ)
+@routes.route("GET", "/revisions", Permission.AMOUNTS)
 async def list_revisions(work: CurrentWork, paging: PagingParams) -> Page[RevisionView]:
     """Newest first."""
     rows, total = await ConfigurationService(work).revisions(paging)
     return paging.wrap([revision_view(row) for row in rows], total)
 
 
-@routes.route("GET", "/revisions/{number}", Permission.READ)
+@routes.route("GET", "/revisions/{number}", Permission.AMOUNTS)
 async def get_revision(number: Number, work: CurrentWork) -> RevisionDetail:
     """One revision with the whole state after it."""
     row = await ConfigurationService(work).revision(number)

@@ -80,7 +80,7 @@ async def all_groups(work: CurrentWork, platform: Search = "") -> list[AdminGrou
     return await _views(work, await GroupRepository(work.session).active(platform))
 
 
-@routes.route("GET", "/admin/groups/usage-summary", Permission.READ)
+@routes.route("GET", "/admin/groups/usage-summary", Permission.AMOUNTS)
 async def groups_usage(work: CurrentWork, deps: Deps, timezone: Search = "") -> list[GroupUsage]:
     """What was charged in every group today and in all; at most 15 seconds old."""
     where = zone_of(work, timezone)

@@ -75,7 +75,7 @@ async def test_accounts(body: JobTestBody, work: CurrentWork) -> JobView:
     return await _begun(work, "account_test", body.model_copy(update={"account_ids": ids}), len(ids))
 
 
-@routes.route("POST", "/usage-export", Permission.READ, status=201, idempotent="admin.jobs.export")
+@routes.route("POST", "/usage-export", Permission.AMOUNTS, status=201, idempotent="admin.jobs.export")
 async def export_usage(body: JobExportBody, work: CurrentWork) -> JobView:
     """Up to 500,000 usage records as one CSV, oldest first, with the columns of `/admin/usage/export`."""
     stored, total = await export_of(work, body)
@@ -101,7 +101,7 @@ async def list_items(
     return paging.wrap([JobItemView.model_validate(row) for row in rows], total)
 
 
-@routes.route("GET", "/{job_id}/file", Permission.READ, produces="text/csv")
+@routes.route("GET", "/{job_id}/file", Permission.AMOUNTS, produces="text/csv")
 async def get_file(job_id: IdPath, work: CurrentWork, deps: Deps) -> Response:
     """The file that an export made, for a day after its end; of a cancelled one what there was by then."""
     row, parts = await JobService(work).file_parts(job_id)

@@ -28,7 +28,7 @@ class UsageExport(InDatabase):
     """Oldest first. Records that come while it runs are not in it."""
 
     name = "usage_export"
-    permission = Permission.READ
+    permission = Permission.AMOUNTS
 
     def read(self, stored: bytes) -> StoredExport:
         return StoredExport.model_validate_json(stored)

@@ -24,7 +24,7 @@ Exchange = Annotated[str, Query(max_length=64, pattern=r"^[A-Za-z0-9_:.-]*$")]
 Kind = Literal["", "charge", "cost", "key", "adjustment", "correction"]
 
 
-@routes.route("GET", "", Permission.READ)
+@routes.route("GET", "", Permission.AMOUNTS)
 async def lines(
     work: CurrentWork,
     book: Book = "",
@@ -39,7 +39,7 @@ async def lines(
     return await LedgerEntries(work.session).page(wanted)
 
 
-@routes.route("GET", "/verify", Permission.READ)
+@routes.route("GET", "/verify", Permission.AMOUNTS)
 async def verify(work: CurrentWork, deps: Deps) -> LedgerProofView:
     """Prove the ledger, as `headgate ledger verify` does: chains, sums against balances and quotas, lines
     against usage records. Reads everything; 409 while somebody else's proof runs."""

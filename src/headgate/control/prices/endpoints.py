@@ -23,20 +23,20 @@ from headgate.errors import BadRequest
 routes = RouteTable("/admin/prices", tag="prices")
 
 
-@routes.route("GET", "", Permission.READ)
+@routes.route("GET", "", Permission.AMOUNTS)
 async def list_prices(work: CurrentWork, paging: PagingParams, search: Search = "") -> Page[PriceView]:
     """Price overrides by model name."""
     rows, total = await PriceService(work).page(search, paging)
     return paging.wrap([price_view(row) for row in rows], total)
 
 
-@routes.route("POST", "/preview", Permission.READ)
+@routes.route("POST", "/preview", Permission.AMOUNTS)
 async def preview_price(body: PreviewBody, work: CurrentWork, deps: Deps) -> PreviewView:
     """What so much usage would cost, under the present price book or under a draft price."""
     return await PriceService(work).preview(body, deps.prices())
 
 
-@routes.route("POST", "/preview-version", Permission.READ)
+@routes.route("POST", "/preview-version", Permission.AMOUNTS)
 async def preview_version(body: ComparisonBody, work: CurrentWork, deps: Deps) -> ComparisonView:
     """What drafts of overrides, or a price file, would have changed over the last days."""
     file = None if body.file is None else as_bytes(body.file)
@@ -69,7 +69,7 @@ async def status(work: CurrentWork, deps: Deps) -> PriceStatus:
     return await price_status(work, deps.prices())
 
 
-@routes.route("GET", "/{price_id}", Permission.READ)
+@routes.route("GET", "/{price_id}", Permission.AMOUNTS)
 async def get_price(price_id: IdPath, work: CurrentWork) -> PriceView:
     """One override."""
     return price_view(await PriceService(work).get(price_id))

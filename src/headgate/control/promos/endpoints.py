@@ -76,7 +76,7 @@ async def delete_promo(promo_id: IdPath, work: CurrentWork) -> MessageView:
     return MessageView(message="promo code deleted")
 
 
-@routes.route("GET", _ADMIN + "/{promo_id}/usages", Permission.READ)
+@routes.route("GET", _ADMIN + "/{promo_id}/usages", Permission.AMOUNTS)
 async def promo_usages(promo_id: IdPath, work: CurrentWork, paging: PagingParams) -> Page[PromoUsageView]:
     """Who used a promo code, newest first."""
     promos = PromoRepository(work.session)

@@ -12,6 +12,7 @@ from headgate.control.requests.summary import summary
 from headgate.control.usage.repository import UsageRepository
 from headgate.control.usage.schemas import Named, UserRef
 from headgate.control.usage.traces import full_trace
+from headgate.control.web.permissions import Permission, may
 from headgate.control.work import Work
 from headgate.core.money import MULTIPLIER_ONE, to_usd
 from headgate.errors import NotFound
@@ -67,7 +68,8 @@ class RequestService:
             failover=story.parts(found.trace, "failover"),
             facts=story.other_facts(found.trace),
         )
-        return told.model_copy(update={"summary": summary(told)})
+        tells_amounts = may(self._work.actor.role, Permission.AMOUNTS)
+        return told.model_copy(update={"summary": summary(told, tells_amounts=tells_amounts)})
 
     async def explain_own(self, reference: str) -> ExplanationView:
         """Somebody else's request is as unknown as none. Raises USAGE_LOG_NOT_FOUND."""

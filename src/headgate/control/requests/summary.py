@@ -12,8 +12,9 @@ from headgate.control.requests.schemas import (
 )
 
 
-def summary(told: ExplanationView) -> list[str]:
-    return [*_sentences(told)]
+def summary(told: ExplanationView, *, tells_amounts: bool = True) -> list[str]:
+    charged = [_charge(told.tariff)] if tells_amounts and told.tariff is not None else []
+    return [*_sentences(told), *charged]
 
 
 def _sentences(told: ExplanationView) -> Iterator[str]:
@@ -31,8 +32,6 @@ def _sentences(told: ExplanationView) -> Iterator[str]:
         yield f"The gateway answered it by itself ({told.answered_here}); no provider was asked."
     if told.fault is not None:
         yield f"The request ended in {told.fault.get('kind')}; to blame: {told.fault.get('blame')}."
-    if told.tariff is not None:
-        yield _charge(told.tariff)
 
 
 def _selection(each: SelectionView) -> str:

@@ -109,7 +109,7 @@ async def store_settings(body: SettingsBody, work: Work) -> None:
             await switch(work, key, on=on)
 
 
-@routes.route("GET", "/admin/settings/spending-bounds", Permission.READ)
+@routes.route("GET", "/admin/settings/spending-bounds", Permission.AMOUNTS)
 async def read_spending_bounds(work: CurrentWork, deps: Deps) -> SpendingBounds:
     """How far spending can pass a limit, stated per group and as measured since the start."""
     return await spending_bounds(work, deps)

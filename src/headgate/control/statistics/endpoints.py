@@ -170,13 +170,13 @@ async def snapshot_v2(
     return answer
 
 
-@routes.route("POST", "/admin/dashboard/users-usage", Permission.READ)
+@routes.route("POST", "/admin/dashboard/users-usage", Permission.AMOUNTS)
 async def users_usage(body: UsersBody, work: CurrentWork) -> SpentAnswer:
     """What users were charged today and in the last thirty days."""
     return SpentAnswer(stats=await StatisticsService(work).spent_by_users(body.user_ids))
 
 
-@routes.route("POST", "/admin/dashboard/api-keys-usage", Permission.READ)
+@routes.route("POST", "/admin/dashboard/api-keys-usage", Permission.AMOUNTS)
 async def keys_usage(body: KeysBody, work: CurrentWork) -> SpentAnswer:
     """What keys were charged today and in the last thirty days."""
     found = await StatisticsService(work).spent_by_keys(body.api_key_ids, owner_id=None)

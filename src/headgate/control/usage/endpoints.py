@@ -26,6 +26,7 @@ from headgate.control.usage.service import UsageService
 from headgate.control.web.csv_cells import MAX_ROWS, MEDIA_TYPE, headers
 from headgate.control.web.envelope import Page, Paging, PagingParams
 from headgate.control.web.fields import IdPath, IdQuery, Search
+from headgate.control.web.permissions import may
 from headgate.control.web.routing import CurrentWork, Permission, RouteTable
 from headgate.control.work import Work
 
@@ -116,7 +117,8 @@ async def all_stats(work: CurrentWork, query: AdminQuery) -> AdminUsageStats:
 
 @routes.route("GET", "/admin/usage/export", Permission.READ, produces="text/csv")
 async def export_all(work: CurrentWork, query: AdminQuery) -> Response:
-    """The newest 10,000 records as CSV. `X-Total-Count` says how many there are, up to 100,000."""
+    """The newest 10,000 records as CSV. `X-Total-Count` says how many there are, up to 100,000. Without
+    the columns of amounts for a role that may not see them."""
     return await _exported(work, query, for_admin=True)
 
 
@@ -168,7 +170,8 @@ async def _exported(work: Work, query: UsageQuery, *, for_admin: bool) -> Respon
     service, paging = UsageService(work), Paging(page_size=MAX_ROWS)
     rows, total = await service.page(query, paging, hides_failed=not for_admin, exact=True)
     names = await service.references(rows, for_admin=for_admin)
-    content = csv_document(rows, names, for_admin=for_admin)
+    hides_amounts = for_admin and not may(work.actor.role, Permission.AMOUNTS)
+    content = csv_document(rows, names, for_admin=for_admin, hides_amounts=hides_amounts)
     return Response(content, media_type=MEDIA_TYPE, headers=headers("usage", total))
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from itertools import compress
 
 from headgate.control.usage.schemas import References
+from headgate.control.web.amounts import FIELDS
 from headgate.control.web.csv_cells import document, text_cell, usd_cell
 from headgate.core.money import MULTIPLIER_ONE
 from headgate.kit.clock import instant
@@ -21,11 +23,17 @@ ADMIN_COLUMNS = (
 )  # fmt: skip
 
 
-def csv_document(rows: Iterable[UsageRecordRow], names: References, *, for_admin: bool) -> bytes:
+def csv_document(
+    rows: Iterable[UsageRecordRow], names: References, *, for_admin: bool, hides_amounts: bool = False
+) -> bytes:
     """A head line and one line a record, as the lists show them."""
-    if for_admin:
-        return document(ADMIN_COLUMNS, ((*_cells(row, names), *_more(row, names)) for row in rows))
-    return document(COLUMNS, (_cells(row, names) for row in rows))
+    if not for_admin:
+        return document(COLUMNS, (_cells(row, names) for row in rows))
+    lines = ((*_cells(row, names), *_more(row, names)) for row in rows)
+    if not hides_amounts:
+        return document(ADMIN_COLUMNS, lines)
+    is_shown = [name not in FIELDS for name in ADMIN_COLUMNS]
+    return document([*compress(ADMIN_COLUMNS, is_shown)], ([*compress(line, is_shown)] for line in lines))
 
 
 def _cells(row: UsageRecordRow, names: References) -> Sequence[object]:

@@ -98,7 +98,7 @@ async def change_balance(user_id: IdPath, body: BalanceBody, work: CurrentWork) 
     return await _view(work, await BalanceService(work).change(user_id, body))
 
 
-@routes.route("GET", "/users/{user_id}/balance-history", Permission.READ)
+@routes.route("GET", "/users/{user_id}/balance-history", Permission.AMOUNTS)
 async def balance_history(
     user_id: IdPath, work: CurrentWork, paging: PagingParams, type: Search = ""
 ) -> BalanceHistory:

@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.routing import BaseRoute
 
 from headgate.control.idempotency.keys import REPLAYED_HEADER
+from headgate.control.web.nullable_amounts import mark
 from headgate.control.web.permissions import Permission
 
 __all__ = ["described"]
@@ -101,6 +102,7 @@ def described(routes: Sequence[BaseRoute]) -> dict[str, Any]:
     schemas.update(_SCHEMAS)
     for unused in ("HTTPValidationError", "ValidationError"):  # of FastAPI's 422, which is 400 here
         schemas.pop(unused, None)
+    mark(document)
     return document
 
 

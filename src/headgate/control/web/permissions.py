@@ -19,6 +19,8 @@ class Permission(StrEnum):
     """Any active user, about itself."""
     READ = "read"
     """See the administration, without secrets and without codes that are worth money."""
+    AMOUNTS = "amounts"
+    """See what was spent, what there is to spend, and prices."""
     OPERATE = "operate"
     """Keep the service running: accounts' states, order, announcements."""
     MONEY = "money"
@@ -33,11 +35,11 @@ Role = Literal["user", "auditor", "operator", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 _USER = frozenset({Permission.PUBLIC, Permission.USER})
-_AUDITOR = _USER | {Permission.READ}
+_READER = _USER | {Permission.READ}
 GRANTS: Mapping[str, frozenset[Permission]] = {
     "user": _USER,
-    "auditor": _AUDITOR,
-    "operator": _AUDITOR | {Permission.OPERATE},
+    "auditor": _READER | {Permission.AMOUNTS},
+    "operator": _READER | {Permission.OPERATE},
     "admin": frozenset(Permission),
 }
 

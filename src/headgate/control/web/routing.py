@@ -6,7 +6,6 @@ commit, announce, and only then answer. Nobody holds a database connection while
 """
 
 import functools
-import hashlib
 import typing
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
@@ -26,6 +25,7 @@ from headgate.control.deps import ControlDeps
 from headgate.control.embed.tickets import embedded_actor
 from headgate.control.idempotency.guard import IdempotencyGuard, IdempotentCall, StoredAnswer
 from headgate.control.idempotency.keys import HEADER, REPLAYED_HEADER, checked_key, identify
+from headgate.control.web.answers import replayed, shown_to, tagged
 from headgate.control.web.auditing import describe, note_denial, note_refusal
 from headgate.control.web.envelope import Envelope
 from headgate.control.web.faults import AuthRefused
@@ -110,7 +110,7 @@ class GuardedRoute(APIRoute):
             await request.body()
             call = await self._claim(deps, actor, key, request)
             if isinstance(call, StoredAnswer):
-                return _replay(call)
+                return shown_to(actor, self.permission, replayed(call))
             described = describe(request, self.path, deps.settings, await request.body())
             try:
                 async with (
@@ -118,7 +118,7 @@ class GuardedRoute(APIRoute):
                     open_work(deps, actor, call=described, idempotency_key=key) as work,
                 ):
                     request.state.work = work
-                    response = await run_endpoint(request)
+                    response = shown_to(actor, self.permission, await run_endpoint(request))
                     if call is not None:
                         await call.store(work.session, status=response.status_code, body=bytes(response.body))
             except (ApiError, RequestValidationError) as error:
@@ -127,7 +127,7 @@ class GuardedRoute(APIRoute):
             response.headers.setdefault("Cache-Control", "no-store")
             if work.was_replayed:
                 response.headers[REPLAYED_HEADER] = "true"
-            return _tagged(request, response) if self.has_etag else response
+            return tagged(request, response) if self.has_etag else response
 
         return handle
 
@@ -151,23 +151,6 @@ class GuardedRoute(APIRoute):
             body=await request.body(),
         )
         return await guard.claim(identity)
-
-
-def _replay(stored: StoredAnswer) -> Response:
-    headers = {"Cache-Control": "no-store", REPLAYED_HEADER: "true"}
-    return Response(stored.body, stored.status, headers=headers, media_type="application/json")
-
-
-def _tagged(request: Request, response: Response) -> Response:
-    """RFC 9110 13.1.2: a client that has this very answer gets 304. The tag is of the content, so it may be
-    weak."""
-    tag = f'W/"{hashlib.sha256(response.body).hexdigest()[:32]}"'
-    given = [candidate.strip() for candidate in request.headers.get("if-none-match", "").split(",")]
-    if tag in given or tag.removeprefix("W/") in given:
-        return Response(status_code=304, headers={"ETag": tag, "Cache-Control": "no-cache"})
-    response.headers["ETag"] = tag
-    response.headers["Cache-Control"] = "no-cache"
-    return response
 
 
 async def _authenticate(

@@ -4,7 +4,8 @@ type Totals = Schemas['AdminTotals']
 
 export interface Share {
   label: string
-  value: number
+  /** Null: not for this reader. */
+  value: number | null
   detail: string
   to?: string | { path: string; query: Record<string, string> }
 }

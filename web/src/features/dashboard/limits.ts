@@ -12,8 +12,8 @@ export interface LimitRow {
   resetAt: string | null
 }
 
-const row = (id: string, name: string, kind: LimitRow['kind'], used: number, limit: number, resetAt: string | null): LimitRow =>
-  ({ id: `${id}-${kind}`, name, kind, used, limit, share: limit > 0 ? used / limit : 1, resetAt })
+const row = (id: string, name: string, kind: LimitRow['kind'], used: number | null, limit: number, resetAt: string | null): LimitRow =>
+  ({ id: `${id}-${kind}`, name, kind, used: used ?? 0, limit, share: limit > 0 ? (used ?? 0) / limit : 1, resetAt })
 
 type Key = Pick<Schemas['KeyView'], 'id' | 'name' | 'status' | 'quota' | 'quota_used' | 'rate_limit_5h' | 'rate_limit_1d' | 'rate_limit_7d' | 'usage_5h' | 'usage_1d' | 'usage_7d' | 'reset_5h_at' | 'reset_1d_at' | 'reset_7d_at'>
 type Progress = Schemas['ProgressView']
@@ -21,17 +21,16 @@ type Progress = Schemas['ProgressView']
 /** Everything that money can run into, the fullest first. */
 export function limitRows(keys: readonly Key[], subscriptions: readonly Progress[]): LimitRow[] {
   const ofKeys = keys.filter((key) => key.status !== 'inactive').flatMap((key) => [
-    ...(key.quota > 0 ? [row(`key-${key.id}`, key.name, 'quota', key.quota_used, key.quota, null)] : []),
-    ...(['5h', '1d', '7d'] as const).flatMap((window) =>
-      key[`rate_limit_${window}`] > 0
-        ? [row(`key-${key.id}`, key.name, window, key[`usage_${window}`], key[`rate_limit_${window}`], key[`reset_${window}_at`])]
-        : [],
-    ),
+    ...(key.quota !== null && key.quota > 0 ? [row(`key-${key.id}`, key.name, 'quota', key.quota_used, key.quota, null)] : []),
+    ...(['5h', '1d', '7d'] as const).flatMap((window) => {
+      const limit = key[`rate_limit_${window}`] ?? 0
+      return limit > 0 ? [row(`key-${key.id}`, key.name, window, key[`usage_${window}`], limit, key[`reset_${window}_at`])] : []
+    }),
   ])
   const ofSubscriptions = subscriptions.flatMap((item) =>
     (['daily', 'weekly', 'monthly'] as const).flatMap((window) => {
       const found = item[window]
-      return found ? [row(`sub-${item.id}`, item.group_name, window, found.used_usd, found.limit_usd, found.resets_at)] : []
+      return found ? [row(`sub-${item.id}`, item.group_name, window, found.used_usd, found.limit_usd ?? 0, found.resets_at)] : []
     }),
   )
   return [...ofKeys, ...ofSubscriptions].sort((a, b) => b.share - a.share)
