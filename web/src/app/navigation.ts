@@ -1,6 +1,6 @@
 import {
   BarChart3, BookOpen, BookOpenCheck, Boxes, CalendarClock, CircleDollarSign, Eraser, FileCog, Fingerprint, Gauge, Gift,
-  HeartPulse, KeyRound, LayoutDashboard, ListChecks, Megaphone, MessageSquare, Network, Rocket, ScrollText, Server,
+  HeartPulse, KeyRound, LayoutDashboard, ListChecks, ListTodo, Megaphone, MessageSquare, Network, Rocket, ScrollText, Server,
   Settings, Tags, Ticket, TicketPercent, UserCog, Users, Webhook,
 } from 'lucide-vue-next'
 import type { Component } from 'vue'
@@ -50,6 +50,7 @@ export const NAV: readonly NavItem[] = [
   { path: '/admin/audit', label: 'audit', icon: ScrollText, permission: 'read', group: 'safety' },
   { path: '/admin/identity', label: 'identity', icon: Fingerprint, permission: 'read', group: 'safety' },
   { path: '/admin/settings', label: 'settings', icon: Settings, permission: 'read', group: 'system' },
+  { path: '/admin/jobs', label: 'jobs', icon: ListTodo, permission: 'read', group: 'system' },
   { path: '/admin/cleanup', label: 'cleanup', icon: Eraser, permission: 'read', group: 'system' },
   { path: '/admin/configuration', label: 'configuration', icon: FileCog, permission: 'amounts', group: 'system' },
   { path: '/admin/webhooks', label: 'webhooks', icon: Webhook, permission: 'read', group: 'system' },

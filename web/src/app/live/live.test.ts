@@ -14,7 +14,7 @@ const account = (facts: object) => ({
 const row = { id: 1, name: 'a', status: 'active', schedulable: true, concurrency: 5, current_concurrency: 0, error_message: '' }
 let queries: QueryClient
 let stale: string[][]
-const KEYS = ['usage', 'admin-usage', 'groups', 'abusage']
+const KEYS = ['usage', 'admin-usage', 'groups', 'abusage', 'jobs', 'job-items']
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -68,6 +68,31 @@ describe('what is read again', () => {
     hear(queries, 'directory', { version: 2 })
     vi.runAllTimers()
     expect(stale).toEqual([['groups']])
+  })
+})
+
+describe('jobs', () => {
+  const job = { id: 7, kind: 'account_test', status: 'running', total: 120, done: 36, failed: 2, created_by: 1 }
+  const shown = (): object[] => (queries.getQueryData(['jobs', 'list', {}]) as { items: object[] }).items
+  it('move where they are shown, and are read again when one has begun or ended', () => {
+    queries.setQueryData(['jobs', 'list', {}], { items: [{ ...job, done: 10, reason: '' }, { ...job, id: 6 }], total: 2 })
+    hear(queries, 'jobs', { jobs: [job] })
+    expect(shown()).toEqual([{ ...job, reason: '' }, { ...job, id: 6 }])
+    vi.runAllTimers()
+    expect(stale).toEqual([['jobs', 'job-items']])
+    hear(queries, 'jobs', { jobs: [{ ...job, done: 40 }] })
+    expect(stale[1]).toEqual(['job-items'])
+    vi.runAllTimers()
+    hear(queries, 'jobs', { jobs: [{ ...job, done: 40, status: 'succeeded' }] })
+    expect(stale[2]).toEqual(['jobs'])
+  })
+  it('do not go back: what was told may be older than an answer', () => {
+    queries.setQueryData(['jobs', 7], { ...job, status: 'canceled' })
+    hear(queries, 'jobs', { jobs: [job] })
+    expect(queries.getQueryData(['jobs', 7])).toEqual({ ...job, status: 'canceled' })
+    queries.setQueryData(['jobs', 7], { ...job, done: 50 })
+    hear(queries, 'jobs', { jobs: [job] })
+    expect(queries.getQueryData(['jobs', 7])).toEqual({ ...job, done: 50 })
   })
 })
 

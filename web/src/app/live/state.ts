@@ -30,6 +30,16 @@ export interface LiveQueue {
   waiting: number
   places: { resource: string; waiting: number }[]
 }
+/** Long work that is open or has just ended. */
+export interface LiveJob {
+  id: number
+  kind: string
+  status: string
+  total: number
+  done: number
+  failed: number
+  created_by: number | null
+}
 export interface LiveMe {
   balance: number
   last_usage_ms: number
@@ -48,9 +58,11 @@ export const live = reactive<{
   counters?: LiveCounters
   queue?: LiveQueue
   accounts: Map<number, LiveAccount>
-}>({ accounts: new Map() })
+  jobs: Map<number, LiveJob>
+}>({ accounts: new Map(), jobs: new Map() })
 
 export function forgetLive(): void {
   live.me = live.counters = live.queue = undefined
   live.accounts.clear()
+  live.jobs.clear()
 }

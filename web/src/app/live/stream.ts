@@ -67,7 +67,7 @@ async function keep(queries: QueryClient, signal: AbortSignal): Promise<void> {
     isUnreachable.value = heard === 'unreachable'
     if (failures >= IN_VAIN && poll === undefined) {
       liveStatus.value = 'polling'
-      poll = setInterval(() => makeStale(queries, [...STALE_AFTER.usage, ...STALE_AFTER.directory]), POLL_MS)
+      poll = setInterval(() => makeStale(queries, Object.values(STALE_AFTER).flat()), POLL_MS)
     }
     lost()
     await pause(backoffMs(failures), signal)

@@ -3,7 +3,8 @@ import type { QueryClient } from '@tanstack/vue-query'
 import { user } from '@/app/session'
 import { learnServerTime } from '@/shared/clock'
 
-import { live, type LiveAccount, type LiveCounters, type LiveMe, type LiveQueue } from './state'
+import { newsOfJobs, withJobs } from './jobs'
+import { live, type LiveAccount, type LiveCounters, type LiveJob, type LiveMe, type LiveQueue } from './state'
 
 /** First words of query keys (`admin-usage` is a `usage` too) that are read again when something happened: open pages at once, the rest when they open. */
 export const STALE_AFTER = {
@@ -12,6 +13,7 @@ export const STALE_AFTER = {
     'accounts', 'groups', 'keys', 'users', 'prices', 'proxies', 'subscriptions', 'settings', 'models', 'catalogue', 'error-rules',
     'announcements',
   ],
+  jobs: ['jobs', 'job-items'],
 } as const
 
 const PAUSE_MS = 1_500
@@ -50,6 +52,7 @@ export function hear(queries: QueryClient, name: string, data: unknown): void {
   if (name === 'queue') live.queue = data as LiveQueue
   else if (name === 'counters') hearCounters(queries, data as LiveCounters)
   else if (name === 'accounts') hearAccounts(queries, data as AccountsTold)
+  else if (name === 'jobs') hearJobs(queries, (data as { jobs: LiveJob[] }).jobs)
   else if (name === 'directory') {
     const now = (data as { version: number }).version
     if (version !== undefined && version !== now) makeStale(queries, STALE_AFTER.directory)
@@ -81,6 +84,14 @@ function hearAccounts(queries: QueryClient, told: AccountsTold): void {
   for (const account of told.changed) live.accounts.set(account.id, account)
   for (const id of told.gone) live.accounts.delete(id)
   queries.setQueriesData({ queryKey: ['accounts'] }, patched)
+}
+
+function hearJobs(queries: QueryClient, told: readonly LiveJob[]): void {
+  const news = newsOfJobs(live.jobs, told)
+  live.jobs.clear()
+  for (const job of told) live.jobs.set(job.id, job)
+  queries.setQueriesData({ queryKey: ['jobs'] }, withJobs)
+  if (news.length > 0) makeStale(queries, news)
 }
 
 interface Row {

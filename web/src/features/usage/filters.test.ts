@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { chartSpan, dayOf, filtersOf, isOneDay } from './filters'
+import { chartSpan, dayOf, exportOf, filtersOf, isOneDay } from './filters'
 
 describe('filtersOf', () => {
   it('leaves the page out and searches models', () =>
@@ -25,6 +25,13 @@ describe('chartSpan', () => {
     expect(span({ start_date: '2026-01-02' })).toEqual(['2026-01-02', '2026-01-15'])
     expect(isOneDay(chartSpan({ end_date: '2026-01-03' }, thursday))).toBe(true)
   })
+})
+
+describe('exportOf', () => {
+  const thursday = new Date(2026, 0, 15, 12)
+  it('asks for the days of a period, and for numbers as numbers', () =>
+    expect(exportOf({ timezone: 'UTC', period: 'month', user_id: '7', model: 'opus' }, thursday)).toEqual({ timezone: 'UTC', start_date: '2026-01-01', end_date: '2026-01-15', user_id: 7, model: 'opus' }))
+  it('asks for everything without one', () => expect(exportOf({ timezone: 'UTC' }, thursday)).toEqual({ timezone: 'UTC' }))
 })
 
 it('reads days and nothing else', () => expect([dayOf('2026-01-02')?.getDate(), dayOf('2026-13-45'), dayOf('x'), dayOf(undefined)]).toEqual([2, null, null, null]))

@@ -28,3 +28,13 @@ export function dayOf(text: string | undefined): Date | null {
   const day = new Date(`${text}T00:00:00`)
   return Number.isNaN(day.getTime()) ? null : day
 }
+
+/** Words of a list's address that a job of the gateway takes as numbers. */
+const NUMBERS = new Set(['user_id', 'api_key_id', 'account_id', 'group_id', 'billing_type'])
+
+/** What to export: as the list is narrowed, a named period as its days; without one everything until now. */
+export function exportOf(filters: Readonly<Record<string, string>>, now: Date): Record<string, string | number> {
+  const { period, ...rest } = filters
+  const asked = period ? chartSpan({ ...rest, period }, now) : rest
+  return Object.fromEntries(Object.entries(asked).map(([name, value]) => [name, NUMBERS.has(name) ? Number(value) : value]))
+}

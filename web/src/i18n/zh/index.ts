@@ -2,6 +2,7 @@ import admin from './admin.json'
 import auth from './auth.json'
 import common from './common.json'
 import console from './console.json'
+import jobs from './jobs.json'
 import manage from './manage.json'
 import operate from './operate.json'
 import refusals from './refusals.json'
@@ -16,6 +17,7 @@ export const zh = {
   auth,
   common,
   console,
+  jobs,
   manage,
   operate,
   refusals,
