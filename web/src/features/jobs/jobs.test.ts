@@ -19,6 +19,7 @@ it('offers a file for a day after the end', () => {
   const job = { status: 'succeeded', file_name: 'usage.csv', done: 5, finished_at: '2026-11-30T08:00:00Z' } as const
   const end = Date.parse(job.finished_at)
   expect([hasFile(job, end), hasFile(job, end + 25 * 3_600_000)]).toEqual([true, false])
+  expect(hasFile({ ...job, finished_at: null }, end)).toBe(true) // the live event has no time
   expect(hasFile({ ...job, status: 'running', finished_at: null }, end)).toBe(false)
   expect(hasFile({ ...job, status: 'canceled', done: 0 }, end)).toBe(false)
   expect(hasFile({ ...job, file_name: '' }, end)).toBe(false)

@@ -20,8 +20,10 @@ const FILE_KEPT_MS = 24 * 3_600_000
 
 /** Whether its file can be fetched: after the end, for a day. A cancelled export keeps what it had. */
 export function hasFile(job: Pick<Job, 'status' | 'file_name' | 'done' | 'finished_at'>, now: number): boolean {
-  if (!job.file_name || isJobOpen(job.status) || !job.finished_at) return false
-  return (job.status === 'succeeded' || job.done > 0) && now - Date.parse(job.finished_at) < FILE_KEPT_MS
+  if (!job.file_name || isJobOpen(job.status)) return false
+  // Its end was told by a live event, and when that was is not known yet: just now.
+  const endedAt = job.finished_at ? Date.parse(job.finished_at) : now
+  return (job.status === 'succeeded' || job.done > 0) && now - endedAt < FILE_KEPT_MS
 }
 
 /** From its first step to its end, or until now; undefined: it has not begun. */
