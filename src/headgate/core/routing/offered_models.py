@@ -1,7 +1,8 @@
 """Which models a group offers by name, from the mappings of its accounts (spec 2.9, 7.12).
 
-Knows: the models of each provider that are known by name (spec appendix E, less what its vendor has retired, plus
-what came since); a mapping is a whitelist, and its patterns let known models through. Refuses to know: prices, which account will serve.
+Knows: the models of each provider that are known by name (spec appendix E, less what its vendor has retired,
+plus what came since); a mapping is a whitelist, and its patterns let known models through. Refuses to know:
+prices, which account will serve.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
