@@ -224,6 +224,21 @@ def test_a_model_of_a_group_has_limits_of_its_own_for_all_and_for_each(
     assert CHAT.ask(gateway, first.key).status == 200
 
 
+def test_a_model_of_a_key_has_a_limit_of_its_own(gateway: Gateway, provision: Provision) -> None:
+    """One a minute of one model; the key's other models, and other keys, are not concerned."""
+    limits = {CHAT.model[:4] + "*": {"rpm_limit": 1}}
+    first = provision("openai", key={"model_limits": limits})
+    answers = [CHAT.ask(gateway, first.key) for _ in range(2)]
+    assert [answer.status for answer in answers] == [200, 429]
+    (pattern,) = limits
+    told = answers[-1].json["error"]["message"]
+    assert f"Rate limit of this API key for {pattern}: 1 request a minute" in told
+    assert answers[-1].headers["x-ratelimit-limit-requests"] == "1"
+    assert CHAT.ask(gateway, first.key, model="o4-mini").status == 200
+    gateway.api("PUT", f"/keys/{first.key_id}", {"model_limits": {}}, token=first.user_token)
+    assert CHAT.ask(gateway, first.key).status == 200
+
+
 def test_tokens_of_a_model_are_counted_as_used(gateway: Gateway, provision: Provision) -> None:
     group = {"model_limits": {MESSAGES.model: {"tpm_limit": 4_000}}}
     caller = provision("anthropic", group=group)

@@ -287,6 +287,8 @@ class ApiKey:
     is_background: bool = False
     """Its requests let others go first where slots are shared."""
     rate: RateLimit = UNLIMITED_RATE
+    model_rates: ModelRates = field(default_factory=lambda: NO_MODEL_RATES)
+    """`together` alone counts: a key has one user."""
 
     @property
     def is_limited(self) -> bool:

@@ -228,6 +228,7 @@ def key_from(row: ApiKeyRow, *, secret_until: datetime | None = None) -> ApiKey:
         concurrency=max(row.concurrency, 0),
         is_background=row.priority == "background",
         rate=rate_from(row),
+        model_rates=model_rates_from(row.model_limits),
     )
 
 

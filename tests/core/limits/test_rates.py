@@ -125,9 +125,22 @@ def test_a_model_of_the_group_has_buckets_of_its_own(model: str) -> None:
     )
 
 
+def test_a_model_of_the_key_has_buckets_of_its_own_beside_the_groups() -> None:
+    rates = {"claude-*": ModelRate(together=RateLimit(requests=3, tokens=70)), "gpt-5": ModelRate()}
+    limited = caller()
+    limited = replace(limited, key=dataclasses.replace(limited.key, model_rates=rates))
+    assert has_rate_limit(limited)
+    charges = (*request_charges(limited, "claude-x"), *token_charges(limited, "claude-x", 5))
+    assert [(charge.bucket, charge.limit) for charge in charges] == [
+        ("key:1:claude-*:rpm", 3), ("key:1:claude-*:tpm", 70),
+    ]  # fmt: skip
+    assert request_charges(limited, "gpt-5") == request_charges(limited, "o4-mini") == []
+
+
 @pytest.mark.parametrize(
     ("bucket", "whose"),
     [
+        ("key:1:claude-opus-*:rpm", "this API key for claude-opus-*:"),
         ("group:1:rpm", "this group:"),
         ("group:1:claude-opus-*:rpm", "this group for claude-opus-*:"),
         ("user:3@1:anthropic.claude-v2:1:rpm", "this user for anthropic.claude-v2:1:"),

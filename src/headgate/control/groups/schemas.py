@@ -50,14 +50,17 @@ ModelRouting = Annotated[
 ]
 
 
-class ModelLimitFields(RequestBody):
+class KeyModelLimitFields(RequestBody):
     """0 is no limit. Strict about names: a limit that is misspelled would be none."""
 
     model_config = ConfigDict(extra="forbid")
 
     rpm_limit: PerMinute = 0
     tpm_limit: PerMinute = 0
-    """Of all users of the group together."""
+    """Of the key, or of all users of the group together."""
+
+
+class ModelLimitFields(KeyModelLimitFields):
     user_rpm_limit: PerMinute = 0
     user_tpm_limit: PerMinute = 0
     """Of every single user of the group."""
@@ -65,9 +68,10 @@ class ModelLimitFields(RequestBody):
 
 ModelPattern = Annotated[str, Field(pattern=r"^[^*\x00-\x20]{1,199}\*?$")]
 ModelLimits = Annotated[dict[ModelPattern, ModelLimitFields], Field(max_length=MAX_MODELS)]
+KeyModelLimits = Annotated[dict[ModelPattern, KeyModelLimitFields], Field(max_length=MAX_MODELS)]
 
 
-def stored_limits(limits: Mapping[str, ModelLimitFields]) -> dict[str, dict[str, int]]:
+def stored_limits(limits: Mapping[str, KeyModelLimitFields]) -> dict[str, dict[str, int]]:
     """Only what is a limit."""
     set_ones = {name: entry.model_dump(exclude_defaults=True) for name, entry in limits.items()}
     return {name: entry for name, entry in set_ones.items() if entry}

@@ -1,12 +1,12 @@
 """Bodies and answers about customer keys (spec 1.25, 7.12). The key is shown once; afterwards a mask."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from headgate.control.groups.schemas import GroupView
+from headgate.control.groups.schemas import GroupView, KeyModelLimits
 from headgate.control.keys.rotation import MAX_OVERLAP_HOURS
 from headgate.control.web.fields import MAX_ID, Name, OptionalId, PerMinute, RequestBody, Usd, storable
 from headgate.core.money import to_usd
@@ -43,6 +43,8 @@ class KeyCreate(RequestBody):
     """Background requests let others go first where a group shares its slots."""
     rpm_limit: PerMinute = 0
     tpm_limit: PerMinute = 0
+    model_limits: KeyModelLimits = Field(default_factory=dict)
+    """By client model, exact or with a trailing `*`; of several entries the closest one counts."""
 
 
 class KeyUpdate(RequestBody):
@@ -64,6 +66,8 @@ class KeyUpdate(RequestBody):
     priority: KeyPriority | None = None
     rpm_limit: PerMinute | None = None
     tpm_limit: PerMinute | None = None
+    model_limits: KeyModelLimits | None = None
+    """{} takes all away."""
     reset_rate_limit_usage: bool = False
 
 
@@ -96,6 +100,7 @@ class KeyView(BaseModel):
     priority: str
     rpm_limit: int
     tpm_limit: int
+    model_limits: Mapping[str, Mapping[str, int]]
     usage_5h: float
     usage_1d: float
     usage_7d: float
@@ -156,6 +161,7 @@ def key_view(
         priority=row.priority,
         rpm_limit=row.rpm_limit,
         tpm_limit=row.tpm_limit,
+        model_limits=row.model_limits or {},
         **windows,
         older_secrets_until=older_until,
         group=group,

@@ -4,6 +4,7 @@ from datetime import UTC, timedelta
 
 from headgate.control.groups.access import bindable_group, grant
 from headgate.control.groups.repository import GroupRepository
+from headgate.control.groups.schemas import stored_limits
 from headgate.control.keys.bounds import WINDOWS, key_bounds
 from headgate.control.keys.children import (
     adopt,
@@ -72,6 +73,7 @@ class KeyService:
             priority=draft.priority,
             rpm_limit=draft.rpm_limit,
             tpm_limit=draft.tpm_limit,
+            model_limits=stored_limits(draft.model_limits) or None,
             created_at=now,
             updated_at=now,
         )
@@ -177,6 +179,8 @@ class KeyService:
         for name in ("concurrency", "priority", "rpm_limit", "tpm_limit"):
             if (limit := getattr(change, name)) is not None:
                 setattr(row, name, limit)
+        if change.model_limits is not None:
+            row.model_limits = stored_limits(change.model_limits) or None
         if change.quota is not None:
             row.quota_nano = from_usd(change.quota)
         has_quota = row.quota_nano == 0 or row.quota_used_nano < row.quota_nano

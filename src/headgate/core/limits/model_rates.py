@@ -1,5 +1,5 @@
-"""Limits on requests and tokens a minute of one model for the callers of a group: of all users of the group
-together, and of each user (issue 4, item 5).
+"""Limits on requests and tokens a minute of one model: for the callers of a group, all its users together and
+each of them, and for a key (issue 4, item 5).
 
 Knows: the stored form, which entry counts for a model. Refuses to know: buckets, stores. Invariants: pure;
 the exact name counts before a `prefix*`, and the longest prefix before shorter ones; a stored value that
@@ -19,7 +19,7 @@ MAX_MODELS = 100
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRate:
     together: RateLimit = UNLIMITED_RATE
-    """Of all users of the group."""
+    """Of all users of the group, or of the key."""
     each: RateLimit = UNLIMITED_RATE
     """Of every single user in it."""
 
@@ -35,7 +35,7 @@ def entry_for(rates: ModelRates, model: str) -> str | None:
 
 
 def model_rates_from(stored: Any) -> ModelRates:
-    """As it is stored with the group."""
+    """As it is stored with the group or the key."""
     if not isinstance(stored, dict):
         return NO_MODEL_RATES
     found = {

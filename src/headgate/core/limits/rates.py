@@ -1,7 +1,7 @@
 """Rate limits: which buckets a request draws from, and what a caller is told who must wait.
 
-Knows: the limits of key, user, group and of single models in a group, the names of their buckets, the
-messages. Refuses to know: where buckets are kept, headers of any dialect.
+Knows: the limits of key, user, group and of single models for a key or a group, the names of their buckets,
+the messages. Refuses to know: where buckets are kept, headers of any dialect.
 Invariants: a group's limit counts all users of the group together; who has no limit draws from no bucket.
 """
 
@@ -30,11 +30,12 @@ class Tightest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def has_rate_limit(caller: Caller) -> bool:
-    """Asked for every request: four comparisons, nothing is built for callers without a limit."""
+    """Asked for every request: five comparisons, nothing is built for callers without a limit."""
     return not (
         caller.key.rate is UNLIMITED_RATE
         and caller.user.rate is UNLIMITED_RATE
         and caller.group.rate is UNLIMITED_RATE
+        and caller.key.model_rates is NO_MODEL_RATES
         and caller.group.model_rates is NO_MODEL_RATES
     )
 
@@ -58,12 +59,15 @@ def token_charges(caller: Caller, model: str, tokens: int) -> list[RateCharge]:
 
 
 def _holders(caller: Caller, model: str) -> tuple[tuple[str, RateLimit], ...]:
-    group = caller.group
-    holders = (
-        (f"key:{caller.key.id}", caller.key.rate),
+    key, group = caller.key, caller.group
+    holders: tuple[tuple[str, RateLimit], ...] = (
+        (f"key:{key.id}", key.rate),
         (f"user:{caller.user.id}", caller.user.rate),
         (f"group:{group.id}", group.rate),
     )
+    entry = entry_for(key.model_rates, model) if key.model_rates else None
+    if entry is not None:
+        holders = (*holders, (f"key:{key.id}:{entry}", key.model_rates[entry].together))
     entry = entry_for(group.model_rates, model) if group.model_rates else None
     if entry is None:
         return holders

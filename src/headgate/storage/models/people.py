@@ -98,6 +98,8 @@ class ApiKeyRow(Identified, SoftDeleted, Base):
     """Slots of this key, within its user's; 0 = no limit of its own."""
     priority: Mapped[str] = mapped_column(String(10), default="normal")
     """normal | background: who is served later where slots are shared."""
+    model_limits: Mapped[Any] = mapped_column(JsonText, default=None, nullable=True)
+    """Requests and tokens a minute by model: {pattern: {rpm_limit, tpm_limit}}; NULL: none."""
     parent_id: Mapped[int | None] = mapped_column(BigId, default=None)
     """The key of the same owner that this one has its budget and end from."""
 
