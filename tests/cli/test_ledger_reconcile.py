@@ -45,6 +45,10 @@ def one_line(done: Done) -> str:
 async def test_what_agrees_is_shown_per_account_and_day(headgate: Run, bill: Path) -> None:
     done = await headgate("ledger", "reconcile", "--provider-csv", str(bill), "--max-drift", "0")
     assert (done.code, done.problems) == (0, "")
+    heads = [cell.strip() for cell in done.out.splitlines()[0].split("  ") if cell.strip()]
+    assert heads[2:] == [
+        "calls", "their calls", "tokens", "their tokens", "token drift", "USD", "their USD", "USD drift",
+    ]  # fmt: skip
     row = next(line for line in done.out.splitlines() if "main (1)" in line).split()
     assert row[2:] == [
         "2025-06-15",

@@ -2,8 +2,10 @@
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from headgate.cli.ledger_replay import compared
 from headgate.core.pricing.book import PriceBook, always
 from headgate.core.pricing.catalogue import bundled_catalogue
 from headgate.core.pricing.price import flat_price
@@ -65,6 +67,20 @@ async def test_corrections_are_booked_with_yes_and_the_ledger_stays_sound(
     assert await value(books, "SELECT COUNT(*) FROM audit_log") == 1
     assert await value(books, "SELECT action FROM audit_log") == "headgate ledger replay"
     assert '"charged_more_usd":1.0' in str(await value(books, "SELECT asked FROM audit_log")).replace(" ", "")
+
+
+async def test_what_was_too_dear_is_told_as_charged_less(
+    headgate: Run, books: AsyncEngine, keyed_sessions: Sessions
+) -> None:
+    async with keyed_sessions.begin() as session:
+        await session.execute(update(PriceOverrideRow).values(input_nano=15 * 10**8))
+    done = await headgate("ledger", "replay", *DAYS, "--yes")
+    assert "corrected 1 calls: 0.500000000 USD charged less than was booked" in done.out
+    assert await balance(books) == -15 * 10**8
+
+
+def test_what_only_changes_costs_charges_as_much() -> None:
+    assert compared(0) == "as much charged as"
 
 
 async def test_without_a_terminal_nothing_is_booked_unasked(headgate: Run, books: AsyncEngine) -> None:

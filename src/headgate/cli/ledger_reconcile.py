@@ -177,7 +177,8 @@ def _print(comparison: Comparison, names: dict[int, str]) -> None:
         _say("the other side says nothing about our accounts")
     show(
         (
-            "account", "day", "calls", "theirs", "tokens", "theirs", "drift", "USD", "theirs", "drift",
+            "account", "day", "calls", "their calls", "tokens", "their tokens", "token drift",
+            "USD", "their USD", "USD drift",
         ),
         [
             (

@@ -63,7 +63,14 @@ def replay(
     if not yes:
         _ask(report.total)
     total = on_books(data_dir, config, correct).total
-    _say(f"corrected {total.changed} calls: {_usd(total.difference)} USD charged more than was booked")
+    _say(f"corrected {total.changed} calls: {compared(total.difference)} was booked")
+
+
+def compared(difference_nano: int) -> str:
+    """How what is charged now differs from what was: "2.000000000 USD charged less than"."""
+    if difference_nano == 0:
+        return "as much charged as"
+    return f"{_usd(abs(difference_nano))} USD charged {'more' if difference_nano > 0 else 'less'} than"
 
 
 def _ask(total: ReplayLine) -> None:
