@@ -60,8 +60,8 @@ class Reserver:
         if not budget.bounds:
             return need.wanted_tokens
         list_nano = need.list_nano(need.wanted_tokens)
-        amounts = budget.amounts(list_nano)
-        claims = list(map(Claim, budget.names, amounts))
+        held = budget.amounts_by_name(list_nano)
+        claims = list(map(Claim, held, held.values()))
         expires = self._clock.now_ms() + self._ttl_ms
         answer = await self._reservations.reserve(exchange.id, claims, expires_at_ms=expires)
         if isinstance(answer, UnknownBounds):
@@ -70,7 +70,7 @@ class Reserver:
             return await _Search(self, exchange, need).run(answer)
         # All that was wanted, nearly always: every request pays for what is done here.
         exchange.hold, exchange.need = Hold(budget=budget, list_nano=list_nano), need
-        _note(exchange, list_nano, need.wanted_tokens, dict(zip(budget.names, amounts, strict=True)), answer)
+        _note(exchange, list_nano, need.wanted_tokens, held, answer)
         return need.wanted_tokens
 
     async def extend(

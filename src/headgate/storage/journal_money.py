@@ -69,7 +69,10 @@ def money(settlements: Iterable[Settlement]) -> Money:
 def require_possible(cost: CostLines) -> None:
     """Raises ValueError: a negative or absurd amount must fail as a row, before it reaches a balance. Below
     the limit the sums of a group, and of years, stay inside BIGINT."""
-    for amount in (cost.charge, cost.account_cost, cost.list_cost):
+    charge, owed, listed = cost.charge, cost.account_cost, cost.list_cost
+    if 0 <= charge <= MAX_AMOUNT and 0 <= owed <= MAX_AMOUNT and 0 <= listed <= MAX_AMOUNT:
+        return
+    for amount in (charge, owed, listed):
         if not 0 <= amount <= MAX_AMOUNT:
             raise ValueError(f"an amount of {amount} nano-USD cannot be booked")
 

@@ -64,6 +64,12 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         counted = list_nano or 1
         return [counted if bound.basis is QuotaBasis.LIST_COST else charge for bound in self.bounds]
 
+    def amounts_by_name(self, list_nano: int) -> dict[str, int]:
+        """`amounts`, with the bounds' names."""
+        if self.counts_charge:
+            return dict.fromkeys(self.names, -(-list_nano * self.charge_multiplier // MULTIPLIER_ONE) or 1)
+        return dict(zip(self.names, self.amounts(list_nano), strict=True))
+
     def bought_by(self, bound: SpendingBound, nano: int) -> int:
         """The largest list cost that `nano` of a bound covers; never below 0."""
         if nano <= 0:

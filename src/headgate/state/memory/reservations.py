@@ -25,19 +25,26 @@ class _Bound:
         self.moved_at = moved_at
 
 
+_Held = Sequence[tuple[_Bound, int]]
+"""What is held on which bounds."""
+
+
 class _Reservation:
-    """`claims` by the bound itself, whose name nobody needs to look up again; a bound with a claim on it is
-    never evicted."""
+    """`claims` on the bounds themselves, whose names nobody needs to look up again: one with money held on it
+    is not evicted."""
 
     __slots__ = ("claims", "expires_at_ms")
 
-    def __init__(self, claims: dict[_Bound, int], expires_at_ms: int) -> None:
+    def __init__(self, claims: _Held, expires_at_ms: int) -> None:
         self.claims = claims
         self.expires_at_ms = expires_at_ms
 
-    def add(self, claims: Mapping[_Bound, int], expires_at_ms: int) -> None:
-        for bound, amount in claims.items():
-            self.claims[bound] = self.claims.get(bound, 0) + amount
+    def add(self, claims: _Held, expires_at_ms: int) -> None:
+        """One claim for each bound, however often a stream asks for more."""
+        sums: dict[_Bound, int] = {}
+        for bound, amount in (*self.claims, *claims):
+            sums[bound] = sums.get(bound, 0) + amount
+        self.claims = list(sums.items())
         self.expires_at_ms = max(self.expires_at_ms, expires_at_ms)
 
 
@@ -77,17 +84,18 @@ class MemoryReservations:
     async def reserve(
         self, reservation_id: str, claims: Sequence[Claim], *, expires_at_ms: int
     ) -> Reserved | Refused | UnknownBounds:
-        held: dict[_Bound, int] = {}
-        remaining = NO_LIMIT
+        held: list[tuple[_Bound, int]] = []
+        remaining, find = NO_LIMIT, self._bounds.get
         for claim in claims:
-            bound, amount = self._bounds.get(claim.bound), claim.amount
-            if bound is None or bound.settled is None or amount < 0:
+            bound, amount = find(claim.bound), claim.amount
+            if bound is None or (settled := bound.settled) is None or amount < 0:
                 break
-            left = bound.settled - bound.held - amount
+            holding = bound.held + amount
+            left = settled - holding
             if left + claim.overdraft < 0:
                 break
-            bound.held += amount
-            held[bound] = held[bound] + amount if bound in held else amount
+            bound.held = holding
+            held.append((bound, amount))
             if left < remaining:
                 remaining = left
         else:
@@ -141,7 +149,7 @@ class MemoryReservations:
             reservation = self._reservations.get(name)
             if reservation is not None:
                 self._drop(name)
-                await self.forget([bound.name for bound in reservation.claims])
+                await self.forget([bound.name for bound, _ in reservation.claims])
 
     async def sweep(self) -> int:
         now = self._clock.now_ms()
@@ -163,12 +171,10 @@ class MemoryReservations:
             bound = self._bounds[name] = _Bound(name, moved_at=self._evicted_at)
         return bound
 
-    def _why_not(
-        self, claims: Sequence[Claim], held: Mapping[_Bound, int], failed: Claim
-    ) -> Refused | UnknownBounds:
+    def _why_not(self, claims: Sequence[Claim], held: _Held, failed: Claim) -> Refused | UnknownBounds:
         """Give back what was `held` before `failed` could not be. Whatever else is wrong, an unknown bound is
         asked for first. Raises ValueError for a negative claim."""
-        for bound, amount in held.items():
+        for bound, amount in held:
             bound.held -= amount
         for claim in claims:
             known = self._bounds.get(claim.bound)
@@ -182,7 +188,7 @@ class MemoryReservations:
     def _drop(self, reservation_id: str) -> None:
         reservation = self._reservations.pop(reservation_id, None)
         if reservation is not None:
-            for bound, amount in reservation.claims.items():
+            for bound, amount in reservation.claims:
                 bound.held -= amount
 
     def _mark_moved(self, bound: _Bound) -> None:
