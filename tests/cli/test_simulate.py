@@ -55,7 +55,7 @@ async def test_two_documents_are_compared(headgate: Run, files: dict[str, str]) 
 
 
 DEAR = {
-    "claude-sonnet-4-5": {
+    "claude-sonnet-5-5": {
         "litellm_provider": "anthropic", "mode": "chat", "input_cost_per_token": 0.0006,
         "output_cost_per_token": 0.003,
     }
