@@ -215,8 +215,9 @@ def holds_all(outcome: Outcome) -> bool:
 
 
 def _is_whole(record: Record) -> bool:
-    """The client got an answer with an end: the provider's, or ours when the money had ended."""
-    return record["outcome"] == "completed" or record["fault"] == "budget_ended"
+    """The client got an answer with an end: the provider's, or ours when the money had ended, or when the
+    store of reservations did not say whether it had."""
+    return record["outcome"] == "completed" or record["fault"] in ("budget_ended", "state_unavailable")
 
 
 def _is_nameless(record: Record) -> bool:

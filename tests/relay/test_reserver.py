@@ -1,8 +1,9 @@
 """Money is held before a call against every bound, and a refusal is believed only after a second look."""
 
+import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import text
@@ -17,6 +18,7 @@ from headgate.relay.exchange import Exchange
 from headgate.relay.reserver import Reserver
 from headgate.settings import LimitsSettings
 from headgate.state.protocols import ReservationStore, SharedState
+from headgate.storage.journal import StorageUnavailable
 from headgate.storage.read_model import ReadModel
 from tests.relay.conftest import DOLLAR
 from tests.relay.people import NOW_MS, caller, exchange_for
@@ -88,6 +90,38 @@ async def test_every_limit_of_the_key_holds_its_share(
     assert bounds(exchange) == (BALANCE, QUOTA, FIVE_HOURS)
     for bound in bounds(exchange):
         assert await state.reservations.outstanding(bound) == 1000
+
+
+class CountedReads:
+    """A read model that counts, and fails while it `is_away`."""
+
+    def __init__(self, inner: ReadModel) -> None:
+        self._inner = inner
+        self.reads = 0
+        self.is_away = False
+
+    async def load_bounds(self, bounds: Sequence[str]) -> Mapping[str, int]:
+        self.reads += 1
+        await asyncio.sleep(0.02)
+        if self.is_away:
+            raise StorageUnavailable("gone")
+        return await self._inner.load_bounds(bounds)
+
+
+async def test_a_crowd_reads_a_bound_once_and_fails_together(
+    state: SharedState, read_model: ReadModel, clock: FakeClock, world: None
+) -> None:
+    counted = CountedReads(read_model)
+    reserver = Reserver(state.reservations, cast(ReadModel, counted), clock, LimitsSettings())
+    counted.is_away = True
+    crowd = [hold(reserver, asking(f"x{number}"), 1) for number in range(50)]
+    ended = await asyncio.gather(*crowd, return_exceptions=True)
+    assert {type(outcome) for outcome in ended} == {StorageUnavailable}
+    assert counted.reads < 10
+    counted.is_away, counted.reads = False, 0
+    await asyncio.gather(*(hold(reserver, asking(f"y{number}"), 1) for number in range(50)))
+    assert counted.reads < 10
+    assert await state.reservations.outstanding(BALANCE) == 50
 
 
 async def test_requests_in_flight_cannot_spend_the_same_money_twice(reserver: Reserver) -> None:

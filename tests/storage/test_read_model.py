@@ -1,4 +1,5 @@
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -290,3 +291,11 @@ async def test_a_database_that_is_away_is_said_so() -> None:
     with pytest.raises(StorageUnavailable):
         await ReadModel(engine, VAULT).directory_version()
     await engine.dispose()
+
+
+@pytest.mark.parametrize("bound", ["user:1:balance", "key:1:quota", "account:1:quota"])
+async def test_what_never_begins_anew_is_known_without_the_database(
+    tmp_path: Path, clock: FakeClock, bound: str
+) -> None:
+    gone = create_engine(target_for(f"sqlite:///{tmp_path}/nowhere/gone.db"))
+    assert await ReadModel(gone, VAULT, clock).bound_resets_at(bound) is None

@@ -26,6 +26,7 @@ from headgate.state.protocols import (
     StateContended,
     UnknownBounds,
 )
+from headgate.storage.journal import StorageUnavailable
 from headgate.storage.read_model import ReadModel
 
 _RECHECK_MS = 1_000
@@ -50,6 +51,8 @@ class Reserver:
         self._wait_s = limits.held_money_wait_s
         self._loaded: dict[str, int] = {}
         """Bound -> when this process last read it from the database (Unix ms)."""
+        self._reads: dict[tuple[str, ...], _Read] = {}
+        """Under way. One read serves all who wait for the same bounds."""
         self.waiting = 0
         """Exchanges that wait for held money right now (metric)."""
 
@@ -142,12 +145,43 @@ class Reserver:
         return self._wait_s
 
     async def _load(self, unknown: UnknownBounds) -> None:
+        """Read the bounds, or wait for who reads them already and ask the store again. A thousand requests of
+        one user each with a read of their own queued for so long that they were refused.
+
+        Raises `StorageUnavailable`, also for who waited."""
+        under_way = self._reads.get(unknown.bounds)
+        if under_way is not None:
+            await under_way.done.wait()
+            if under_way.failure is not None:
+                raise type(under_way.failure)(str(under_way.failure))
+            return
+        read = self._reads[unknown.bounds] = _Read()
+        try:
+            await self._read(unknown)
+        except StorageUnavailable as error:
+            read.failure = error
+            raise
+        finally:
+            del self._reads[unknown.bounds]
+            read.done.set()
+
+    async def _read(self, unknown: UnknownBounds) -> None:
         bounds = unknown.bounds
         if len(self._loaded) > _MOST_BOUNDS:
             self._loaded.clear()
         now = self._clock.now_ms()
         self._loaded.update(dict.fromkeys(bounds, now))
         await self._reservations.load(await self._read_model.load_bounds(bounds), epoch=unknown.epoch)
+
+
+class _Read:
+    """Of bounds, under way. The database's deadline ends it."""
+
+    __slots__ = ("done", "failure")
+
+    def __init__(self) -> None:
+        self.done = asyncio.Event()
+        self.failure: StorageUnavailable | None = None
 
 
 class _Search:
