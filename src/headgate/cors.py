@@ -14,8 +14,9 @@ METHODS = b"POST, OPTIONS, GET, PUT, DELETE, PATCH"
 HEADERS = (
     "content-type, content-length, accept-encoding, x-csrf-token, authorization, accept, origin,"
     " cache-control, x-requested-with, x-api-key, x-goog-api-key, anthropic-version,"
-    " anthropic-beta, idempotency-key, x-headgate-session, if-none-match"
+    " anthropic-beta, idempotency-key, x-headgate-session, if-none-match, prefer"
 )
+EXPOSED = b"etag, x-headgate-ignored-fields"
 _STAINLESS = "x-stainless-"
 """Official SDKs in browsers send a handful of these."""
 MAX_AGE_S = 86_400
@@ -69,7 +70,7 @@ class Cors:
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                added = [*self._origin_headers(origin), (b"access-control-expose-headers", b"etag")]
+                added = [*self._origin_headers(origin), (b"access-control-expose-headers", EXPOSED)]
                 message = {**message, "headers": [*message.get("headers", ()), *added, (b"vary", b"origin")]}
             await send(message)
 

@@ -8,6 +8,7 @@ from headgate.control.idempotency.guard import StoredAnswer
 from headgate.control.idempotency.keys import REPLAYED_HEADER
 from headgate.control.web.amounts import without_amounts
 from headgate.control.web.permissions import Permission, may
+from headgate.control.web.unknown_fields import IGNORED_HEADER
 from headgate.control.work import Actor
 
 _OWN = (Permission.PUBLIC, Permission.USER)
@@ -28,6 +29,13 @@ def replayed(stored: StoredAnswer) -> Response:
     """The answer that was given before."""
     headers = {"Cache-Control": "no-store", REPLAYED_HEADER: "true"}
     return Response(stored.body, stored.status, headers=headers, media_type="application/json")
+
+
+def marked(response: Response, ignored: str) -> Response:
+    """Says which fields of the body were not read; empty: all were."""
+    if ignored:
+        response.headers[IGNORED_HEADER] = ignored
+    return response
 
 
 def tagged(request: Request, response: Response) -> Response:

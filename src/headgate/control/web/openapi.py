@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute
 from headgate.control.idempotency.keys import REPLAYED_HEADER
 from headgate.control.web.nullable_amounts import mark
 from headgate.control.web.permissions import Permission
+from headgate.control.web.unknown_fields import IGNORED_HEADER
 
 __all__ = ["described"]
 
@@ -155,6 +156,9 @@ def _headers(operation: Mapping[str, Any]) -> dict[str, Any]:
     if operation.get("x-idempotency-scope"):
         meaning = "this answer was given before, to the same Idempotency-Key"
         found[REPLAYED_HEADER] = {"description": meaning, "schema": {"type": "string", "enum": ["true"]}}
+    if "requestBody" in operation:
+        meaning = "fields of the body that nothing reads; with `Prefer: handling=strict` they are refused"
+        found[IGNORED_HEADER] = {"description": meaning, "schema": _TEXT}
     return found
 
 

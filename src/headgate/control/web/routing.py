@@ -25,13 +25,14 @@ from headgate.control.deps import ControlDeps
 from headgate.control.embed.tickets import embedded_actor
 from headgate.control.idempotency.guard import IdempotencyGuard, IdempotentCall, StoredAnswer
 from headgate.control.idempotency.keys import HEADER, REPLAYED_HEADER, checked_key, identify
-from headgate.control.web.answers import replayed, shown_to, tagged
+from headgate.control.web.answers import marked, replayed, shown_to, tagged
 from headgate.control.web.auditing import describe, note_denial, note_refusal
 from headgate.control.web.envelope import Envelope
 from headgate.control.web.faults import AuthRefused
 from headgate.control.web.permissions import Permission, may, refusal_text
+from headgate.control.web.unknown_fields import ignored_fields, wants_refusal
 from headgate.control.work import Actor, Work, open_work
-from headgate.errors import ApiError
+from headgate.errors import ApiError, BadRequest
 
 __all__ = ["CurrentWork", "Deps", "GuardedRoute", "Permission", "RouteTable"]
 
@@ -107,10 +108,14 @@ class GuardedRoute(APIRoute):
                 await note_denial(deps, describe(request, self.path, deps.settings), actor)
                 raise AuthRefused("FORBIDDEN", refusal_text(self.permission), status=403)
             key = checked_key(request.headers.get(HEADER, ""))
-            await request.body()
+            ignored = self._ignored(await request.body())
+            if ignored and wants_refusal(request.headers.get("prefer", "")):
+                described = describe(request, self.path, deps.settings, await request.body())
+                await note_refusal(deps, described, actor, unknown := _unknown(ignored))
+                raise unknown
             call = await self._claim(deps, actor, key, request)
             if isinstance(call, StoredAnswer):
-                return shown_to(actor, self.permission, replayed(call))
+                return marked(shown_to(actor, self.permission, replayed(call)), ignored)
             described = describe(request, self.path, deps.settings, await request.body())
             try:
                 async with (
@@ -127,9 +132,12 @@ class GuardedRoute(APIRoute):
             response.headers.setdefault("Cache-Control", "no-store")
             if work.was_replayed:
                 response.headers[REPLAYED_HEADER] = "true"
-            return tagged(request, response) if self.has_etag else response
+            return marked(tagged(request, response) if self.has_etag else response, ignored)
 
         return handle
+
+    def _ignored(self, body: bytes) -> str:
+        return "" if self.body_field is None else ignored_fields(self.body_field.field_info.annotation, body)
 
     async def _claim(
         self, deps: ControlDeps, actor: Actor | None, key: str | None, request: Request
@@ -151,6 +159,13 @@ class GuardedRoute(APIRoute):
             body=await request.body(),
         )
         return await guard.claim(identity)
+
+
+def _unknown(ignored: str) -> BadRequest:
+    message = (
+        f"these fields are not known here: {ignored}; without `Prefer: handling=strict` they are ignored"
+    )
+    return BadRequest(message, reason="UNKNOWN_FIELD", metadata={"fields": ignored})
 
 
 async def _authenticate(
