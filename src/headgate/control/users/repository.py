@@ -1,5 +1,6 @@
 """SQL about users, their permissions and personal multipliers."""
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,8 +30,9 @@ LONGEST_SHOWN = 16
 
 
 def normal_email(email: str) -> str:
-    """One spelling per mailbox: addresses are compared case-insensitively."""
-    return email.strip().lower()
+    """One spelling per mailbox: whatever the case, and however a letter with an accent is put together
+    (Unicode NFC, as RFC 6532 3.1 recommends)."""
+    return unicodedata.normalize("NFC", email.strip().lower())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
