@@ -87,12 +87,13 @@ def test_operators_and_users_do_their_work_in_the_browser(greeting: str) -> None
     [
         pytest.param("trouble.mjs", id="trouble", marks=pytest.mark.exhaustive),
         pytest.param("admin.mjs", id="many-at-once", marks=pytest.mark.exhaustive),
+        pytest.param("bounds.mjs", id="bounds", marks=pytest.mark.exhaustive),
         pytest.param("tour.mjs pages", id="every-page", marks=pytest.mark.exhaustive),
         pytest.param("tour.mjs people", id="every-role", marks=pytest.mark.exhaustive),
     ],
 )
 def test_the_web_app_in_the_browser(greeting: str, story: str) -> None:
-    """Trouble, work on many things at once, every page of the router, and what each role sees of them."""
+    """Trouble, many things at once, long and foreign names, every page, and what each role sees of them."""
     script, *part = story.split()
     arguments = [
         said(greeting, r"serves on (http://\S+)"),

@@ -1,3 +1,5 @@
+import { EXAMPLE_MODELS } from '@/shared/exampleModels'
+
 import { ccSwitchLink } from './ccSwitch'
 
 export interface Block {
@@ -17,9 +19,7 @@ interface Target {
   model: string
 }
 
-const MODELS: Readonly<Record<string, string>> = {
-  anthropic: 'claude-sonnet-5-5', openai: 'gpt-5', gemini: 'gemini-2.5-pro',
-}
+const MODELS: Readonly<Record<string, string>> = EXAMPLE_MODELS
 
 /** How to use a key of a group on `platform`, for every client that speaks its protocol. */
 export function recipesFor(platform: string, base: string, key: string, site = 'Headgate', model = MODELS[platform] ?? 'gpt-5'): Recipe[] {

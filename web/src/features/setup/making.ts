@@ -3,7 +3,6 @@ import { toApiError } from '@/api/errors'
 import { events, type Platform } from '@/features/playground/stream'
 
 export const PLATFORMS: readonly Platform[] = ['anthropic', 'openai', 'gemini']
-export const MODELS: Readonly<Record<Platform, string>> = { anthropic: 'claude-sonnet-5-5', openai: 'gpt-4o', gemini: 'gemini-2.5-pro' }
 
 export interface Made {
   platform: Platform
