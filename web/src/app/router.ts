@@ -61,6 +61,7 @@ const routes: RouteRecordRaw[] = [
       mine('/redeem', () => import('@/features/codes/RedeemPage.vue')),
       mine('/profile', () => import('@/features/profile/ProfilePage.vue')),
       admin('usage', () => import('@/features/usage/UsagePage.vue')),
+      admin('usage/review', () => import('@/features/usage/ReviewPage.vue')),
       admin('dashboard', () => import('@/features/admin-dashboard/AdminDashboardPage.vue')),
       admin('degradations', () => import('@/features/degradations/DegradationsPage.vue')),
       admin('ledger', () => import('@/features/ledger/LedgerPage.vue'), 'amounts'),

@@ -6,6 +6,7 @@ import jobs from './jobs.json'
 import manage from './manage.json'
 import operate from './operate.json'
 import refusals from './refusals.json'
+import review from './review.json'
 import rules from './rules.json'
 import setup from './setup.json'
 import shell from './shell.json'
@@ -21,6 +22,7 @@ export const zh = {
   manage,
   operate,
   refusals,
+  review,
   rules,
   setup,
   shell,
