@@ -107,7 +107,7 @@ async function exportUsage() {
 async function phone() {
   const small = await stage.person({ viewport: { width: 390, height: 800 }, colorScheme: 'dark', locale: 'zh-CN' })
   await small.context().addCookies(await page.context().cookies())
-  for (const path of ['jobs', 'jobs/1', 'usage']) {
+  for (const path of ['jobs', 'jobs/1', 'usage', 'usage/review']) {
     await small.goto(`${url}/admin/${path}`)
     await small.getByRole('heading', { level: 1 }).first().waitFor()
     await small.locator('[data-test=list], [data-test=job]').first().waitFor()
