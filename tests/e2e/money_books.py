@@ -88,9 +88,12 @@ def total(usages: Sequence[Mapping[str, int]]) -> dict[str, int]:
 
 
 def same_money(books: Books) -> int:
-    """Charges in records, in the ledger and missing from the balances: one number in nano-USD."""
-    recorded = books.value("SELECT SUM(charge_nano) FROM usage_records")
-    booked = books.value("SELECT SUM(amount_nano) FROM ledger_entries WHERE kind = 'charge'")
+    """What balances paid, in records, in the ledger and missing from the balances: one number in nano-USD.
+    What subscriptions paid may be another number than the charge (`quota_basis`); `verify` counts it."""
+    recorded = books.value("SELECT SUM(charge_nano) FROM usage_records WHERE subscription_id IS NULL")
+    booked = books.value(
+        "SELECT SUM(amount_nano) FROM ledger_entries WHERE kind = 'charge' AND debit_book LIKE 'user:%'"
+    )
     put_in = books.value(
         "SELECT SUM(CASE WHEN debit_book = 'equity' THEN amount_nano ELSE -amount_nano END)"
         " FROM ledger_entries WHERE kind = 'adjustment'"
