@@ -34,7 +34,7 @@ async function refusals() {
   await page.unroute(GROUPS)
   await page.route(GROUPS, answer(409, { code: 409, message: 'a group of this name is there already', reason: 'GROUP_EXISTS' }))
   await button(dialog(), 'Save').click()
-  await dialog().getByRole('alert').filter({ hasText: 'is there already' }).last().waitFor()
+  await dialog().getByRole('alert').filter({ hasText: 'exists already' }).last().waitFor()
   await page.unroute(GROUPS)
   await page.route(GROUPS, (route) => route.abort())
   await button(dialog(), 'Save').click()

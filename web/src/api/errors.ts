@@ -41,13 +41,18 @@ function fieldsOf(metadata: unknown): Record<string, string> {
   )
 }
 
-/** In the reader's language where the stable reason has a sentence, else in the gateway's own words. */
+/**
+ * In the reader's language where the stable reason has a sentence, else in the gateway's own words. `{words}` in a
+ * sentence are these: they name what the refusal is about.
+ */
 export function messageOf(error: unknown): string {
   // What `fetch` throws when nothing answers; every browser has words of its own, none of them for people.
   if (error instanceof TypeError && /fetch|network|load failed/i.test(error.message)) return t('common.offline')
   if (error instanceof ApiError && error.reason) {
     const { te } = i18n.global
-    if (te(`refusals.management.${error.reason}`)) return t(`refusals.management.${error.reason}`, error.fields)
+    if (te(`refusals.management.${error.reason}`)) {
+      return t(`refusals.management.${error.reason}`, { ...error.fields, words: error.message })
+    }
     if (te(`auth.reason.${error.reason}`)) return t(`auth.reason.${error.reason}`, error.fields)
   }
   if (error instanceof Error) return error.message
