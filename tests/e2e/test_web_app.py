@@ -108,6 +108,29 @@ def test_the_web_app_in_the_browser(greeting: str, story: str) -> None:
     assert "ok: no error in the console" in done.stdout
 
 
+@pytest.fixture
+def local_webhooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateway that is started after it may send webhooks to this machine."""
+    monkeypatch.setenv("HEADGATE_WEBHOOKS__PRIVATE_HOSTS", '["127.0.0.1"]')
+
+
+@pytest.mark.exhaustive
+def test_prices_webhooks_and_configuration_in_the_browser(local_webhooks: None, greeting: str) -> None:
+    """Looked at before they are kept, kept, taken back; and who sees the buttons."""
+    arguments = [
+        said(greeting, r"serves on (http://\S+)"),
+        said(greeting, r"Admin login, shown this once: (\S+)"),
+        said(greeting, r"Admin login, shown this once: \S+\s+(\S+)"),
+        said(greeting, r"Demo key \(anthropic-demo\), shown this once: (\S+)"),
+        str(ROOT / "artifacts/screens"),
+    ]
+    done = subprocess.run(
+        ["node", "e2e/office.mjs", *arguments], cwd=ROOT / "web", capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    assert "ok: no error in the console" in done.stdout
+
+
 def test_from_an_empty_directory_to_the_first_answer_in_the_browser(
     tmp_path: Path, simulator: RunningSimulator
 ) -> None:
