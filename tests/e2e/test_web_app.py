@@ -66,20 +66,37 @@ def said(greeting: str, pattern: str) -> str:
     return found[1]
 
 
-def test_operators_and_users_do_their_work_in_the_browser(greeting: str) -> None:
-    arguments = [
+def login_of(greeting: str) -> tuple[str, str, str]:
+    """Address of the demo, its admin's name and password."""
+    return (
         said(greeting, r"serves on (http://\S+)"),
         said(greeting, r"Admin login, shown this once: (\S+)"),
         said(greeting, r"Admin login, shown this once: \S+\s+(\S+)"),
-        said(greeting, r"Demo key \(anthropic-demo\), shown this once: (\S+)"),
-        said(greeting, r"simulator on ([^;\s]+)"),
-        str(ROOT / "artifacts/screens"),
-    ]
-    done = subprocess.run(
-        ["node", "e2e/run.mjs", *arguments], cwd=ROOT / "web", capture_output=True, text=True, timeout=110
     )
+
+
+def demo_key(greeting: str) -> str:
+    return said(greeting, r"Demo key \(anthropic-demo\), shown this once: (\S+)")
+
+
+def simulator_of(greeting: str) -> str:
+    return said(greeting, r"simulator on ([^;\s]+)")
+
+
+def tell(story: str, *arguments: str, timeout_s: float = 115) -> None:
+    """A story of `web/e2e` in a browser, which fails where it does not see what it should. `story` is the
+    script and, if it has several, its part."""
+    script, *part = story.split()
+    done = subprocess.run(
+        ["node", f"e2e/{script}", *arguments, str(ROOT / "artifacts/screens"), *part],
+        cwd=ROOT / "web", capture_output=True, text=True, timeout=timeout_s,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     assert "ok: no error in the console" in done.stdout
+
+
+def test_operators_and_users_do_their_work_in_the_browser(greeting: str) -> None:
+    tell("run.mjs", *login_of(greeting), demo_key(greeting), simulator_of(greeting))
 
 
 @pytest.mark.parametrize(
@@ -94,18 +111,7 @@ def test_operators_and_users_do_their_work_in_the_browser(greeting: str) -> None
 )
 def test_the_web_app_in_the_browser(greeting: str, story: str) -> None:
     """Trouble, many things at once, long and foreign names, every page, and what each role sees of them."""
-    script, *part = story.split()
-    arguments = [
-        said(greeting, r"serves on (http://\S+)"),
-        said(greeting, r"Admin login, shown this once: (\S+)"),
-        said(greeting, r"Admin login, shown this once: \S+\s+(\S+)"),
-    ]
-    done = subprocess.run(
-        ["node", f"e2e/{script}", *arguments, str(ROOT / "artifacts/screens"), *part],
-        cwd=ROOT / "web", capture_output=True, text=True, timeout=115,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
-    assert "ok: no error in the console" in done.stdout
+    tell(story, *login_of(greeting))
 
 
 @pytest.fixture
@@ -117,18 +123,7 @@ def local_webhooks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.exhaustive
 def test_prices_webhooks_and_configuration_in_the_browser(local_webhooks: None, greeting: str) -> None:
     """Looked at before they are kept, kept, taken back; and who sees the buttons."""
-    arguments = [
-        said(greeting, r"serves on (http://\S+)"),
-        said(greeting, r"Admin login, shown this once: (\S+)"),
-        said(greeting, r"Admin login, shown this once: \S+\s+(\S+)"),
-        said(greeting, r"Demo key \(anthropic-demo\), shown this once: (\S+)"),
-        str(ROOT / "artifacts/screens"),
-    ]
-    done = subprocess.run(
-        ["node", "e2e/office.mjs", *arguments], cwd=ROOT / "web", capture_output=True, text=True, timeout=200
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
-    assert "ok: no error in the console" in done.stdout
+    tell("office.mjs", *login_of(greeting), demo_key(greeting), timeout_s=200)
 
 
 def test_from_an_empty_directory_to_the_first_answer_in_the_browser(
@@ -148,12 +143,7 @@ def test_from_an_empty_directory_to_the_first_answer_in_the_browser(
             time.sleep(0.1)
         url = said(log.read_text(), r"Set-up on (http://[^/]+)/setup")
         token = said(log.read_text(), r"good until it is done: (\S+)")
-        done = subprocess.run(
-            ["node", "e2e/setup.mjs", url, token, simulator.url, str(ROOT / "artifacts/screens")],
-            cwd=ROOT / "web", capture_output=True, text=True, timeout=110,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
-        assert "ok: no error in the console" in done.stdout
+        tell("setup.mjs", url, token, simulator.url)
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(30)

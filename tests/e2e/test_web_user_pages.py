@@ -1,12 +1,11 @@
 """What visitors and users see in a real browser, against the real gateway: `web/e2e/user.mjs` tells what.
 Screenshots are left in artifacts/screens/."""
 
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.test_web_app import ROOT, greeting, pytestmark, said
+from tests.e2e.test_web_app import demo_key, greeting, login_of, pytestmark, simulator_of, tell
 from tests.support.oidc_provider import CLIENT_ID, CLIENT_SECRET, RunningProvider, running_provider
 
 __all__ = ["greeting", "pytestmark"]
@@ -26,35 +25,9 @@ def test_people_protect_their_accounts_and_go_on_when_the_money_is_spent(
 ) -> None:
     """First password and two-factor login by a fresh sign-in at a provider; logins with a code of the app and
     a recovery code; in the playground the balance ends, and a code is redeemed."""
-    arguments = [
-        said(greeting, r"serves on (http://\S+)"),
-        said(greeting, r"Admin login, shown this once: (\S+)"),
-        said(greeting, r"Admin login, shown this once: \S+\s+(\S+)"),
-        provider.issuer,
-        CLIENT_ID,
-        CLIENT_SECRET,
-        str(ROOT / "artifacts/screens"),
-    ]
-    done = subprocess.run(
-        ["node", "e2e/people.mjs", *arguments], cwd=ROOT / "web", capture_output=True, text=True, timeout=110
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
-    assert "ok: no error in the console" in done.stdout
+    tell("people.mjs", *login_of(greeting), provider.issuer, CLIENT_ID, CLIENT_SECRET)
 
 
 @pytest.mark.parametrize("part", ["visitors", pytest.param("users", marks=pytest.mark.exhaustive)])
 def test_visitors_and_users_find_their_pages(greeting: str, part: str) -> None:
-    arguments = [
-        said(greeting, r"serves on (http://\S+)"),
-        said(greeting, r"Admin login, shown this once: (\S+)"),
-        said(greeting, r"Admin login, shown this once: \S+\s+(\S+)"),
-        said(greeting, r"Demo key \(anthropic-demo\), shown this once: (\S+)"),
-        said(greeting, r"simulator on ([^;\s]+)"),
-        str(ROOT / "artifacts/screens"),
-        part,
-    ]
-    done = subprocess.run(
-        ["node", "e2e/user.mjs", *arguments], cwd=ROOT / "web", capture_output=True, text=True, timeout=110
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
-    assert "ok: no error in the console" in done.stdout
+    tell(f"user.mjs {part}", *login_of(greeting), demo_key(greeting), simulator_of(greeting))

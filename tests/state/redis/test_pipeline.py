@@ -68,11 +68,13 @@ async def test_calls_that_come_while_a_large_batch_is_sent_are_answered(pipeline
     assert answers[20:] == [str(number).encode() for number in range(200)]
 
 
-async def test_too_many_unanswered_calls_are_refused_at_once(pipeline: Pipeline) -> None:
+async def test_too_many_unanswered_calls_are_refused_at_once(redis_url: str) -> None:
+    pipeline = Pipeline(Secret(redis_url), deadline_s=30)  # what is refused for time is another refusal
     calls = [pipeline.call("PING") for _ in range(MAX_UNANSWERED + 1)]
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(answer) for answer in answers].count(StateUnavailable) == 1
     assert await pipeline.call("PING") == b"PONG"
+    await pipeline.close()
 
 
 async def test_a_cancelled_caller_does_not_shift_the_answers_of_others(pipeline: Pipeline) -> None:
